@@ -1,0 +1,28 @@
+"""bwcache: watch a video diffusion transformer, and reuse the work that it repeats."""
+
+from importlib import import_module
+
+_HOME = {
+    "BWCacheConfig": "config",
+    "CacheError": "hooks",
+    "ConfigError": "config",
+    "StepRecord": "events",
+    "Trace": "events",
+    "TraceError": "events",
+    "TraceFile": "events",
+    "cached": "hooks",
+    "predict": "whatif",
+}
+__all__ = sorted(_HOME)
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str):
+    """Import a public name when it is first used, so that `predict` never loads torch."""
+    if name in _HOME:
+        return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,232 @@
+"""What happened in a run, as plain records: steps, traces, and the trace file.
+
+Frozen, tensor-free, and the same after a round trip through JSON. Standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from .policy import Action
+
+FORMAT, VERSION = "bwcache-trace", 1
+
+
+class TraceError(ValueError):
+    """A trace that cannot be read: names the part, what was found, what is needed."""
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One denoising step.
+
+    Args:
+        step_index: 0-based.
+        action: "compute" or "reuse".
+        reason: Why, in a few words.
+        indicator: Mean over blocks and guidance branches of the relative L1 against the last
+            computed step; None at step 0 and when reused.
+        distances: The same for each measured block.
+        seconds: The whole step on the clock, measurement included.
+        block_seconds: The part of it spent in transformer blocks, measurement excluded.
+        indicator_seconds: The part of it spent measuring.
+        timestep: What the scheduler calls this step, on its 0-1000 scale.
+    """
+
+    step_index: int
+    action: Action
+    reason: str
+    indicator: float | None = None
+    distances: tuple[float, ...] | None = None
+    seconds: float = 0.0
+    block_seconds: float = 0.0
+    indicator_seconds: float = 0.0
+    timestep: float | None = None
+
+    @property
+    def net_seconds(self) -> float:
+        """Seconds without the measurement: what the step costs a run that does not measure."""
+        return max(0.0, self.seconds - self.indicator_seconds)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One run of a pipeline, step by step.
+
+    Args:
+        num_steps: T, the scheduler's real number of denoising steps.
+        num_blocks: N, the transformer blocks of one call.
+        config: The caching settings as a dict; a threshold of 0 means measured, never reused.
+        steps: The steps in the order they ran; fewer than `num_steps` if the run was stopped.
+        trigger_step: k, the first step whose indicator fell below the threshold; None if none did.
+    """
+
+    num_steps: int
+    num_blocks: int
+    config: Mapping[str, object] = field(default_factory=dict)
+    steps: tuple[StepRecord, ...] = ()
+    trigger_step: int | None = None
+
+    @property
+    def schedule(self) -> list[Action]:
+        return [step.action for step in self.steps]
+
+    @property
+    def steps_reused(self) -> int:
+        return self.schedule.count("reuse")
+
+    @property
+    def steps_computed(self) -> int:
+        return self.schedule.count("compute")
+
+    @property
+    def indicators(self) -> list[float | None]:
+        return [step.indicator for step in self.steps]
+
+    @property
+    def seconds(self) -> float:
+        """The denoising loop on the clock, measurement included."""
+        return sum(step.seconds for step in self.steps)
+
+    @property
+    def net_seconds(self) -> float:
+        """The denoising loop without the measurement."""
+        return sum(step.net_seconds for step in self.steps)
+
+    def indicator_range(self) -> tuple[float, float] | None:
+        """Smallest and largest finite indicator; None where nothing was measured."""
+        found = [x for x in self.indicators if x is not None and math.isfinite(x)]
+        return (min(found), max(found)) if found else None
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: object, where: str = "trace") -> Trace:
+        """The trace a file describes.
+
+        Raises:
+            TraceError: A part is missing or of the wrong kind.
+        """
+        data = _object(data, where)
+        steps = data.get("steps")
+        if not isinstance(steps, list):
+            raise TraceError(f"{where}.steps: a list of steps is needed")
+        read = tuple(_read_step(step, i, f"{where}.steps[{i}]") for i, step in enumerate(steps))
+        trace = cls(
+            _count(data, "num_steps", where),
+            _count(data, "num_blocks", where),
+            _object(data.get("config", {}), f"{where}.config"),
+            read,
+            None if data.get("trigger_step") is None else _count(data, "trigger_step", where),
+        )
+        if len(read) > trace.num_steps:
+            raise TraceError(f"{where}.steps: {len(read)} found, at most {trace.num_steps} possible")
+        return trace
+
+
+@dataclass(frozen=True)
+class TraceFile:
+    """`trace.json`: what was asked for, and the runs made of it.
+
+    Args:
+        model: Catalogue name.
+        prompt: What was asked for.
+        seed: Of the initial noise.
+        baseline: The uncached run, measured at every step.
+        cached: The run with caching; None where there was none.
+    """
+
+    model: str
+    prompt: str
+    seed: int
+    baseline: Trace
+    cached: Trace | None = None
+
+    def dumps(self) -> str:
+        content = {"format": FORMAT, "version": VERSION, **asdict(self)}
+        return json.dumps(finite(content), indent=1, allow_nan=False)
+
+    @classmethod
+    def loads(cls, text: str) -> TraceFile:
+        """Read a trace file's text.
+
+        Raises:
+            TraceError: It is not JSON, not a trace file, of another version, or damaged.
+        """
+        try:
+            data = _object(json.loads(text), "trace file")
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise TraceError(f"trace file: not valid JSON ({error})") from None
+        if data.get("format") != FORMAT or data.get("version") != VERSION:
+            found = f"{data.get('format')!r} version {data.get('version')!r}"
+            raise TraceError(f"trace file: found {found}, needs {FORMAT!r} version {VERSION}")
+        for name, kind in (("model", str), ("prompt", str), ("seed", int)):
+            if not isinstance(data.get(name), kind):
+                raise TraceError(f"trace file: {name} is missing or not of type {kind.__name__}")
+        cached = data.get("cached")
+        return cls(
+            data["model"],
+            data["prompt"],
+            data["seed"],
+            Trace.from_dict(data.get("baseline"), "baseline"),
+            None if cached is None else Trace.from_dict(cached, "cached"),
+        )
+
+    @classmethod
+    def load(cls, path: str | Path) -> TraceFile:
+        """Read a trace file.
+
+        Raises:
+            TraceError: It cannot be read, or see `loads`.
+        """
+        try:
+            return cls.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise TraceError(f"trace file {str(path)!r}: cannot be read ({error})") from None
+
+
+def finite(data: object) -> object:
+    """The same data with null where a number is not finite, as strict JSON needs."""
+    if isinstance(data, Mapping):
+        return {key: finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
+
+
+def _object(data: object, where: str) -> dict:
+    if not isinstance(data, dict):
+        raise TraceError(f"{where}: an object is needed, found {type(data).__name__}")
+    return data
+
+
+def _count(data: dict, name: str, where: str) -> int:
+    value = data.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise TraceError(f"{where}.{name}: a whole number from 1 is needed, found {value!r}")
+    return value
+
+
+def _read_step(data: object, index: int, where: str) -> StepRecord:
+    data = _object(data, where)
+    known = {f.name for f in fields(StepRecord)}
+    if unknown := sorted(set(data) - known):
+        raise TraceError(f"{where}: unknown field {unknown[0]!r}")
+    if data.get("step_index") != index:
+        raise TraceError(f"{where}.step_index: {index} is needed, found {data.get('step_index')!r}")
+    if data.get("action") not in ("compute", "reuse") or not isinstance(data.get("reason"), str):
+        raise TraceError(f"{where}: action must be 'compute' or 'reuse', and reason a text")
+    distances = data.get("distances")
+    if distances is not None and not isinstance(distances, list):
+        raise TraceError(f"{where}.distances: a list of numbers or null is needed")
+    optional = [data.get("indicator"), data.get("timestep"), *(distances or [])]
+    needed = [data.get(f"{part}seconds", 0.0) for part in ("", "block_", "indicator_")]
+    for value in [*needed, *(x for x in optional if x is not None)]:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TraceError(f"{where}: a number is needed, found {value!r}")
+    return StepRecord(**{**data, "distances": None if distances is None else tuple(distances)})

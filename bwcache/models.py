@@ -1,0 +1,158 @@
+"""The catalogue: which models there are, how each is loaded and called, and what it needs."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+
+from .config import BWCacheConfig, ConfigError
+
+ASSETS = Path(__file__).parent.parent / "assets"
+
+
+class ModelError(RuntimeError):
+    """A model that cannot be used here: says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named setting. `source`: the results file that it was chosen from, or None if unmeasured."""
+
+    threshold: float
+    reuse_interval: int | float = 0.1
+    source: str | None = None
+
+    def config(self, **changes: object) -> BWCacheConfig:
+        return BWCacheConfig(self.threshold, self.reuse_interval, **changes)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One model of the catalogue.
+
+    Args:
+        name: What the command line and the page call it.
+        title: For people.
+        about: One sentence for people.
+        licence: Of the weights.
+        loader: "module:function" inside this package; called with (spec, device), gives a pipeline.
+        source: Hub repository, or a folder under `assets/`.
+        revision: Pinned commit or tag of a hub repository.
+        needs_cuda: Whether it is offered only where a CUDA GPU is present.
+        height, width, num_frames, fps: Of the video, in pixels, frames and frames a second.
+        steps: Denoising steps by default.
+        flow_shift: Of the scheduler.
+        call: Further arguments of the pipeline's call.
+        presets: Named settings, gentlest first.
+        indicator_range: Smallest and largest indicator measured over a set of prompts, or None.
+        examples: Prompts to start from.
+    """
+
+    name: str
+    title: str
+    about: str
+    licence: str
+    loader: str
+    source: str
+    revision: str | None = None
+    needs_cuda: bool = False
+    height: int = 480
+    width: int = 832
+    num_frames: int = 81
+    fps: int = 16
+    steps: int = 50
+    flow_shift: float = 3.0
+    call: Mapping[str, object] = field(default_factory=dict)
+    presets: Mapping[str, Preset] = field(default_factory=dict)
+    indicator_range: tuple[float, float] | None = None
+    examples: tuple[str, ...] = ()
+
+
+CATALOGUE: Mapping[str, ModelSpec] = MappingProxyType(
+    {
+        spec.name: spec
+        for spec in (
+            ModelSpec(
+                name="tinyworld",
+                title="TinyWorld (embedded)",
+                about="Trained for this demo: flat shapes that move. Runs on any computer.",
+                licence="Apache-2.0",
+                loader="bwcache.tinyworld.load:load",
+                source="tinyworld",
+                height=64,
+                width=64,
+                num_frames=17,
+                fps=8,
+                steps=30,
+                flow_shift=2.0,
+                call=MappingProxyType(
+                    {"guidance_scale": 3.0, "negative_prompt": "", "max_sequence_length": 24}
+                ),
+                presets=MappingProxyType(
+                    {
+                        "Safe": Preset(0.04),
+                        "Balanced": Preset(0.06),
+                        "Fast": Preset(0.1, 0.2),
+                    }
+                ),
+                examples=(
+                    "a red circle moving right on a white background",
+                    "a blue square bouncing on a gray background",
+                    "a yellow triangle growing on a black background",
+                    "a green circle moving up and a purple square moving down "
+                    "on a white background",
+                ),
+            ),
+            ModelSpec(
+                name="wan2.1-t2v-1.3b",
+                title="Wan 2.1 T2V 1.3B",
+                about="The smallest Wan text-to-video model: 480p, 81 frames. Needs a CUDA GPU.",
+                licence="Apache-2.0",
+                loader="bwcache.wan:load",
+                source="Wan-AI/Wan2.1-T2V-1.3B-Diffusers",
+                revision="main",
+                needs_cuda=True,
+                call=MappingProxyType({"guidance_scale": 5.0}),
+                presets=MappingProxyType({"Paper": Preset(0.15)}),
+                examples=("A cat walks on the grass, realistic style",),
+            ),
+        )
+    }
+)
+
+
+def find(name: object) -> ModelSpec:
+    """The catalogue's entry of that name.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if not isinstance(name, str) or name not in CATALOGUE:
+        raise ConfigError("model", name, ", ".join(CATALOGUE))
+    return CATALOGUE[name]
+
+
+def available(has_cuda: bool) -> list[ModelSpec]:
+    """The models that can run on this machine, best known to run first."""
+    return [spec for spec in CATALOGUE.values() if has_cuda or not spec.needs_cuda]
+
+
+@lru_cache(maxsize=1)
+def load(name: str, device: str):
+    """The model's pipeline on a device; loaded once, the last one kept.
+
+    Raises:
+        ConfigError: The name is not in the catalogue.
+        ModelError: It cannot be loaded or does not run here.
+    """
+    spec = find(name)
+    if spec.needs_cuda and not device.startswith("cuda"):
+        raise ModelError(f"model: {spec.title} needs a CUDA GPU; use tinyworld on this machine")
+    module, function = spec.loader.split(":")
+    pipe = getattr(importlib.import_module(module), function)(spec, device)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe

@@ -1,0 +1,1 @@
+"""TinyWorld: the small text-to-video model that ships with bwcache, its world and its training."""

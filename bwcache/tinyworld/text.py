@@ -1,0 +1,67 @@
+"""TinyWorld's language: a word tokenizer, a small UMT5 encoder, and a check that names strangers.
+
+Knows words; knows nothing of pictures.
+"""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
+
+from .scenes import words
+
+MAX_WORDS = 24  # tokens of a padded caption, the end mark included
+TEXT_DIM = 64
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    """One token a word, lower-cased, punctuation dropped, closed by an end mark."""
+    vocabulary = {token: i for i, token in enumerate(["<pad>", "</s>", "<unk>", *words()])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation("removed")]
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", vocabulary["</s>"])]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    )
+
+
+def build_text_encoder() -> UMT5EncoderModel:
+    """Two layers of UMT5 with random weights, about 0.1 M parameters."""
+    return UMT5EncoderModel(
+        UMT5Config(
+            vocab_size=64,
+            d_model=TEXT_DIM,
+            d_kv=16,
+            d_ff=2 * TEXT_DIM,
+            num_layers=2,
+            num_heads=4,
+            dropout_rate=0.0,
+        )
+    )
+
+
+def encode(tokenizer, text_encoder, captions: list[str]) -> torch.Tensor:
+    """Embeddings `[B, MAX_WORDS, TEXT_DIM]`, zero after the end mark, just as `WanPipeline` does."""
+    tokens = tokenizer(
+        captions,
+        padding="max_length",
+        max_length=MAX_WORDS,
+        truncation=True,
+        return_tensors="pt",
+    ).to(text_encoder.device)
+    hidden_states = text_encoder(tokens.input_ids, tokens.attention_mask).last_hidden_state
+    return hidden_states * tokens.attention_mask[..., None].to(hidden_states.dtype)
+
+
+def unknown_words(prompt: str) -> list[str]:
+    """The words of a prompt that TinyWorld has never seen, in order, each once."""
+    spoken = re.findall(r"[^\W_]+", prompt.lower())
+    return list(dict.fromkeys(word for word in spoken if word not in set(words())))

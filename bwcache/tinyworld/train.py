@@ -1,0 +1,205 @@
+"""`python -m bwcache.tinyworld.train`: flow-matching training of TinyWorld, resumable and seeded.
+
+Draws its clips as it goes, so there is no data set. `--minutes` or `--steps` ends a run; the next
+one with the same `--out` goes on where it stopped. `--export` writes the finished model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import UniPCMultistepScheduler, WanTransformer3DModel
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from . import codec as codecs
+from .muon import Muon
+from .scenes import caption, random_scene, render
+from .text import TEXT_DIM, build_text_encoder, build_tokenizer, encode
+
+FLOW_SHIFT = 2.0
+CAPTION_DROP = 0.1
+EMA_DECAY = 0.998
+WARMUP_STEPS = 100
+FLAT_SHARE = 0.6
+
+
+def build_transformer(layers: int = 8, heads: int = 4) -> WanTransformer3DModel:
+    """A Wan transformer over single latent cells: 2.0 M parameters with 8 blocks of width 128."""
+    return WanTransformer3DModel(
+        patch_size=(1, 1, 1),
+        num_attention_heads=heads,
+        attention_head_dim=32,
+        in_channels=32,
+        out_channels=32,
+        text_dim=TEXT_DIM,
+        freq_dim=64,
+        ffn_dim=96 * heads,
+        num_layers=layers,
+        rope_max_seq_len=32,
+    )
+
+
+def sample_batch(rng: np.random.Generator, size: int) -> tuple[torch.Tensor, list[str]]:
+    """Videos `[size, 3, frames, height, width]` in −1…1 and their captions, some left empty."""
+    scenes = [random_scene(rng) for _ in range(size)]
+    video = np.stack([render(scene, rng) for scene in scenes])
+    captions = ["" if rng.random() < CAPTION_DROP else caption(scene, rng) for scene in scenes]
+    return torch.from_numpy(video).permute(0, 4, 1, 2, 3) * 2 - 1, captions
+
+
+def sample_sigmas(size: int, generator: torch.Generator) -> torch.Tensor:
+    """Noise levels `[size]` in 0–1: logit-normal, then moved towards noise as at inference."""
+    sigma = torch.randn(size, generator=generator).sigmoid()
+    return FLOW_SHIFT * sigma / (1 + (FLOW_SHIFT - 1) * sigma)
+
+
+def learning_rate(step: int, total: int) -> float:
+    """Factor on the peak rate: linear warm-up, flat, linear to zero."""
+    if step < WARMUP_STEPS:
+        return (step + 1) / WARMUP_STEPS
+    flat = FLAT_SHARE * total
+    return 1.0 if step < flat else max(0.0, (total - step) / (total - flat))
+
+
+class Trainer:
+    """Everything a training run consists of; `state_dict` is the whole of it."""
+
+    def __init__(self, args: argparse.Namespace):
+        torch.manual_seed(args.seed)
+        self.args, self.step, self.seconds, self.losses = args, 0, 0.0, []
+        self.tokenizer = build_tokenizer()
+        self.model = torch.nn.ModuleDict(
+            {
+                "transformer": build_transformer(args.layers, args.heads),
+                "text_encoder": build_text_encoder(),
+            }
+        ).to(args.device)
+        self.ema = AveragedModel(
+            self.model, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=False
+        )
+        rng = np.random.default_rng(args.seed)
+        patches = codecs.to_patches(sample_batch(rng, 256)[0]).flatten(0, 3)
+        self.codec, self.kept_variance = codecs.fit(patches)
+        self.optimizers = self._optimizers()
+        if args.compile:
+            for block in self.model["transformer"].blocks:
+                block.compile()
+
+    def _optimizers(self) -> list[torch.optim.Optimizer]:
+        """Muon for the blocks' matrices, AdamW for all else (or for everything)."""
+        named = list(self.model.named_parameters())
+        matrices = [
+            p for name, p in named if ".blocks." in name and p.ndim == 2 and self.args.muon
+        ]
+        chosen = {id(p) for p in matrices}
+        rest = [p for _, p in named if id(p) not in chosen]
+        rate = self.args.learning_rate
+        optimizers = [torch.optim.AdamW(rest, rate, betas=(0.9, 0.99), weight_decay=0.01)]
+        if matrices:
+            optimizers.append(Muon(matrices, self.args.muon_rate))
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["peak"] = group["lr"]
+        return optimizers
+
+    def train_step(self) -> float:
+        """One update on a fresh batch; every step's randomness follows from (seed, step)."""
+        rng = np.random.default_rng((self.args.seed, 1 + self.step))
+        generator = torch.Generator().manual_seed(self.args.seed + 7919 * (1 + self.step))
+        video, captions = sample_batch(rng, self.args.batch)
+        latents = self.codec.encode_normalised(video)
+        noise = torch.randn(latents.shape, generator=generator)
+        sigma = sample_sigmas(len(latents), generator)
+        mixed = torch.lerp(latents, noise, sigma.view(-1, 1, 1, 1, 1))
+        latents, noise, mixed, sigma = (
+            x.to(self.args.device) for x in (latents, noise, mixed, sigma)
+        )
+        text = encode(self.tokenizer, self.model["text_encoder"], captions)
+        velocity = self.model["transformer"](mixed, sigma * 1000, text, return_dict=False)[0]
+        loss = functional.mse_loss(velocity.float(), noise - latents)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * learning_rate(self.step, self.args.steps)
+            optimizer.step()
+            optimizer.zero_grad()
+        self.ema.update_parameters(self.model)
+        self.step += 1
+        return float(loss.detach())
+
+    def run(self) -> None:
+        deadline = time.monotonic() + 60 * self.args.minutes
+        bar = tqdm(total=self.args.steps, initial=self.step, unit="step")
+        recent: list[float] = []
+        while self.step < self.args.steps and time.monotonic() < deadline:
+            started = time.perf_counter()
+            recent.append(self.train_step())
+            self.seconds += time.perf_counter() - started
+            bar.update()
+            if self.step % 50 == 0:
+                self.losses.append((self.step, round(sum(recent) / len(recent), 4)))
+                bar.set_postfix(loss=self.losses[-1][1])
+                recent.clear()
+            if self.step % 200 == 0:
+                self.save()
+        self.save()
+
+    def _parts(self) -> dict[str, torch.nn.Module]:
+        return {"model": self.model, "ema": self.ema, "codec": self.codec}
+
+    def save(self) -> None:
+        state = {name: part.state_dict() for name, part in self._parts().items()}
+        state["optimizers"] = [optimizer.state_dict() for optimizer in self.optimizers]
+        state |= {"step": self.step, "seconds": self.seconds, "losses": self.losses}
+        self.args.out.mkdir(parents=True, exist_ok=True)
+        partial = self.args.out / "checkpoint.partial"
+        torch.save(state, partial)
+        os.replace(partial, self.args.out / "checkpoint.pt")
+
+    def load(self) -> bool:
+        path = self.args.out / "checkpoint.pt"
+        if not path.exists():
+            return False
+        state = torch.load(path, map_location=self.args.device, weights_only=True)
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.step, self.seconds, self.losses = state["step"], state["seconds"], state["losses"]
+        return True
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("runs/tinyworld"))
+    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--minutes", type=float, default=math.inf)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--layers", type=int, default=8)
+    parser.add_argument("--heads", type=int, default=4)
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--muon-rate", type=float, default=2e-3)
+    parser.add_argument("--no-muon", dest="muon", action="store_false")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    args = parser.parse_args()
+    trainer = Trainer(args)
+    trainer.load()
+    trainer.run()
+    print(trainer.losses)
+
+
+if __name__ == "__main__":
+    main()
