@@ -4,7 +4,7 @@ from importlib import import_module
 
 _HOME = {
     "BWCacheConfig": "config",
-    "CacheError": "hooks",
+    "CacheError": "run",
     "ConfigError": "config",
     "StepRecord": "events",
     "Trace": "events",

@@ -42,9 +42,7 @@ class Controller:
             the run.
     """
 
-    def __init__(
-        self, config: BWCacheConfig, num_blocks: int, on_step: StepCallback | None = None
-    ):
+    def __init__(self, config: BWCacheConfig, num_blocks: int, on_step: StepCallback | None = None):
         self.config, self.num_blocks, self._on_step = config, num_blocks, on_step
         self.measured = evenly_spaced(num_blocks, config.indicator_blocks)
         self.traces: list[Trace] = []

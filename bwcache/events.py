@@ -125,7 +125,9 @@ class Trace:
             None if data.get("trigger_step") is None else _count(data, "trigger_step", where),
         )
         if len(read) > trace.num_steps:
-            raise TraceError(f"{where}.steps: {len(read)} found, at most {trace.num_steps} possible")
+            raise TraceError(
+                f"{where}.steps: {len(read)} found, at most {trace.num_steps} possible"
+            )
         return trace
 
 

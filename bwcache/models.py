@@ -50,6 +50,8 @@ class ModelSpec:
         presets: Named settings, gentlest first.
         indicator_range: Smallest and largest indicator measured over a set of prompts, or None.
         examples: Prompts to start from.
+        prompt_check: "module:function" that raises `ConfigError` for a prompt that the model
+            cannot understand; None where any text will do.
     """
 
     name: str
@@ -70,6 +72,12 @@ class ModelSpec:
     presets: Mapping[str, Preset] = field(default_factory=dict)
     indicator_range: tuple[float, float] | None = None
     examples: tuple[str, ...] = ()
+    prompt_check: str | None = None
+
+    @property
+    def default_preset(self) -> Preset:
+        """Balanced, or the first where there is no such."""
+        return self.presets.get("Balanced") or next(iter(self.presets.values()))
 
 
 CATALOGUE: Mapping[str, ModelSpec] = MappingProxyType(
@@ -106,6 +114,7 @@ CATALOGUE: Mapping[str, ModelSpec] = MappingProxyType(
                     "a green circle moving up and a purple square moving down "
                     "on a white background",
                 ),
+                prompt_check="bwcache.tinyworld.text:check_prompt",
             ),
             ModelSpec(
                 name="wan2.1-t2v-1.3b",
@@ -141,6 +150,21 @@ def available(has_cuda: bool) -> list[ModelSpec]:
     return [spec for spec in CATALOGUE.values() if has_cuda or not spec.needs_cuda]
 
 
+def check_prompt(spec: ModelSpec, prompt: str) -> None:
+    """Refuse a prompt that the model cannot understand.
+
+    Raises:
+        ConfigError: Naming what is not understood and what would be.
+    """
+    if spec.prompt_check is not None:
+        _function(spec.prompt_check)(prompt)
+
+
+def _function(path: str):
+    module, name = path.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
 @lru_cache(maxsize=1)
 def load(name: str, device: str):
     """The model's pipeline on a device; loaded once, the last one kept.
@@ -152,7 +176,6 @@ def load(name: str, device: str):
     spec = find(name)
     if spec.needs_cuda and not device.startswith("cuda"):
         raise ModelError(f"model: {spec.title} needs a CUDA GPU; use tinyworld on this machine")
-    module, function = spec.loader.split(":")
-    pipe = getattr(importlib.import_module(module), function)(spec, device)
+    pipe = _function(spec.loader)(spec, device)
     pipe.set_progress_bar_config(disable=True)
     return pipe

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import fmean
 
 from .config import BWCacheConfig
 from .events import Trace, TraceError
@@ -68,23 +67,17 @@ def predict(trace: Trace, config: BWCacheConfig) -> Prediction:
     )
 
 
-def reuse_starts_above(trace: Trace) -> float | None:
-    """The threshold at or below which nothing is reused; None where nothing was measured.
+def reuse_starts_above(trace: Trace, config: BWCacheConfig) -> float | None:
+    """The threshold at or below which an uncached run's schedule would reuse nothing.
 
-    A trigger at the last step, or in a run whose tail covers the rest, reuses nothing: so the
-    smallest indicator is looked for only where reuse could follow it, at the paper's tail.
+    The smallest indicator that a step to reuse could follow: not one at the run's end, nor one
+    whose tail covers the rest. None where nothing was measured.
     """
-    probe = BWCacheConfig()
     useful = [
         step.indicator
         for step in trace.steps
         if step.indicator is not None
         and math.isfinite(step.indicator)
-        and step.step_index + 1 < trace.num_steps - probe.tail_steps(step.step_index)
+        and step.step_index + 1 < trace.num_steps - config.tail_steps(step.step_index)
     ]
-    return min(useful) if useful else None
-
-
-def mean_step_seconds(trace: Trace) -> float:
-    """Average seconds of a step without measurement; 0 where there is none."""
-    return fmean(step.net_seconds for step in trace.steps) if trace.steps else 0.0
+    return min(useful, default=None)

@@ -1,0 +1,61 @@
+"""What the commands that run a model do, apart from reading their arguments."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from contextlib import closing
+
+from tqdm import tqdm
+
+from .compare import compare
+from .config import BWCacheConfig
+from .models import find
+from .results import check_folder, save
+from .stream import ComparisonFinished, Request, RunStarted, StepDone
+from .verdict import CAVEAT
+
+
+def compare_command(
+    args: argparse.Namespace, config: BWCacheConfig, print_json: Callable[[object], None]
+) -> int:
+    """Make and save a comparison; the verdict, or with `--json` the summary, on stdout."""
+    steps = find(args.model).steps if args.steps is None else args.steps
+    request = Request(args.prompt, args.model, steps, args.seed, config, args.control)
+    check_folder(args.out)
+    finished = _with_progress(request, args.device)
+    written = save(finished, args.out)
+    if args.json:
+        print_json(finished.summary)
+        return 0
+    print(finished.summary["verdict"])
+    print(CAVEAT)
+    if args.control:
+        summary = finished.summary
+        print(
+            f"Control: {summary['control_steps']} uncached steps take "
+            f"{summary['control_seconds']:.1f} s and differ by PSNR "
+            f"{_decibels(summary['control_psnr_db'])}."
+        )
+    print(f"Files: {', '.join(str(path) for path in written.values())}")
+    return 0
+
+
+def _decibels(value: float | None) -> str:
+    return "nothing at all" if value is None else f"{value:.1f} dB"
+
+
+def _with_progress(request: Request, device: str | None) -> ComparisonFinished:
+    """Run to the end, with a bar for each run on stderr."""
+    bar = None
+    with closing(compare(request, device=device)) as events:
+        for event in events:
+            if isinstance(event, RunStarted):
+                bar = tqdm(total=event.num_steps, desc=event.run, unit="step", file=sys.stderr)
+            elif isinstance(event, StepDone):
+                bar.update()
+                bar.set_postfix_str(event.record.action)
+                if event.record.step_index + 1 == bar.total:
+                    bar.close()
+    return event

@@ -1,0 +1,172 @@
+"""Uncached and cached under equal conditions: same prompt, seed, steps, scheduler and machine."""
+
+from __future__ import annotations
+
+import platform
+from collections import OrderedDict
+from collections.abc import Iterator
+from importlib.metadata import version
+
+import torch
+
+from . import models
+from .config import BWCacheConfig
+from .events import TraceFile
+from .metrics import PSNR_CONVENTION, difference
+from .pipeline import generate
+from .stream import ComparisonFinished, Event, Request, RunFinished, RunStarted, StepDone
+from .verdict import sentence
+from .whatif import reuse_starts_above
+
+MEASURE_ONLY = BWCacheConfig(threshold=0.0)
+REMEMBERED = 4
+
+
+class BaselineStore:
+    """The last few uncached runs, so that another threshold reruns only the cached half."""
+
+    def __init__(self, limit: int = REMEMBERED):
+        self._runs: OrderedDict[tuple, RunFinished] = OrderedDict()
+        self._limit = limit
+
+    def get(self, request: Request) -> RunFinished | None:
+        run = self._runs.get(request.baseline_key)
+        if run is not None:
+            self._runs.move_to_end(request.baseline_key)
+        return run
+
+    def put(self, request: Request, run: RunFinished) -> None:
+        self._runs[request.baseline_key] = run
+        while len(self._runs) > self._limit:
+            self._runs.popitem(last=False)
+
+
+def default_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def compare(
+    request: Request, store: BaselineStore | None = None, device: str | None = None
+) -> Iterator[Event]:
+    """Make the video twice, uncached and cached, and compare.
+
+    Args:
+        request: What to make.
+        store: Where uncached runs are remembered and looked up; None remembers nothing.
+        device: "cpu", "cuda"…; the best there is where None.
+
+    Yields:
+        The events of each run in turn, then `ComparisonFinished`. Closing the iterator stops.
+
+    Raises:
+        ConfigError: The model is unknown, or the prompt is not one that it understands.
+        ModelError: The model cannot be loaded or does not run here.
+
+    The uncached run is measured too. Its seconds leave the measurement out; the cached run's
+    seconds include it.
+    """
+    device = device or default_device()
+    spec = models.find(request.model)
+    models.check_prompt(spec, request.prompt)
+    pipe = models.load(request.model, device)
+
+    def run(name, steps, config):
+        return generate(pipe, spec, name, request.prompt, request.seed, steps, config)
+
+    baseline = store.get(request) if store is not None else None
+    if baseline is None:
+        baseline = yield from _through(run("baseline", request.steps, MEASURE_ONLY))
+        if store is not None:
+            store.put(request, baseline)
+        remembered = False
+    else:
+        yield from _remember(baseline)
+        remembered = True
+    cached = yield from _through(run("cached", request.steps, request.config))
+    runs = [baseline, cached]
+    if request.control:
+        steps = cached.trace.steps_computed
+        runs.append((yield from _through(run("control", steps, MEASURE_ONLY))))
+    summary = summarise(request, runs, device, remembered)
+    trace_file = TraceFile(
+        request.model, request.prompt, request.seed, baseline.trace, cached.trace
+    )
+    yield ComparisonFinished(summary, trace_file, tuple(runs))
+
+
+def _through(events: Iterator[Event]) -> Iterator[Event]:
+    """Pass a run's events on, and return its last."""
+    last = None
+    for last in events:
+        yield last
+    return last
+
+
+def _remember(run: RunFinished) -> Iterator[Event]:
+    yield RunStarted(run.run, run.trace.num_steps, remembered=True)
+    for record in run.trace.steps:
+        yield StepDone(run.run, record)
+    yield RunFinished(
+        run.run, run.trace, run.frames, run.total_seconds, run.peak_memory_bytes, remembered=True
+    )
+
+
+def summarise(
+    request: Request, runs: list[RunFinished], device: str, remembered: bool
+) -> dict[str, object]:
+    """`summary.json` of a comparison: every number measured, seconds and bytes."""
+    baseline, cached, *control = runs
+    whole, part = baseline.trace.net_seconds, cached.trace.seconds
+    measuring = sum(step.indicator_seconds for step in cached.trace.steps)
+    in_blocks = sum(step.block_seconds for step in baseline.trace.steps)
+    summary = {
+        "model": request.model,
+        "prompt": request.prompt,
+        "seed": request.seed,
+        "steps": request.steps,
+        "method": "bwcache",
+        "config": request.config.as_dict(),
+        "speedup": whole / part,
+        "baseline_seconds": whole,
+        "cached_seconds": part,
+        "baseline_total_seconds": baseline.total_seconds,
+        "cached_total_seconds": cached.total_seconds,
+        "baseline_remembered": remembered,
+        "steps_computed": cached.trace.steps_computed,
+        "steps_reused": cached.trace.steps_reused,
+        "trigger_step": cached.trace.trigger_step,
+        "indicator_share": measuring / part,
+        "block_share": in_blocks / whole,
+        "indicator_range": baseline.trace.indicator_range(),
+        "reuse_starts_above": reuse_starts_above(baseline.trace, request.config),
+        **difference(cached.frames, baseline.frames),
+        "psnr_convention": PSNR_CONVENTION,
+        "peak_memory_bytes": cached.peak_memory_bytes,
+        "device": describe_device(device),
+        "versions": versions(),
+    }
+    if control:
+        (run,) = control
+        summary |= {
+            "control_steps": run.trace.num_steps,
+            "control_seconds": run.trace.net_seconds,
+            "control_psnr_db": difference(run.frames, baseline.frames)["psnr_db"],
+        }
+    return summary | {"verdict": sentence(summary)}
+
+
+def describe_device(device: str) -> str:
+    """The hardware in words: "cuda: NVIDIA H200", "cpu: x86_64, 2 threads"."""
+    if device.startswith("cuda"):
+        return f"{device}: {torch.cuda.get_device_name(device)}"
+    processor = platform.processor() or platform.machine()
+    return f"{device}: {processor}, {torch.get_num_threads()} threads"
+
+
+def versions() -> dict[str, str]:
+    packages = ("torch", "diffusers", "transformers")
+    from . import __version__
+
+    return {"bwcache": __version__, "python": platform.python_version()} | {
+        name: version(name) for name in packages
+    }

@@ -1,0 +1,122 @@
+"""Run a pipeline once, as an iterator of events: a worker thread, a queue, a stop flag.
+
+Streaming is the only path; whoever wants just the result takes the last event.
+"""
+
+from __future__ import annotations
+
+import queue
+import resource
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from weakref import WeakSet
+
+import torch
+
+from .config import BWCacheConfig
+from .events import StepRecord
+from .hooks import cached
+from .models import ModelSpec
+from .preview import latent_preview
+from .stream import Event, RunFinished, RunName, RunStarted, StepDone
+
+WARM_UP_STEPS = 2
+_one_at_a_time = threading.Lock()
+_warm: WeakSet = WeakSet()
+
+
+class Stopped(Exception):
+    """The reader went away; raised inside the pipeline to end it."""
+
+
+def generate(
+    pipe, spec: ModelSpec, run: RunName, prompt: str, seed: int, steps: int, config: BWCacheConfig
+) -> Iterator[Event]:
+    """Make one video, reporting each step as it ends.
+
+    Args:
+        pipe: The model's pipeline, not cached.
+        spec: Its catalogue entry.
+        run: What to call this run.
+        prompt: What the video shows.
+        seed: Of the initial noise, drawn on the CPU, so that it is the same on every device.
+        steps: Denoising steps.
+        config: The caching settings; a threshold of 0 measures an uncached run.
+
+    Yields:
+        `RunStarted`, a `StepDone` for each step, `RunFinished`. Closing the iterator stops the
+        run at its next step and waits for that.
+
+    Raises:
+        Exception: Whatever the pipeline raises, in the reader's thread.
+    """
+    events: queue.Queue[Event | BaseException | None] = queue.Queue()
+    stop = threading.Event()
+
+    def report(record: StepRecord, latents: torch.Tensor | None) -> None:
+        if stop.is_set():
+            raise Stopped
+        events.put(StepDone(run, record, latent_preview(pipe, latents)))
+
+    def work() -> None:
+        try:
+            with _one_at_a_time:
+                warm_up(pipe, spec)
+                events.put(_run(pipe, spec, run, prompt, seed, steps, config, report))
+        except Stopped:
+            pass
+        except BaseException as error:  # handed over, so that nobody waits for ever
+            events.put(error)
+        finally:
+            events.put(None)
+
+    worker = threading.Thread(target=work, name=f"bwcache-{run}", daemon=True)
+    worker.start()
+    try:
+        yield RunStarted(run, steps)
+        while (event := events.get()) is not None:
+            if isinstance(event, BaseException):
+                raise event
+            yield event
+    finally:
+        stop.set()
+        worker.join()
+
+
+def warm_up(pipe, spec: ModelSpec) -> None:
+    """Run a pipeline for two steps once, so that no measured run pays for first-time work."""
+    if pipe not in _warm:
+        pipe(**_arguments(spec, "", 0, WARM_UP_STEPS))
+        _warm.add(pipe)
+
+
+def _run(pipe, spec, run, prompt, seed, steps, config, report) -> RunFinished:
+    on_cuda = torch.cuda.is_available()
+    if on_cuda:
+        torch.cuda.reset_peak_memory_stats()
+    started = time.perf_counter()
+    with cached(pipe, config, on_step=report) as state:
+        frames = pipe(**_arguments(spec, prompt, seed, steps)).frames[0]
+    seconds = time.perf_counter() - started
+    peak = torch.cuda.max_memory_allocated() if on_cuda else _peak_resident_bytes()
+    return RunFinished(run, state.trace, frames, seconds, peak)
+
+
+def _arguments(spec: ModelSpec, prompt: str, seed: int, steps: int) -> dict[str, object]:
+    return {
+        **spec.call,
+        "prompt": prompt,
+        "height": spec.height,
+        "width": spec.width,
+        "num_frames": spec.num_frames,
+        "num_inference_steps": steps,
+        "generator": torch.Generator("cpu").manual_seed(seed),
+        "output_type": "np",
+    }
+
+
+def _peak_resident_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,67 @@
+"""A comparison's files: two videos, the trace and the summary, all of them or none."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from .config import ConfigError
+from .events import finite
+from .models import find
+from .stream import ComparisonFinished
+from .video import write_mp4
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be written to, before any work is done. Creates nothing.
+
+    Raises:
+        ConfigError: It is a file, or neither it nor its nearest existing parent can be written to.
+    """
+    nearest = folder
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir() or not _can_write(nearest):
+        raise ConfigError("out", str(folder), "a folder that can be written to")
+
+
+def _can_write(folder: Path) -> bool:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def save(finished: ComparisonFinished, folder: Path) -> dict[str, Path]:
+    """Write `baseline.mp4`, `cached.mp4`, `trace.json`, `summary.json` (and `control.mp4`).
+
+    Args:
+        finished: What to write.
+        folder: Made where it is missing. Files of the same names are replaced.
+
+    Returns:
+        Each file's path by its stem.
+
+    Raises:
+        OSError: The folder cannot be written to. Nothing is left half-written.
+    """
+    fps = find(str(finished.summary["model"])).fps
+    folder.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+    try:
+        for run in finished.runs:
+            write_mp4(run.frames, staging / f"{run.run}.mp4", fps)
+        text = json.dumps(finite(finished.summary), indent=1, allow_nan=False)
+        (staging / "summary.json").write_text(text, encoding="utf-8")
+        (staging / "trace.json").write_text(finished.trace_file.dumps(), encoding="utf-8")
+        written = {}
+        for path in sorted(staging.iterdir()):
+            written[path.stem] = folder / path.name
+            os.replace(path, written[path.stem])
+        return written
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)

@@ -1,0 +1,53 @@
+"""Small real pipelines, built in code: nothing is downloaded, nothing is trained."""
+
+import pytest
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler, WanPipeline
+
+from bwcache.tinyworld.codec import PatchCodec
+from bwcache.tinyworld.text import build_text_encoder, build_tokenizer
+from bwcache.tinyworld.train import build_transformer
+
+SCHEDULERS = {
+    "unipc": lambda: UniPCMultistepScheduler(
+        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=2.0
+    ),
+    "euler": lambda: FlowMatchEulerDiscreteScheduler(shift=2.0),
+}
+
+
+def build_wan(scheduler: str = "unipc", layers: int = 3) -> WanPipeline:
+    """A `WanPipeline` with seeded random weights, a few blocks and TinyWorld's shapes."""
+    torch.manual_seed(0)
+    codec = PatchCodec()
+    torch.nn.init.normal_(codec.basis, std=0.05)
+    pipe = WanPipeline(
+        tokenizer=build_tokenizer(),
+        text_encoder=build_text_encoder().eval(),
+        vae=codec,
+        scheduler=SCHEDULERS[scheduler](),
+        transformer=build_transformer(layers, heads=2).eval(),
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def run_wan(pipe: WanPipeline, steps: int = 8, seed: int = 0, **changes) -> torch.Tensor:
+    """Latents of a small guided run."""
+    arguments = {
+        "prompt": "a red circle moving right",
+        "height": 32,
+        "width": 32,
+        "num_frames": 9,
+        "num_inference_steps": steps,
+        "guidance_scale": 3.0,
+        "max_sequence_length": 24,
+        "output_type": "latent",
+        "generator": torch.Generator().manual_seed(seed),
+    }
+    return pipe(**{**arguments, **changes}).frames
+
+
+@pytest.fixture(scope="session")
+def wan() -> WanPipeline:
+    return build_wan()

@@ -1,0 +1,241 @@
+"""Comparisons, their files and the command line, on a small random-weight pipeline."""
+
+import json
+import threading
+from contextlib import closing
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+
+from bwcache import BWCacheConfig, ConfigError, TraceFile, predict
+from bwcache import compare as comparing
+from bwcache import models
+from bwcache.cli import main
+from bwcache.compare import BaselineStore, compare
+from bwcache.metrics import difference
+from bwcache.results import check_folder, save
+from bwcache.stream import ComparisonFinished, Request, RunFinished, RunStarted, StepDone
+from bwcache.verdict import sentence
+
+PROMPT = "a red circle moving right on a white background"
+REUSING = BWCacheConfig(1e6, 2)
+
+
+@pytest.fixture(autouse=True)
+def _small_model(monkeypatch, wan):
+    monkeypatch.setattr(models, "load", lambda name, device: wan)
+
+
+def request(**changes) -> Request:
+    return Request(**{"prompt": PROMPT, "steps": 6, "config": REUSING, **changes})
+
+
+def finish(*arguments, **keywords) -> ComparisonFinished:
+    *_, last = compare(*arguments, device="cpu", **keywords)
+    return last
+
+
+def test_events_arrive_in_order():
+    events = list(compare(request(control=True), device="cpu"))
+    kinds = [type(event) for event in events]
+    one_run = [RunStarted, *[StepDone] * 6, RunFinished]
+    control = [RunStarted, *[StepDone] * 3, RunFinished]
+    assert kinds == [*one_run, *one_run, *control, ComparisonFinished]
+    assert "".join(e.record.action[0] for e in events[9:15]) == "ccrrcr"
+    assert all(e.preview and len(e.preview) <= 400 for e in events if isinstance(e, StepDone))
+
+
+def test_summary_has_every_number():
+    summary = finish(request(control=True)).summary
+    assert (summary["steps_computed"], summary["steps_reused"]) == (3, 3)
+    assert summary["control_steps"] == 3
+    assert summary["speedup"] == summary["baseline_seconds"] / summary["cached_seconds"]
+    assert 0 < summary["indicator_share"] < 1
+    assert 0 < summary["block_share"] < 1
+    assert summary["psnr_db"] > 0
+    assert summary["lpips"] is None
+    assert summary["lpips_reason"]
+    assert summary["peak_memory_bytes"] > 1e6
+    assert summary["versions"]["diffusers"] == "0.42.1"
+    assert summary["config"]["threshold"] == 1e6
+    json.dumps(summary, allow_nan=False)
+
+
+def test_threshold_zero_gives_identical_videos_and_says_that_nothing_was_reused():
+    summary = finish(request(config=BWCacheConfig(0.0))).summary
+    assert summary["identical"] is True
+    assert summary["psnr_db"] is None
+    assert "Nothing was reused" in summary["verdict"]
+
+
+def test_nothing_reused_names_the_threshold_that_would():
+    summary = finish(request(config=BWCacheConfig(1e-6))).summary
+    lowest = summary["reuse_starts_above"]
+    assert summary["steps_reused"] == 0
+    assert f"threshold above {lowest:.3g} reuses" in summary["verdict"]
+    assert finish(request(config=BWCacheConfig(lowest * 1.001))).summary["steps_reused"] > 0
+
+
+def test_a_remembered_baseline_is_not_run_again(monkeypatch):
+    made = []
+    generate = comparing.generate
+    monkeypatch.setattr(
+        comparing, "generate", lambda *a: made.append(a[2]) or generate(*a)
+    )
+    store = BaselineStore()
+    first = finish(request(), store=store)
+    again = list(compare(request(config=BWCacheConfig(0.0)), store, "cpu"))
+    assert made == ["baseline", "cached", "cached"]
+    assert again[0].remembered
+    assert again[-1].summary["baseline_remembered"]
+    assert again[-1].summary["identical"]
+    assert again[-1].trace_file.baseline == first.trace_file.baseline
+    finish(request(seed=1), store=store)
+    assert made[3:] == ["baseline", "cached"]
+
+
+def test_the_store_forgets_the_oldest():
+    store = BaselineStore(limit=2)
+    for seed in range(3):
+        store.put(request(seed=seed), seed)
+    assert [store.get(request(seed=seed)) for seed in range(3)] == [None, 1, 2]
+
+
+def test_closing_stops_the_work_and_the_next_run_is_unaffected(wan):
+    whole = finish(request()).runs[1].frames
+    with closing(compare(request(steps=100), device="cpu")) as events:
+        for event in events:
+            if isinstance(event, StepDone) and event.record.step_index == 2:
+                break
+    assert not [t for t in threading.enumerate() if t.name.startswith("bwcache")]
+    assert "step" not in vars(wan.scheduler)
+    np.testing.assert_array_equal(finish(request()).runs[1].frames, whole)
+
+
+def test_an_error_in_the_pipeline_reaches_the_reader(monkeypatch, wan):
+    monkeypatch.setattr(wan.vae, "decode", lambda *a, **k: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        finish(request())
+
+
+def test_files(tmp_path):
+    written = save(finish(request(control=True)), tmp_path / "new" / "folder")
+    assert sorted(path.name for path in (tmp_path / "new" / "folder").iterdir()) == [
+        "baseline.mp4",
+        "cached.mp4",
+        "control.mp4",
+        "summary.json",
+        "trace.json",
+    ]
+    for name in ("baseline", "cached", "control"):
+        assert iio.imread(written[name]).shape == (17, 384, 384, 3)
+    recorded = TraceFile.load(written["trace"])
+    assert predict(recorded.baseline, REUSING).schedule == recorded.cached.schedule
+
+
+def test_files_are_all_there_or_none(tmp_path, monkeypatch):
+    finished = finish(request())
+    monkeypatch.setattr(TraceFile, "dumps", lambda self: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        save(finished, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_to(tmp_path):
+    (tmp_path / "file").write_text("")
+    for bad in (tmp_path / "file", tmp_path / "file" / "below", "/proc/bwcache"):
+        with pytest.raises(ConfigError, match="^out: got"):
+            check_folder(tmp_path / bad)
+    check_folder(tmp_path / "new" / "folder")
+    assert not (tmp_path / "new").exists()
+
+
+def test_compare_and_predict_from_the_command_line(tmp_path, capsys):
+    out = ["--out", str(tmp_path), "--json", "--steps", "6", "--device", "cpu"]
+    config = ["--threshold", "1000000", "--reuse-interval", "2"]
+    assert main(["compare", "--prompt", PROMPT, "--control", *out, *config]) == 0
+    captured = capsys.readouterr()
+    summary = json.loads(captured.out)
+    assert summary == json.loads((tmp_path / "summary.json").read_text())
+    assert "baseline: 100%" in captured.err
+    assert main(["predict", str(tmp_path / "trace.json"), "--json", *config]) == 0
+    prediction = json.loads(capsys.readouterr().out)
+    recorded = TraceFile.load(tmp_path / "trace.json")
+    assert prediction["schedule"] == recorded.cached.schedule
+    assert prediction["steps_reused"] == summary["steps_reused"] == 3
+    assert prediction["trigger_step"] == summary["trigger_step"] == 1
+    assert prediction["exact"] is True
+    assert prediction["predicted_seconds"] > 0
+
+
+def test_the_command_line_speaks_to_people_too(tmp_path, capsys):
+    assert main(["compare", "--prompt", PROMPT, "--steps", "4", "--out", str(tmp_path)]) == 0
+    assert "not which one is better" in capsys.readouterr().out
+    assert main(["predict", str(tmp_path / "trace.json"), "--threshold", "1000"]) == 0
+    assert "steps reused (exact)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        (["--prompt", ""], "prompt"),
+        (["--prompt", "x" * 2000], "prompt"),
+        (["--prompt", "a red elephant"], "elephant"),
+        (["--threshold", "nan"], "threshold"),
+        (["--threshold", "-1"], "threshold"),
+        (["--threshold", "inf"], "threshold"),
+        (["--threshold", "low"], "threshold"),
+        (["--steps", "0"], "steps"),
+        (["--steps", "1000000"], "steps"),
+        (["--model", "sora"], "model"),
+        (["--reuse-interval", "often"], "reuse_interval"),
+        (["--gate", "never"], "gate"),
+        (["--out", "/proc/bwcache"], "out"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_two(arguments, field, tmp_path, capsys):
+    given = ["compare", "--prompt", PROMPT, "--out", str(tmp_path / "out"), *arguments]
+    try:
+        status = main(given)
+    except SystemExit as stop:
+        status = stop.code
+    error = capsys.readouterr().err
+    assert status == 2
+    assert field in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_difference_by_hand():
+    """A tenth of the range everywhere is 20 dB."""
+    one = np.full((2, 16, 16, 3), 0.5, np.float32)
+    assert difference(one + 0.1, one)["psnr_db"] == pytest.approx(20, abs=1e-3)
+    assert difference(one, one) | {"ssim": 1.0} == {
+        "psnr_db": None,
+        "ssim": 1.0,
+        "identical": True,
+        "lpips": None,
+        "lpips_reason": difference(one, one)["lpips_reason"],
+    }
+    with pytest.raises(ValueError, match="shape|reference"):
+        difference(one[:1], one)
+
+
+def test_the_verdict_in_words():
+    summary = {
+        "steps_computed": 13,
+        "steps_reused": 17,
+        "baseline_seconds": 9.8,
+        "cached_seconds": 4.7,
+        "speedup": 9.8 / 4.7,
+        "psnr_db": 41.6,
+        "ssim": 0.99,
+    }
+    assert sentence(summary) == (
+        "Saved 5.1 s of 9.8 s (2.09×). 17 of 30 steps reused. "
+        "The two videos hardly differ (PSNR 41.6 dB, SSIM 0.990)."
+    )
+    slower = sentence({**summary, "cached_seconds": 10.0, "psnr_db": 12.0})
+    assert "Saved no time" in slower
+    assert "differ strongly" in slower
