@@ -1,0 +1,81 @@
+"""The loader of real Wan models, on a small repository laid out alike."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from diffusers import AutoencoderKLWan, WanPipeline
+
+from bwcache import BWCacheConfig, models, wan
+from bwcache.compare import compare
+from bwcache.models import ModelError
+from bwcache.stream import Request
+from tests.conftest import SCHEDULERS, build_text_encoder, build_tokenizer, build_transformer
+
+SPEC = models.find("wan2.1-t2v-1.3b")
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """A Wan pipeline of a few thousand weights on disk: every component as the real one's."""
+    torch.manual_seed(0)
+    transformer = build_transformer(layers=2, heads=2)
+    pipe = WanPipeline(
+        tokenizer=build_tokenizer(),
+        text_encoder=build_text_encoder(),
+        vae=AutoencoderKLWan(
+            base_dim=8,
+            z_dim=32,
+            dim_mult=[1, 1, 1, 1],
+            num_res_blocks=1,
+            temperal_downsample=[False, True, True],
+            latents_mean=[0.0] * 32,
+            latents_std=[1.0] * 32,
+        ),
+        scheduler=SCHEDULERS["unipc"](),
+        transformer=transformer,
+    )
+    folder = tmp_path_factory.mktemp("hub") / "tiny-wan"
+    pipe.save_pretrained(folder)
+    return folder
+
+
+def tiny(repository, **changes):
+    return replace(SPEC, source=str(repository), height=32, width=32, num_frames=5, **changes)
+
+
+def test_components_arrive_in_the_published_types(repository):
+    pipe = wan.load(tiny(repository), "cpu")
+    assert isinstance(pipe, WanPipeline)
+    assert pipe.vae.dtype == torch.float32
+    assert pipe.transformer.dtype == pipe.text_encoder.dtype == torch.bfloat16
+    assert pipe.scheduler.config.flow_shift == SPEC.flow_shift
+
+
+def test_a_comparison_goes_through(repository, monkeypatch):
+    spec = tiny(repository)
+    monkeypatch.setattr(models, "CATALOGUE", {spec.name: spec})
+    monkeypatch.setattr(models, "load", lambda name, device: wan.load(spec, device))
+    request = Request("a cat", spec.name, steps=5, config=BWCacheConfig(1e6, 1))
+    *steps, last = compare(request, device="cpu")
+    assert last.summary["steps_reused"] == 2
+    assert last.runs[0].frames.shape == (5, 32, 32, 3)
+    assert steps[3].preview
+
+
+def test_a_missing_or_damaged_repository_is_one_clear_line(repository, tmp_path):
+    damaged = tmp_path / "damaged"
+    wan.load(tiny(repository), "cpu").save_pretrained(damaged)
+    next((damaged / "transformer").glob("*.safetensors")).write_bytes(b"not weights")
+    for source in (tmp_path / "nowhere", damaged):
+        with pytest.raises(ModelError, match="could not be loaded") as caught:
+            wan.load(tiny(source), "cpu")
+        assert "\n" not in str(caught.value)
+        assert "tinyworld" in str(caught.value)
+
+
+def test_without_cuda_it_is_neither_offered_nor_loaded():
+    assert SPEC not in models.available(has_cuda=False)
+    assert SPEC in models.available(has_cuda=True)
+    with pytest.raises(ModelError, match="needs a CUDA GPU"):
+        models.load(SPEC.name, "cpu")
