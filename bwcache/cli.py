@@ -110,10 +110,9 @@ def run_predict(args: argparse.Namespace) -> int:
         return 0
     letters = "".join("C" if action == "compute" else "r" for action in prediction.schedule)
     certainty = "exact" if prediction.exact else "an estimate"
+    part, whole = prediction.predicted_seconds, recorded.baseline.net_seconds
     print(f"{letters}\n{prediction.steps_reused} of {len(letters)} steps reused ({certainty}),")
-    print(
-        f"about {prediction.predicted_seconds:.1f} s instead of {recorded.baseline.net_seconds:.1f} s"
-    )
+    print(f"about {part:.1f} s instead of {whole:.1f} s (estimated from that run's step times)")
     return 0
 
 

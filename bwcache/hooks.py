@@ -6,7 +6,7 @@ pinned exactly. No model's forward is copied; blocks are told to run or to be pa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import wraps
 
@@ -198,25 +198,44 @@ def _stepping(pipe, controller: Controller) -> Iterator[None]:
     The scheduler is what every pipeline shares: it steps once for each denoising step, however
     often the transformer is called in it, and is set anew at the start of every run.
     """
-    scheduler = pipe.scheduler
 
-    @wraps(scheduler.set_timesteps)
-    def set_timesteps(*args, **kwargs):
-        controller.reset()
-        return type(scheduler).set_timesteps(scheduler, *args, **kwargs)
+    def starting(set_timesteps: Callable) -> Callable:
+        @wraps(set_timesteps)
+        def wrapped(*args, **kwargs):
+            controller.reset()
+            return set_timesteps(*args, **kwargs)
 
-    @wraps(scheduler.step)
-    def step(model_output, timestep, *args, **kwargs):
-        result = type(scheduler).step(scheduler, model_output, timestep, *args, **kwargs)
-        latents = result[0] if isinstance(result, tuple) else result.prev_sample
-        controller.end_step(float(timestep), latents, _device(pipe))
-        return result
+        return wrapped
 
-    scheduler.set_timesteps, scheduler.step = set_timesteps, step
+    def ending(step: Callable) -> Callable:
+        @wraps(step)
+        def wrapped(model_output, timestep, *args, **kwargs):
+            result = step(model_output, timestep, *args, **kwargs)
+            latents = result[0] if isinstance(result, tuple) else result.prev_sample
+            controller.end_step(float(timestep), latents, _device(pipe))
+            return result
+
+        return wrapped
+
+    with (
+        _wrapped(pipe.scheduler, "set_timesteps", starting),
+        _wrapped(pipe.scheduler, "step", ending),
+    ):
+        yield
+
+
+@contextmanager
+def _wrapped(owner, name: str, wrap: Callable[[Callable], Callable]) -> Iterator[None]:
+    """A method of one object replaced for a while, then the object exactly as it was."""
+    had_own, original = name in vars(owner), getattr(owner, name)
+    setattr(owner, name, wrap(original))
     try:
         yield
     finally:
-        del scheduler.set_timesteps, scheduler.step
+        if had_own:
+            setattr(owner, name, original)
+        else:
+            delattr(owner, name)
 
 
 def _device(pipe) -> torch.device:

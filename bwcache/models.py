@@ -20,7 +20,7 @@ class ModelError(RuntimeError):
 
 @dataclass(frozen=True)
 class Preset:
-    """A named setting. `source`: the results file that it was chosen from, or None if unmeasured."""
+    """A named setting. `source`: the results file it was picked from; None where unmeasured."""
 
     threshold: float
     reuse_interval: int | float = 0.1

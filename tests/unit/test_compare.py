@@ -8,9 +8,8 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from bwcache import BWCacheConfig, ConfigError, TraceFile, predict
+from bwcache import BWCacheConfig, ConfigError, TraceFile, models, predict
 from bwcache import compare as comparing
-from bwcache import models
 from bwcache.cli import main
 from bwcache.compare import BaselineStore, compare
 from bwcache.metrics import difference
@@ -80,9 +79,7 @@ def test_nothing_reused_names_the_threshold_that_would():
 def test_a_remembered_baseline_is_not_run_again(monkeypatch):
     made = []
     generate = comparing.generate
-    monkeypatch.setattr(
-        comparing, "generate", lambda *a: made.append(a[2]) or generate(*a)
-    )
+    monkeypatch.setattr(comparing, "generate", lambda *a: made.append(a[2]) or generate(*a))
     store = BaselineStore()
     first = finish(request(), store=store)
     again = list(compare(request(config=BWCacheConfig(0.0)), store, "cpu"))

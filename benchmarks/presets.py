@@ -1,0 +1,139 @@
+"""Measure settings over eight prompts, and pick a model's Safe, Balanced and Fast from them.
+
+    python -m benchmarks.presets --out benchmarks/results/tinyworld-presets.json
+
+Each prompt's uncached run is made once. Each setting then runs on it, beside an uncached control
+run with as many steps as the setting computed. The rule that picks is `pick`, below.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from itertools import product
+from pathlib import Path
+from statistics import median
+
+from tqdm import tqdm
+
+from bwcache import BWCacheConfig, models
+from bwcache.compare import (
+    MEASURE_ONLY,
+    BaselineStore,
+    compare,
+    default_device,
+    describe_device,
+    versions,
+)
+from bwcache.events import finite
+from bwcache.metrics import PSNR_CONVENTION, difference
+from bwcache.pipeline import generate
+from bwcache.stream import ComparisonFinished, Request, RunFinished
+
+PROMPTS = Path(__file__).with_name("prompts.txt")
+KEPT = ("speedup", "steps_computed", "trigger_step", "psnr_db", "ssim", "indicator_share")
+
+
+def last(events):
+    *_, event = events
+    return event
+
+
+def measure(model: str, prompts: list[str], configs: list[BWCacheConfig], device: str) -> dict:
+    """Every setting on every prompt: one row each, and each prompt's uncached indicators."""
+    spec, store = models.find(model), BaselineStore(limit=1)
+    rows, curves, block_shares = [], [], []
+    for prompt in tqdm(prompts, desc="prompts", unit="prompt"):
+        controls: dict[int, float | None] = {}
+        for config in tqdm(configs, desc=prompt, unit="setting", leave=False):
+            request = Request(prompt, model, spec.steps, config=config)
+            finished: ComparisonFinished = last(compare(request, store, device))
+            baseline, _ = finished.runs
+            computed = finished.summary["steps_computed"]
+            if computed not in controls:
+                pipe = models.load(model, device)
+                control: RunFinished = last(
+                    generate(pipe, spec, "control", prompt, 0, computed, MEASURE_ONLY)
+                )
+                controls[computed] = difference(control.frames, baseline.frames)["psnr_db"]
+            row = {name: finished.summary[name] for name in KEPT}
+            rows.append(
+                {
+                    "prompt": prompt,
+                    "config": config.as_dict(),
+                    **row,
+                    "control_psnr_db": controls[computed],
+                }
+            )
+        curves.append(baseline.trace.indicators)
+        block_shares.append(finished.summary["block_share"])
+    return {"rows": rows, "indicators": curves, "block_share": median(block_shares)}
+
+
+def settings(rows: list[dict]) -> list[dict]:
+    """The median of each setting over its prompts; identical videos count as 99 dB."""
+    found = {}
+    for row in rows:
+        found.setdefault(json.dumps(row["config"], sort_keys=True), []).append(row)
+    table = []
+    for same in found.values():
+        entry = {"config": same[0]["config"], "prompts": len(same)}
+        for name in ("speedup", "steps_computed", "psnr_db", "control_psnr_db", "ssim"):
+            values = [99.0 if row[name] is None else row[name] for row in same]
+            entry[name] = median(values)
+            entry[f"{name}_range"] = [min(values), max(values)]
+        table.append(entry)
+    return sorted(table, key=lambda entry: entry["speedup"])
+
+
+def pick(table: list[dict]) -> dict[str, dict]:
+    """Safe: closest at 1.3× or more. Balanced: closest at 1.9×. Fast: closest at 2.4×.
+
+    Closest is the highest median PSNR. Where nothing is as fast as asked, the fastest.
+    """
+    chosen = {}
+    for name, least in (("Safe", 1.3), ("Balanced", 1.9), ("Fast", 2.4)):
+        fast = [entry for entry in table if entry["speedup"] >= least] or table[-1:]
+        chosen[name] = max(fast, key=lambda entry: entry["psnr_db"])
+    return chosen
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="tinyworld")
+    parser.add_argument("--prompts", type=Path, default=PROMPTS)
+    parser.add_argument("--thresholds", type=float, nargs="+", required=True)
+    parser.add_argument("--intervals", type=int, nargs="+", default=[1, 2, 3, 4])
+    parser.add_argument("--reuse", nargs="+", default=["residual", "output"])
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    prompts = args.prompts.read_text(encoding="utf-8").splitlines()
+    configs = [
+        BWCacheConfig(threshold, interval, reuse=reuse)
+        for threshold, interval, reuse in product(args.thresholds, args.intervals, args.reuse)
+    ]
+    device = default_device()
+    measured = measure(args.model, prompts, configs, device)
+    table = settings(measured["rows"])
+    result = {
+        "model": args.model,
+        "device": describe_device(device),
+        "versions": versions(),
+        "seed": 0,
+        "psnr_convention": PSNR_CONVENTION,
+        "presets": pick(table),
+        "settings": table,
+        **measured,
+    }
+    args.out.write_text(json.dumps(finite(result), indent=1) + "\n", encoding="utf-8")
+    for entry in table:
+        config = entry["config"]
+        print(
+            f"δ {config['threshold']:<6} R {config['reuse_interval']} {config['reuse']:8} "
+            f"{entry['speedup']:.2f}× {entry['steps_computed']:4.0f} computed "
+            f"{entry['psnr_db']:.1f} dB (control {entry['control_psnr_db']:.1f} dB)"
+        )
+
+
+if __name__ == "__main__":
+    main()
