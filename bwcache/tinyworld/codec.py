@@ -1,8 +1,8 @@
 """TinyWorld's autoencoder: principal components of 8×8×4 pixel patches, and a learned decoder.
 
 It stands where `AutoencoderKLWan` stands in `WanPipeline`: same config names, same `decode` call.
-Encoding is linear and fixed; decoding is the linear inverse plus, where trained, a small
-convolutional correction that removes block edges and sharpens outlines.
+Encoding is linear and fixed; decoding is the linear inverse or, where trained, a small
+convolutional network that paints with a palette, without block edges and with sharp outlines.
 Knows pixels and latents; knows nothing of prompts, diffusion or caching.
 """
 
@@ -18,59 +18,87 @@ SPATIAL, TEMPORAL = 8, 4
 PATCH = 3 * TEMPORAL * SPATIAL * SPATIAL
 
 
-class ResidualConv(nn.Module):
-    """Two convolutions over time, height and width, added to their input."""
+class SpaceTimeBlock(nn.Module):
+    """A convolution over height and width, one over time, added to their input."""
 
     def __init__(self, channels: int):
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv3d(channels, channels, 3, padding=1),
             nn.SiLU(),
-            nn.Conv3d(channels, channels, 3, padding=1),
+            nn.Conv3d(channels, channels, (1, 3, 3), padding=(0, 1, 1)),
+            nn.SiLU(),
+            nn.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0)),
         )
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         return hidden_states + self.layers(hidden_states)
 
 
-class Refiner(nn.Module):
-    """What the linear decoder misses, from latents and its own rough picture.
+class PictureBlock(nn.Module):
+    """Two convolutions over height and width, added to their input."""
 
-    Latents `[B, z, T, h, w]` are mixed at latent resolution with their neighbours in space and
-    time, spread to a quarter of the pixel grid, and joined there with the rough frames.
+    def __init__(self, channels: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.SiLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+        )
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        return hidden_states + self.layers(hidden_states)
+
+
+class Painter(nn.Module):
+    """The learned decoder: says for every pixel how much of each palette colour it shows.
+
+    It starts from the colours nearest to the linear decoder's rough picture. Latents are mixed
+    with their neighbours in space and time, spread to a quarter of the pixel grid and worked out
+    there; the last layer corrects each pixel's logits. A softmax over few colours makes plain
+    areas exactly plain, and a logit that is linear in the distance to an outline is an
+    antialiased edge.
     """
 
-    def __init__(self, z_dim: int, width: int):
+    NEARNESS = 8.0  # logit lost for each unit of squared distance in colour
+
+    def __init__(self, z_dim: int, width: int, colours: int):
         super().__init__()
+        self.palette = nn.Parameter(torch.zeros(colours, 3), requires_grad=False)
         self.mix = nn.Sequential(
             nn.Conv3d(z_dim, 2 * width, 3, padding=1),
-            nn.SiLU(),
-            ResidualConv(2 * width),
+            SpaceTimeBlock(2 * width),
+            SpaceTimeBlock(2 * width),
             nn.SiLU(),
             nn.Conv3d(2 * width, 4 * width, 1),
         )
-        rough = 3 * TEMPORAL * 16
-        self.join = nn.Conv2d(width + rough, 2 * width, 3, padding=1)
         self.sharpen = nn.Sequential(
+            PictureBlock(width),
+            PictureBlock(width),
+            PictureBlock(width),
             nn.SiLU(),
-            nn.Conv2d(2 * width, 2 * width, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(2 * width, rough, 3, padding=1),
+            nn.Conv2d(width, colours * TEMPORAL * 16, 1),
         )
         nn.init.zeros_(self.sharpen[-1].weight)
         nn.init.zeros_(self.sharpen[-1].bias)
 
     def forward(self, latents: torch.Tensor, rough: torch.Tensor) -> torch.Tensor:
-        """Correction `[B, 3, 4T, 8h, 8w]` for rough frames of that shape."""
-        batch, _, steps, height, width = latents.shape
-        mixed = self.mix(latents).transpose(1, 2).flatten(0, 1)
-        mixed = nn.functional.pixel_shuffle(mixed, 2)
-        frames = rough.unflatten(2, (steps, TEMPORAL)).transpose(1, 2).flatten(0, 1).flatten(1, 2)
-        frames = nn.functional.pixel_unshuffle(frames, 4)
-        change = self.sharpen(self.join(torch.cat([mixed, frames], dim=1)))
-        change = nn.functional.pixel_shuffle(change, 4)
-        change = change.unflatten(1, (3, TEMPORAL)).unflatten(0, (batch, steps))
-        return change.transpose(1, 2).flatten(2, 3)
+        """Video `[B, 3, 4T, 8h, 8w]` in −1…1.
+
+        Args:
+            latents: Normalised, `[B, z_dim, T, h, w]`.
+            rough: The linear decoder's frames, `[B, 3, 4T, 8h, 8w]`.
+        """
+        hidden_states = self.mix(latents).transpose(1, 2).flatten(0, 1)
+        hidden_states = nn.functional.pixel_shuffle(hidden_states, 2)
+        logits = nn.functional.pixel_shuffle(self.sharpen(hidden_states), 4)
+        logits = logits.unflatten(1, (len(self.palette), TEMPORAL))
+        logits = logits.unflatten(0, (len(latents), -1)).transpose(1, 2).flatten(2, 3)
+        # minus the squared distance to each colour, less the term that all colours share
+        near = 2 * torch.einsum("bcfhw,kc->bkfhw", rough, self.palette)
+        near = near - self.palette.square().sum(1).view(1, -1, 1, 1, 1)
+        shares = (logits + self.NEARNESS * near).softmax(1)
+        return torch.einsum("bkfhw,kc->bcfhw", shares, self.palette)
 
 
 class PatchCodec(ModelMixin, ConfigMixin):
@@ -84,7 +112,8 @@ class PatchCodec(ModelMixin, ConfigMixin):
         z_dim: Principal components kept for each patch.
         latents_mean: Mean of each component (0 here: the patch mean is subtracted first).
         latents_std: What one unit of a normalised latent is worth, for each component.
-        refiner_width: Channels of the learned decoder; 0 leaves it out.
+        painter_width: Channels of the learned decoder; 0 leaves it out.
+        painter_colours: Colours on its palette.
     """
 
     @register_to_config
@@ -95,12 +124,17 @@ class PatchCodec(ModelMixin, ConfigMixin):
         latents_std: tuple[float, ...] = (1.0,) * 32,
         scale_factor_temporal: int = TEMPORAL,
         scale_factor_spatial: int = SPATIAL,
-        refiner_width: int = 0,
+        painter_width: int = 0,
+        painter_colours: int = 9,
     ):
         super().__init__()
         self.mean = nn.Parameter(torch.zeros(PATCH), requires_grad=False)
         self.basis = nn.Parameter(torch.zeros(PATCH, z_dim), requires_grad=False)
-        self.refiner = Refiner(z_dim, refiner_width) if refiner_width else None
+        self.painter = Painter(z_dim, painter_width, painter_colours) if painter_width else None
+
+    def paint(self, latents: torch.Tensor) -> torch.Tensor:
+        """The painter's frames `[B, 3, 4T, 8h, 8w]` of normalised latents; for its training."""
+        return self.painter(latents, self.decode_linear(latents * self._std(latents)))
 
     def encode_normalised(self, video: torch.Tensor) -> torch.Tensor:
         """Latents `[B, z_dim, T, h, w]` of a video, divided by `latents_std`, as trained on."""
@@ -113,9 +147,10 @@ class PatchCodec(ModelMixin, ConfigMixin):
 
     def decode(self, latents: torch.Tensor, return_dict: bool = True):
         """Video `[B, 3, 4(T-1)+1, 8h, 8w]` in −1…1 of latents `[B, z_dim, T, h, w]`."""
-        video = self.decode_linear(latents)
-        if self.refiner is not None:
-            video = video + self.refiner(latents / self._std(latents), video)
+        if self.painter is None:
+            video = self.decode_linear(latents)
+        else:
+            video = self.paint(latents / self._std(latents))
         video = video[:, :, TEMPORAL - 1 :].clamp(-1, 1)
         return DecoderOutput(sample=video) if return_dict else (video,)
 
@@ -143,7 +178,7 @@ def fit(patches: torch.Tensor, z_dim: int = 32) -> tuple[PatchCodec, float]:
     """A codec from sample patches `[n, 768]`.
 
     Returns:
-        The codec without refiner, and the share of the patches' variance that it keeps.
+        The codec without painter, and the share of the patches' variance that it keeps.
 
     Each component is scaled by the root of its standard deviation, halfway between raw and
     whitened: coarse parts stay stronger than fine ones, as in a picture, and all together have

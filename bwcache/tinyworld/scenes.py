@@ -157,8 +157,16 @@ def _track(motion: str, centre: tuple[float, float], radius: float, alone: bool)
     return np.stack([x, y, size], axis=1)
 
 
-def _coverage(shape: str, track: np.ndarray) -> np.ndarray:
-    """Share of each pixel the shape covers, `[FRAMES, SIZE, SIZE]` in 0–1, edges antialiased."""
+def coverage(shape: str, track: np.ndarray) -> np.ndarray:
+    """Share of each pixel that a shape covers, edges antialiased.
+
+    Args:
+        shape: One of `SHAPES`.
+        track: Centre x, centre y and radius, `[n, 3]` in pixels.
+
+    Returns:
+        `[n, SIZE, SIZE]` in 0–1.
+    """
     x, y, radius = (track[:, i, None, None] for i in range(3))
     axis = np.arange(SIZE) + 0.5
     dx, dy = axis[None, None, :] - x, axis[None, :, None] - y
@@ -188,7 +196,7 @@ def render(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     frames[:] = np.asarray(BACKGROUNDS[scene.background], np.float32) / 255
     for actor, centre in zip(scene.actors, _lanes(scene.actors, rng), strict=True):
         radius = rng.uniform(9, 12) if alone else rng.uniform(7, 9)
-        alpha = _coverage(actor.shape, _track(actor.motion, centre, radius, alone))[..., None]
+        alpha = coverage(actor.shape, _track(actor.motion, centre, radius, alone))[..., None]
         colour = np.asarray(COLOURS[actor.colour], np.float32) / 255
         frames = (frames * (1 - alpha) + colour * alpha).astype(np.float32)
     return frames

@@ -11,6 +11,7 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
+from ..config import ConfigError
 from .scenes import words
 
 MAX_WORDS = 24  # tokens of a padded caption, the end mark included
@@ -65,3 +66,17 @@ def unknown_words(prompt: str) -> list[str]:
     """The words of a prompt that TinyWorld has never seen, in order, each once."""
     spoken = re.findall(r"[^\W_]+", prompt.lower())
     return list(dict.fromkeys(word for word in spoken if word not in set(words())))
+
+
+def check_prompt(prompt: str) -> None:
+    """Refuse a prompt with strange words, or too many.
+
+    Raises:
+        ConfigError: Naming the strangers and every word that is known.
+    """
+    if strangers := unknown_words(prompt):
+        known = f"words that TinyWorld knows: {', '.join(words())}"
+        raise ConfigError("prompt", " ".join(strangers), known)
+    count = len(prompt.split())
+    if count >= MAX_WORDS:
+        raise ConfigError("prompt", f"{count} words", f"up to {MAX_WORDS - 1} words for TinyWorld")

@@ -1,22 +1,25 @@
 """`python -m bwcache.tinyworld.train`: flow-matching training of TinyWorld, resumable and seeded.
 
 Draws its clips as it goes, so there is no data set. `--minutes` or `--steps` ends a run; the next
-one with the same `--out` goes on where it stopped. `--export` writes the finished model.
+one with the same `--out` goes on where it stopped. A finished run writes its model and the model's
+card to `OUT/model`; a learned decoder is trained apart (`decoder_training`) and joins by `export`.
+
+Under `torchrun --nproc-per-node N -m …` each of N processes draws a batch of its own and gradients
+are averaged: on a busy CPU, two processes of one thread are faster than one of two threads.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
-import platform
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import UniPCMultistepScheduler, WanTransformer3DModel
+import torch.distributed as dist
+from diffusers import WanTransformer3DModel
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
@@ -77,6 +80,7 @@ class Trainer:
     def __init__(self, args: argparse.Namespace):
         torch.manual_seed(args.seed)
         self.args, self.step, self.seconds, self.losses = args, 0, 0.0, []
+        self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.tokenizer = build_tokenizer()
         self.model = torch.nn.ModuleDict(
             {
@@ -98,9 +102,7 @@ class Trainer:
     def _optimizers(self) -> list[torch.optim.Optimizer]:
         """Muon for the blocks' matrices, AdamW for all else (or for everything)."""
         named = list(self.model.named_parameters())
-        matrices = [
-            p for name, p in named if ".blocks." in name and p.ndim == 2 and self.args.muon
-        ]
+        matrices = [p for name, p in named if ".blocks." in name and p.ndim == 2 and self.args.muon]
         chosen = {id(p) for p in matrices}
         rest = [p for _, p in named if id(p) not in chosen]
         rate = self.args.learning_rate
@@ -113,9 +115,9 @@ class Trainer:
         return optimizers
 
     def train_step(self) -> float:
-        """One update on a fresh batch; every step's randomness follows from (seed, step)."""
-        rng = np.random.default_rng((self.args.seed, 1 + self.step))
-        generator = torch.Generator().manual_seed(self.args.seed + 7919 * (1 + self.step))
+        """One update on fresh clips; all randomness follows from (seed, step, process)."""
+        rng = np.random.default_rng((self.args.seed, 1 + self.step, self.rank))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         video, captions = sample_batch(rng, self.args.batch)
         latents = self.codec.encode_normalised(video)
         noise = torch.randn(latents.shape, generator=generator)
@@ -128,6 +130,7 @@ class Trainer:
         velocity = self.model["transformer"](mixed, sigma * 1000, text, return_dict=False)[0]
         loss = functional.mse_loss(velocity.float(), noise - latents)
         loss.backward()
+        self._average_gradients()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -138,9 +141,21 @@ class Trainer:
         self.step += 1
         return float(loss.detach())
 
+    def _average_gradients(self) -> None:
+        """The mean over all processes, in one exchange."""
+        if not dist.is_initialized():
+            return
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(flat)
+        flat /= dist.get_world_size()
+        parts = flat.split([gradient.numel() for gradient in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
+
     def run(self) -> None:
         deadline = time.monotonic() + 60 * self.args.minutes
-        bar = tqdm(total=self.args.steps, initial=self.step, unit="step")
+        bar = tqdm(total=self.args.steps, initial=self.step, unit="step", disable=self.rank > 0)
         recent: list[float] = []
         while self.step < self.args.steps and time.monotonic() < deadline:
             started = time.perf_counter()
@@ -159,6 +174,8 @@ class Trainer:
         return {"model": self.model, "ema": self.ema, "codec": self.codec}
 
     def save(self) -> None:
+        if self.rank > 0:
+            return
         state = {name: part.state_dict() for name, part in self._parts().items()}
         state["optimizers"] = [optimizer.state_dict() for optimizer in self.optimizers]
         state |= {"step": self.step, "seconds": self.seconds, "losses": self.losses}
@@ -195,10 +212,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
+    if dist.is_torchelastic_launched():
+        dist.init_process_group("nccl" if args.device == "cuda" else "gloo")
     trainer = Trainer(args)
     trainer.load()
     trainer.run()
-    print(trainer.losses)
+    if trainer.rank == 0 and trainer.step == args.steps:
+        from .export import export  # it needs this module's names
+
+        export(args.out, None, args.out / "model", None, None)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,199 @@
+"""`python -m bwcache.tinyworld.decoder_training`: trains the codec's painter, resumable and seeded.
+
+The painter learns to give back clean frames from latents that carry a little noise, so that it
+also cleans the small errors a diffusion model makes. It needs the codec of a training run, for
+the painter must read the very latents which that run's transformer writes.
+Knows the codec and the world's clips; knows nothing of captions, text or diffusion.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from . import codec as codecs
+from .scenes import BACKGROUNDS, COLOURS, held_out_scenes, random_scene, render
+
+WIDTH = 48
+NOISE = 0.25  # strongest, in normalised latents; most clips get far less
+EMA_DECAY = 0.995
+WARMUP_STEPS = 50
+FLAT_SHARE = 0.5
+
+
+def video_of(scenes: list, rng: np.random.Generator) -> torch.Tensor:
+    """Videos `[B, 3, frames, height, width]` in −1…1."""
+    frames = np.stack([render(scene, rng) for scene in scenes])
+    return torch.from_numpy(frames).permute(0, 4, 1, 2, 3) * 2 - 1
+
+
+def codec_of_run(checkpoint: Path, seed: int = 0, width: int = 0) -> codecs.PatchCodec:
+    """The codec that a training run's latents are in, with a new painter of that width.
+
+    Args:
+        checkpoint: The run's `checkpoint.pt`.
+        seed: The run's seed: it fixes the clips which the latents' scale was measured on.
+        width: Of the painter; 0 for none.
+
+    Raises:
+        ValueError: The checkpoint is not of a run with that seed.
+    """
+    from .train import sample_batch  # here, since it draws in the whole of diffusers
+
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["codec"]
+    video = sample_batch(np.random.default_rng(seed), 256)[0]
+    fitted, _ = codecs.fit(codecs.to_patches(video).flatten(0, 3), state["basis"].shape[1])
+    # eigenvectors come with either sign, so compare what they span
+    overlap = (fitted.basis * state["basis"]).sum(0).abs()
+    if float(overlap.min()) < 0.99:
+        raise ValueError(f"{checkpoint}: its codec was not fitted with seed {seed}")
+    config = dict(fitted.config) | {"painter_width": width}
+    codec = codecs.PatchCodec(**{k: v for k, v in config.items() if not k.startswith("_")})
+    codec.load_state_dict(state, strict=False)
+    if codec.painter is not None:
+        palette = torch.tensor([*BACKGROUNDS.values(), *COLOURS.values()]) / 127.5 - 1
+        codec.painter.palette.data.copy_(palette)
+    return codec
+
+
+def learning_rate(step: int, total: int) -> float:
+    """Factor on the peak rate: linear warm-up, flat, cosine to zero."""
+    if step < WARMUP_STEPS:
+        return (step + 1) / WARMUP_STEPS
+    flat = FLAT_SHARE * total
+    done = min(1.0, max(0.0, (step - flat) / (total - flat)))
+    return 0.5 + 0.5 * math.cos(math.pi * done)
+
+
+@torch.no_grad()
+def psnr(codec: codecs.PatchCodec, noise: float, clips: int = 24) -> float:
+    """Decibels of decoded held-out clips, mean over clips, with that much noise on the latents."""
+    rng, generator = np.random.default_rng(1), torch.Generator().manual_seed(1)
+    decibels = []
+    std = torch.tensor(codec.config.latents_std).view(1, -1, 1, 1, 1)
+    for scene in held_out_scenes(clips):
+        video = video_of([scene], rng)
+        latents = codec.encode_normalised(video)
+        latents = latents + noise * torch.randn(latents.shape, generator=generator)
+        error = functional.mse_loss(codec.decode(latents * std).sample, video) / 4
+        decibels.append(-10 * math.log10(max(float(error), 1e-10)))
+    return sum(decibels) / len(decibels)
+
+
+class Trainer:
+    """Everything a decoder's training consists of; what `save` writes is the whole of it."""
+
+    def __init__(self, args: argparse.Namespace):
+        torch.manual_seed(args.seed)
+        self.args, self.step, self.seconds, self.losses = args, 0, 0.0, []
+        self.codec = codec_of_run(args.run, args.run_seed, WIDTH)
+        self.painter = self.codec.painter
+        self.ema = AveragedModel(self.painter, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
+        trained = [p for p in self.painter.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(trained, args.rate, betas=(0.9, 0.99))
+
+    def train_step(self) -> float:
+        """One update on fresh clips; every step's randomness follows from (seed, step)."""
+        rng = np.random.default_rng((self.args.seed, 1 + self.step))
+        generator = torch.Generator().manual_seed(self.args.seed + 7919 * (1 + self.step))
+        video = video_of([random_scene(rng) for _ in range(self.args.batch)], rng)
+        latents = self.codec.encode_normalised(video)
+        level = NOISE * torch.rand(len(latents), 1, 1, 1, 1, generator=generator) ** 2
+        latents = latents + level * torch.randn(latents.shape, generator=generator)
+        painted = self.codec.paint(latents)[:, :, codecs.TEMPORAL - 1 :]
+        loss = functional.l1_loss(painted, video)  # squared error would blur outlines
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.painter.parameters(), 1.0)
+        factor = learning_rate(self.step, self.args.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.args.rate * factor
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.ema.update_parameters(self.painter)
+        self.step += 1
+        return float(loss.detach())
+
+    def run(self) -> None:
+        deadline = time.monotonic() + 60 * self.args.minutes
+        bar = tqdm(total=self.args.steps, initial=self.step, unit="step")
+        recent: list[float] = []
+        while self.step < self.args.steps and time.monotonic() < deadline:
+            started = time.perf_counter()
+            recent.append(self.train_step())
+            self.seconds += time.perf_counter() - started
+            bar.update()
+            if self.step % 50 == 0:
+                self.losses.append((self.step, round(sum(recent) / len(recent), 5)))
+                bar.set_postfix(loss=self.losses[-1][1])
+                recent.clear()
+            if self.step % 100 == 0:
+                self.save()
+        bar.close()
+        self.save()
+
+    def save(self) -> None:
+        state = {
+            "painter": self.painter.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "losses": self.losses,
+        }
+        self.args.out.mkdir(parents=True, exist_ok=True)
+        partial = self.args.out / "decoder.partial"
+        torch.save(state, partial)
+        os.replace(partial, self.args.out / "decoder.pt")
+
+    def load(self) -> None:
+        path = self.args.out / "decoder.pt"
+        if not path.exists():
+            return
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        self.painter.load_state_dict(state["painter"])
+        self.ema.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.seconds, self.losses = state["step"], state["seconds"], state["losses"]
+
+
+def load_painter(codec: codecs.PatchCodec, folder: Path) -> dict:
+    """Put a training's averaged painter into a codec; returns the training's step and seconds."""
+    state = torch.load(folder / "decoder.pt", map_location="cpu", weights_only=True)
+    prefix = "module."
+    averaged = {k.removeprefix(prefix): v for k, v in state["ema"].items() if k.startswith(prefix)}
+    codec.painter.load_state_dict(averaged)
+    return {name: state[name] for name in ("step", "seconds", "losses")}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, default=Path("runs/tinyworld/checkpoint.pt"))
+    parser.add_argument("--run-seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("runs/decoder"))
+    parser.add_argument("--steps", type=int, default=2500)
+    parser.add_argument("--minutes", type=float, default=math.inf)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    trainer = Trainer(args)
+    trainer.load()
+    trainer.run()
+    load_painter(trainer.codec, args.out)
+    for noise in (0.0, 0.05, 0.15):
+        print(f"noise {noise:.2f}: {psnr(trainer.codec, noise):.1f} dB")
+
+
+if __name__ == "__main__":
+    main()

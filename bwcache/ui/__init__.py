@@ -1,0 +1,5 @@
+"""The page: build it around a compare function, and launch it."""
+
+from .page import build, launch
+
+__all__ = ["build", "launch"]

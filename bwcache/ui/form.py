@@ -1,0 +1,65 @@
+"""What a visitor typed → a checked request. Knows no component; trusts nothing the browser sent."""
+
+from __future__ import annotations
+
+from .. import models
+from ..config import BWCacheConfig, ConfigError, parse_interval
+from ..models import ModelSpec
+from ..stream import Request
+
+FIELDS = (
+    "model", "prompt", "threshold", "steps", "seed", "interval", "gate", "reuse", "control",
+)  # fmt: skip
+SLIDER_TOP = 0.3  # where a model's range is not known
+
+
+def whole(field: str, value: object) -> int:
+    """A whole number as `gr.Number` delivers it: perhaps as a float, perhaps None."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigError(field, value, "a whole number")
+    return value
+
+
+def read(*values: object) -> Request:
+    """The request that the form describes; one value for each of `FIELDS`.
+
+    Raises:
+        ConfigError: A field cannot be used; the message is a line for the visitor.
+    """
+    given = dict(zip(FIELDS, values, strict=True))
+    spec = models.find(given["model"])
+    config = BWCacheConfig(
+        threshold=given["threshold"],
+        reuse_interval=parse_interval(str(given["interval"]).strip()),
+        gate=given["gate"],
+        reuse=given["reuse"],
+    )
+    prompt = given["prompt"]
+    request = Request(
+        prompt=prompt.strip() if isinstance(prompt, str) else prompt,
+        model=spec.name,
+        steps=whole("steps", given["steps"]),
+        seed=whole("seed", given["seed"]),
+        config=config,
+        control=bool(given["control"]),
+    )
+    models.check_prompt(spec, request.prompt)
+    return request
+
+
+def slider_top(spec: ModelSpec) -> float:
+    """The threshold slider's right end: somewhat beyond anything that makes a difference."""
+    known = [preset.threshold * 1.5 for preset in spec.presets.values()]
+    if spec.indicator_range is not None:
+        known.append(spec.indicator_range[1] * 1.1)
+    return max(round(max(known, default=SLIDER_TOP), 2), 0.05)
+
+
+def matching_preset(spec: ModelSpec, threshold: object, interval: object) -> str | None:
+    """The preset that these settings are, if any."""
+    for name, preset in spec.presets.items():
+        if threshold == preset.threshold and str(interval).strip() == str(preset.reuse_interval):
+            return name
+    return None

@@ -1,0 +1,133 @@
+"""What the page's buttons do: run a comparison as a stream of panel updates, stop, advise.
+
+Knows Gradio's errors and updates, not the layout. A run's files live in Gradio's cache, under
+names that owe nothing to the visitor.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import gradio as gr
+
+from .. import models
+from ..config import ConfigError
+from ..events import TraceError
+from ..models import ModelError
+from ..results import save
+from ..stream import ComparisonFinished, Event, Request, RunFinished, RunStarted, StepDone
+from . import form, rows, texts
+from .advice import advise
+from .visitors import Store, Visitors
+
+log = logging.getLogger(__name__)
+Compare = Callable[[Request, Store, str | None], Iterator[Event]]
+FILE_ROUTE = "/gradio_api/file="
+
+
+class Handlers:
+    """The page's behaviour.
+
+    Args:
+        compare: As `bwcache.compare.compare`.
+        visitors: Where each visitor's uncached runs are kept.
+        device: "cpu" or "cuda".
+        publish: Copies a file to where the page may fetch it; returns its new path.
+    """
+
+    def __init__(
+        self,
+        compare: Compare,
+        visitors: Visitors,
+        device: str,
+        publish: Callable[[Path], str | None],
+    ):
+        self._compare = compare
+        self._visitors = visitors
+        self._device = device
+        self._publish = publish
+
+    def enter(self, *fields: object) -> tuple:
+        """(panel rows, Generate, Stop) for a visitor whose turn comes next; refuses bad input."""
+        checked(fields)
+        return [rows.message("waiting", texts.WAITING)], *buttons(running=True)
+
+    def generate(self, *fields: object, session: str | None) -> Iterator[tuple]:
+        """Yields (panel rows, Generate, Stop, advice) until the comparison is complete.
+
+        Each list is a new one: Gradio sends the difference to the last, which is the new rows.
+        Closing the iterator closes the comparison.
+        """
+        request = checked(fields)
+        store = self._visitors.store(session)
+        shown = [rows.begin(secrets.token_hex(4), request, models.find(request.model))]
+        yield shown, *buttons(running=True), gr.skip()
+        try:
+            with closing(self._compare(request, store, self._device)) as events:
+                for row in self._rows(events, request, store):
+                    shown = [*shown, row]
+                    yield shown, gr.skip(), gr.skip(), gr.skip()
+        except Exception as error:
+            known = isinstance(error, ConfigError | ModelError)
+            if not known:
+                log.exception("a comparison failed")
+            text = str(error) if known else texts.FAILED
+            yield [*shown, rows.message("error", text)], *buttons(running=False), gr.skip()
+            raise gr.Error(text, title=texts.TITLE, print_exception=False) from None
+        # Gradio repeats the last output whole when a run completes: let that be a short one.
+        yield rows.END, *buttons(running=False), advise(request, store.get(request))
+
+    def _rows(self, events: Iterator[Event], request: Request, store: Store) -> Iterator[rows.Row]:
+        clock = rows.Clock()
+        for event in events:
+            match event:
+                case RunStarted():
+                    yield rows.start(event)
+                case StepDone():
+                    yield rows.step(event, clock.after(event))
+                case RunFinished(run="baseline", remembered=False):
+                    # Where the work is done in another process, that one's store is not ours.
+                    store.put(request, event)
+                case ComparisonFinished():
+                    urls = self._files(event)
+                    for run in event.runs:
+                        yield rows.video(run.run, urls[run.run])
+                    yield rows.done(event.summary, urls)
+
+    def _files(self, finished: ComparisonFinished) -> dict[str, str]:
+        with tempfile.TemporaryDirectory(prefix="bwcache-") as folder:
+            written = save(finished, Path(folder))
+            return {name: f"{FILE_ROUTE}{self._publish(path)}" for name, path in written.items()}
+
+    def stop(self) -> tuple:
+        """(panel rows, Generate, Stop) for a run that was cancelled."""
+        return [rows.message("stopped", texts.STOPPED)], *buttons(running=False)
+
+    def advice(self, *fields: object, session: str | None) -> str:
+        """What to expect of the settings; nothing while they cannot be used."""
+        try:
+            request = form.read(*fields)
+            return advise(request, self._visitors.store(session).get(request))
+        except (ConfigError, TraceError):
+            return ""
+
+    def forget(self, session: str | None) -> None:
+        self._visitors.forget(session)
+
+
+def checked(fields: tuple) -> Request:
+    """The request that the form describes, or an error that the page shows."""
+    try:
+        return form.read(*fields)
+    except ConfigError as error:
+        raise gr.Error(str(error), title=texts.TITLE, print_exception=False) from None
+
+
+def buttons(running: bool) -> tuple:
+    """(Generate, Stop) as they stand while a run is or is not under way."""
+    return gr.update(interactive=not running), gr.update(interactive=running)

@@ -1,0 +1,129 @@
+"""Events → the small rows that the live panel is fed with. Knows no component and no torch.
+
+A list of rows only grows during a run, so the wire carries each row once. A row stays under
+`MAX_BYTES`, which keeps an update with its envelope under 1.5 KB.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Mapping
+
+from ..models import ModelSpec
+from ..stream import Request, RunName, RunStarted, StepDone
+
+Row = dict[str, object]
+
+MAX_BYTES = 1000
+END: Row = {"k": "end"}  # not a list: takes the rows' place, so that they are not sent twice
+EXPENDABLE = ("p", "w")  # dropped in this order from a step that is too long
+LETTERS = {"compute": "C", "reuse": "r"}
+NUMBERS = (
+    "baseline_seconds",
+    "cached_seconds",
+    "speedup",
+    "steps_computed",
+    "steps_reused",
+    "psnr_db",
+    "ssim",
+    "lpips",
+    "indicator_share",
+    "identical",
+    "baseline_remembered",
+    "control_steps",
+    "control_seconds",
+    "control_psnr_db",
+)
+
+
+def size(row: Row) -> int:
+    """Bytes of a row as JSON."""
+    return len(json.dumps(row, separators=(",", ":")).encode())
+
+
+def rounded(value: object, digits: int = 4) -> object:
+    """A float with so many significant digits, None where it is not finite; the rest as it is."""
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.{digits}g}") if math.isfinite(value) else None
+
+
+def begin(run_id: str, request: Request, spec: ModelSpec) -> Row:
+    """The first row: which runs will follow, and what they share."""
+    return {
+        "k": "begin",
+        "id": run_id,
+        "runs": ["baseline", "cached", *(["control"] if request.control else [])],
+        "steps": request.steps,
+        "threshold": rounded(float(request.config.threshold)),
+        "fps": spec.fps,
+        "frames": spec.num_frames,
+        "aspect": rounded(spec.width / spec.height),
+    }
+
+
+def start(event: RunStarted) -> Row:
+    return {
+        "k": "start",
+        "run": event.run,
+        "steps": event.num_steps,
+        "remembered": event.remembered,
+    }
+
+
+class Clock:
+    """Sums up each run's denoising seconds: without the measurement for uncached runs."""
+
+    def __init__(self) -> None:
+        self._elapsed: dict[RunName, float] = {}
+
+    def after(self, event: StepDone) -> float:
+        record = event.record
+        seconds = record.seconds if event.run == "cached" else record.net_seconds
+        self._elapsed[event.run] = self._elapsed.get(event.run, 0.0) + seconds
+        return self._elapsed[event.run]
+
+
+def step(event: StepDone, elapsed: float) -> Row:
+    """A step: `v` the indicator, `d` the distances, `s` seconds so far, `p` a WebP, `w` why."""
+    record = event.record
+    row: Row = {
+        "k": "step",
+        "run": event.run,
+        "i": record.step_index,
+        "a": LETTERS[record.action],
+        "v": rounded(record.indicator),
+        "s": rounded(elapsed),
+        "w": record.reason,
+    }
+    if record.distances is not None:
+        row["d"] = [rounded(x, 3) for x in record.distances]
+    if event.preview is not None:
+        row["p"] = base64.b64encode(event.preview).decode()
+    for key in EXPENDABLE:
+        if size(row) > MAX_BYTES:
+            row.pop(key, None)
+    return row
+
+
+def video(run: str, url: str) -> Row:
+    return {"k": "video", "run": run, "url": url}
+
+
+def done(summary: Mapping[str, object], files: Mapping[str, str]) -> Row:
+    """The verdict, its numbers, and where the files are."""
+    numbers = {key: rounded(summary[key]) for key in NUMBERS if key in summary}
+    return {
+        "k": "done",
+        "verdict": summary["verdict"],
+        "device": summary["device"],
+        **numbers,
+        "files": dict(files),
+    }
+
+
+def message(kind: str, text: str) -> Row:
+    """`kind` is "waiting", "stopped" or "error"."""
+    return {"k": kind, "text": text}

@@ -1,0 +1,195 @@
+"""The page in a real browser, around the fake backend: what a visitor sees and does."""
+
+import json
+
+import pytest
+from conftest import Visit, serving
+from fake_backend import FakeBackend, Store
+
+pytestmark = pytest.mark.e2e
+LIMIT = 1500  # bytes of a live update
+APART = "() => {const [a, b] = document.querySelectorAll('video');" + (
+    "return Math.abs(a.currentTime - b.currentTime)}"
+)
+
+
+@pytest.fixture(scope="module")
+def backend():
+    return FakeBackend(pause=0.03)
+
+
+@pytest.fixture(scope="module")
+def address(backend):
+    with serving(backend, Store) as address:
+        yield address
+
+
+@pytest.fixture
+def visit(browser, address):
+    visit = Visit(browser, address)
+    yield visit
+    visit.close()
+    assert not visit.faults
+    assert not visit.outside
+
+
+def test_a_comparison_from_empty_to_verdict(visit):
+    assert visit.page.locator(".bw-live").is_hidden()
+    visit.generate()
+    visit.phase("running")
+    visit.page.wait_for_selector(".bw-strip[data-run=baseline] span:nth-child(2)")
+    assert visit.page.locator(".bw-stage[data-run=baseline] img").is_visible()
+    visit.phase("done")
+    assert visit.letters("baseline", 30) == ["C"] * 30
+    assert set(visit.letters("cached", 30)) == {"C", "r"}
+    assert visit.text(".bw-sentence").startswith("Saved")
+    assert "steps reused" in visit.text(".bw-numbers")
+    assert "not quality" in visit.text(".bw-caveat")
+    visit.page.wait_for_selector(".bw-chart .main-svg")
+    assert visit.page.locator(".bw-heats canvas").count() == 2
+
+
+def test_steps_arrive_one_by_one_in_small_updates(visit):
+    visit.generate()
+    visit.phase("done")
+    visit.page.wait_for_function("window.messages.some(m => m.includes('process_completed'))")
+    messages = visit.page.evaluate("window.messages")
+    updates = [m for m in messages if '"process_generating"' in m]
+    with_step = [m for m in updates if '"k":"step"' in m]
+    assert len(with_step) == 60
+    assert all(m.count('"k":"step"') == 1 for m in with_step)
+    assert max(len(m.encode()) for m in messages) <= LIMIT
+
+
+def test_the_videos_play_together_and_obey_one_transport(visit):
+    page = visit.page
+    visit.generate()
+    visit.phase("done")
+    page.wait_for_selector(".bw-transport:not([hidden])")
+    ready = "[...document.querySelectorAll('video')].every(v => v.readyState >= 2 && !v.error)"
+    page.wait_for_function(ready)
+    page.wait_for_function("[...document.querySelectorAll('video')].every(v => v.currentTime > 0)")
+    frame = 1 / 8
+    page.wait_for_function(f"({APART})() < {frame}")
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_label("Position in both videos").fill("10")
+    settled = "[...document.querySelectorAll('video')].every(v => v.paused && !v.seeking)"
+    page.wait_for_function(settled)
+    assert page.evaluate(APART) < 0.01
+    assert visit.text(".bw-frame") == "frame 11 / 17"
+    page.get_by_role("button", name="One frame forward").click()
+    page.wait_for_function(settled)
+    assert visit.text(".bw-frame") == "frame 12 / 17"
+    page.get_by_role("button", name="One frame back").click()
+    page.wait_for_function(settled)
+    assert visit.text(".bw-frame") == "frame 11 / 17"
+    assert page.evaluate(APART) < 0.01
+    page.get_by_role("button", name="Restart").click()
+    page.wait_for_function("[...document.querySelectorAll('video')].every(v => !v.paused)")
+
+
+def test_stopping_midway_closes_the_run_and_the_next_one_works(visit, backend):
+    closed, quick = backend.closed, backend.pause
+    backend.pause = 2.0  # time enough to press Stop
+    visit.generate()
+    visit.page.wait_for_selector(".bw-strip[data-run=baseline] span:nth-child(2)")
+    visit.page.get_by_role("button", name="Stop").click()
+    visit.phase("stopped")
+    backend.pause = quick
+    assert "Stopped" in visit.text(".bw-status-text")
+    visit.page.wait_for_function("() => !document.querySelector('#bw-buttons button').disabled")
+    visit.generate()
+    visit.phase("done")
+    assert backend.closed == closed + 1
+
+
+def test_another_threshold_reuses_the_remembered_baseline(visit):
+    visit.generate()
+    visit.phase("done")
+    visit.page.wait_for_selector("#bw-advice >> text=Expected")
+    visit.set_threshold(0.01)
+    visit.page.wait_for_selector("#bw-advice >> text=nothing is reused")
+    visit.generate()
+    visit.phase("nothing")
+    assert visit.text(".bw-sentence").startswith("Nothing was reused")
+    note = visit.text(".bw-stage[data-run=baseline] .bw-note")
+    assert "remembered from before" in note
+    assert visit.letters("cached", 30) == ["C"] * 30
+
+
+def test_a_preset_sets_the_threshold_and_the_slider_unsets_the_preset(visit):
+    page = visit.page
+    page.get_by_role("radio", name="Fast").check()
+    value = "document.querySelector('#bw-threshold input[type=number]').value"
+    page.wait_for_function(f"{value} === '0.1'")
+    visit.set_threshold(0.123)
+    page.wait_for_function("!document.querySelector('#bw-presets input:checked')")
+
+
+def test_bad_input_is_said_and_the_page_goes_on(visit, backend):
+    before = len(backend.requests)
+    visit.page.get_by_label("Prompt").fill("   ")
+    visit.generate()
+    visit.page.wait_for_selector("text=prompt: got")
+    assert len(backend.requests) == before
+    visit.page.get_by_label("Prompt").fill("a blue square bouncing on a gray background")
+    visit.generate()
+    visit.phase("done")
+
+
+def test_what_a_visitor_types_is_never_markup(visit, backend):
+    attack = "<img src=x onerror=window.hit=1> a red circle"
+    visit.page.get_by_label("Prompt").fill(attack)
+    visit.generate()
+    visit.page.wait_for_selector("text=prompt: got")
+    assert visit.page.evaluate("window.hit") is None
+
+
+def test_a_failing_run_is_said_and_the_page_goes_on(browser):
+    backend = FakeBackend(fail_at=4)
+    with serving(backend, Store) as address:
+        visit = Visit(browser, address)
+        visit.generate()
+        visit.phase("error")
+        assert "went wrong" in visit.text(".bw-status-text")
+        backend.fail_at = None
+        visit.generate()
+        visit.phase("done")
+        assert not visit.outside
+        visit.close()
+
+
+def test_two_visitors_share_nothing(browser, address):
+    one, other = Visit(browser, address), Visit(browser, address)
+    one.generate()
+    one.phase("done")
+    assert other.page.locator(".bw-live").is_hidden()
+    other.generate()
+    other.phase("done")
+    assert other.text(".bw-stage[data-run=baseline] .bw-note") == ""
+    one.close()
+    other.close()
+
+
+def test_the_files_can_be_fetched(visit):
+    visit.generate()
+    visit.phase("done")
+    links = visit.page.locator(".bw-files a")
+    names = [links.nth(i).get_attribute("href").rsplit("/", 1)[-1] for i in range(links.count())]
+    assert names == ["baseline.mp4", "cached.mp4", "trace.json", "summary.json"]
+    with visit.page.expect_download() as download:
+        links.nth(2).click()
+    assert json.loads(download.value.path().read_text())["format"] == "bwcache-trace"
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_sticks_out_at_any_width(browser, address, width, scheme):
+    visit = Visit(browser, address, viewport={"width": width, "height": 900}, color_scheme=scheme)
+    visit.generate()
+    visit.phase("done")
+    visit.page.wait_for_selector(".bw-chart .main-svg")
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert not visit.faults
+    assert not visit.outside
+    visit.close()

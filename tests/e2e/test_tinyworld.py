@@ -1,0 +1,32 @@
+"""The page around the real thing: TinyWorld on the CPU."""
+
+import pytest
+from conftest import Visit, serving
+
+from bwcache.models import ASSETS, find
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+
+@pytest.mark.skipif(
+    not (ASSETS / find("tinyworld").source).is_dir(), reason="TinyWorld's weights are not there"
+)
+def test_tinyworld_from_prompt_to_verdict(browser):
+    from bwcache.compare import BaselineStore, compare
+
+    with serving(compare, BaselineStore) as address:
+        visit = Visit(browser, address)
+        visit.page.set_default_timeout(300_000)
+        visit.generate()
+        visit.phase("done", "nothing")
+        assert set(visit.letters("baseline", find("tinyworld").steps)) == {"C"}
+        assert visit.letters("cached", find("tinyworld").steps)
+        assert visit.text(".bw-sentence")
+        playing = "[...document.querySelectorAll('video')].every(v => v.currentTime > 0)"
+        visit.page.wait_for_function(playing)
+        visit.page.get_by_label("Prompt").fill("a red zyzzyva moving right")
+        visit.generate()
+        visit.page.wait_for_selector("text=zyzzyva")
+        assert not visit.faults
+        assert not visit.outside
+        visit.close()

@@ -1,0 +1,218 @@
+"""What the buttons do, without a browser and without a model."""
+
+import itertools
+import json
+import math
+import re
+import tempfile
+from pathlib import Path
+
+import gradio as gr
+import pytest
+from fake_backend import FakeBackend, Store
+
+from bwcache.config import ConfigError
+from bwcache.models import ModelError, find
+from bwcache.ui import build, form, rows, texts
+from bwcache.ui.handlers import Handlers
+from bwcache.ui.panel import script, template
+from bwcache.ui.visitors import Visitors
+
+PROMPT = "a red circle moving right on a white background"
+GOOD = {
+    "model": "tinyworld", "prompt": PROMPT, "threshold": 0.06, "steps": 12, "seed": 0,
+    "interval": "0.1", "gate": "once", "reuse": "residual", "control": False,
+}  # fmt: skip
+
+
+def fields(**changes):
+    return tuple({**GOOD, **changes}[name] for name in form.FIELDS)
+
+
+def handlers(backend=None, folder: Path | None = None) -> Handlers:
+    def publish(path: Path) -> str:
+        return str(path if folder is None else path.replace(folder / path.name))
+
+    return Handlers(backend or FakeBackend(), Visitors(Store), "cpu", publish)
+
+
+def shown(updates) -> list[dict]:
+    """The longest list of rows among a run's updates."""
+    return max((u[0] for u in updates if isinstance(u[0], list)), key=len)
+
+
+def test_rows_come_one_at_a_time_and_only_grow(tmp_path):
+    updates = list(handlers(folder=tmp_path).generate(*fields(), session="a"))
+    lists = [update[0] for update in updates if isinstance(update[0], list)]
+    for before, after in itertools.pairwise(lists):
+        assert len(after) == len(before) + 1
+        assert after[:-1] == before
+        assert after is not before
+    kinds = [row["k"] for row in lists[-1]]
+    steps = ["step"] * 12
+    assert kinds == ["begin", "start", *steps, "start", *steps, "video", "video", "done"]
+    assert updates[-1][0] == rows.END
+    assert "Expected" in updates[-1][-1]
+
+
+def test_buttons_swap_while_a_run_is_under_way(tmp_path):
+    updates = list(handlers(folder=tmp_path).generate(*fields(), session="a"))
+    assert [button["interactive"] for button in updates[0][1:3]] == [False, True]
+    assert [button["interactive"] for button in updates[-1][1:3]] == [True, False]
+
+
+def test_files_are_published_and_their_folder_is_gone(tmp_path):
+    before = set(Path(tempfile.gettempdir()).glob("bwcache-*"))
+    rows = shown(handlers(folder=tmp_path).generate(*fields(prompt=PROMPT), session="a"))
+    files = rows[-1]["files"]
+    assert set(files) == {"baseline", "cached", "summary", "trace"}
+    assert all(url.startswith("/gradio_api/file=") for url in files.values())
+    assert not any("circle" in url for url in files.values())
+    assert json.loads((tmp_path / "summary.json").read_text())["prompt"] == PROMPT
+    assert set(Path(tempfile.gettempdir()).glob("bwcache-*")) == before
+
+
+def test_a_second_run_finds_the_baseline_and_another_visitor_does_not(tmp_path):
+    page = handlers(folder=tmp_path)
+
+    def remembered(session, **changes):
+        rows = shown(page.generate(*fields(**changes), session=session))
+        return [row["remembered"] for row in rows if row["k"] == "start"]
+
+    assert remembered("a") == [False, False]
+    assert remembered("a", threshold=0.1) == [True, False]
+    assert remembered("a", seed=1) == [False, False]
+    assert remembered("b") == [False, False]
+    page.forget("a")
+    assert remembered("a") == [False, False]
+
+
+def test_a_baseline_made_in_another_process_is_remembered_too(tmp_path):
+    backend = FakeBackend()
+    elsewhere = handlers(lambda request, store, device: backend(request, Store()), tmp_path)
+    list(elsewhere.generate(*fields(), session="a"))
+    assert "Expected" in elsewhere.advice(*fields(), session="a")
+
+
+def test_a_visitor_whose_turn_has_not_come_is_told():
+    panel, generate, stop = handlers().enter(*fields())
+    assert panel == [{"k": "waiting", "text": texts.WAITING}]
+    assert not generate["interactive"]
+    assert stop["interactive"]
+
+
+def test_closing_the_run_closes_the_comparison():
+    backend = FakeBackend()
+    run = handlers(backend).generate(*fields(), session="a")
+    for _ in range(5):
+        next(run)
+    run.close()
+    assert backend.closed == 1
+
+
+def test_stop_says_so_and_frees_the_button():
+    panel, generate, stop = handlers().stop()
+    assert panel == [{"k": "stopped", "text": texts.STOPPED}]
+    assert generate["interactive"]
+    assert not stop["interactive"]
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"prompt": ""}, "prompt"),
+        ({"prompt": "   "}, "prompt"),
+        ({"prompt": None}, "prompt"),
+        ({"prompt": "red " * 500}, "prompt"),
+        ({"threshold": math.nan}, "threshold"),
+        ({"threshold": math.inf}, "threshold"),
+        ({"threshold": -0.1}, "threshold"),
+        ({"threshold": None}, "threshold"),
+        ({"threshold": "0.1"}, "threshold"),
+        ({"steps": 0}, "steps"),
+        ({"steps": 10**6}, "steps"),
+        ({"steps": 2.5}, "steps"),
+        ({"steps": None}, "steps"),
+        ({"seed": -1}, "seed"),
+        ({"interval": "often"}, "reuse_interval"),
+        ({"interval": "0"}, "reuse_interval"),
+        ({"gate": "never"}, "gate"),
+        ({"reuse": "blocks"}, "reuse"),
+        ({"model": "sora"}, "model"),
+        ({"model": None}, "model"),
+        ({"model": "../../etc"}, "model"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_starts_nothing(change, word):
+    backend = FakeBackend()
+    with pytest.raises(gr.Error) as caught:
+        handlers(backend).enter(*fields(**change))
+    with pytest.raises(gr.Error, match=word):
+        next(handlers(backend).generate(*fields(**change), session="a"))
+    assert caught.value.message.startswith(f"{word}: got")
+    assert "\n" not in caught.value.message
+    assert not backend.requests
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (lambda: ModelError("model: not here"), "model: not here"),
+        (lambda: ConfigError("prompt", "xyzzy", "a known word"), "prompt: got 'xyzzy'"),
+        (lambda: RuntimeError("secret path"), texts.FAILED),
+    ],
+)
+def test_a_failing_run_says_so_in_the_panel_and_frees_the_button(error, said):
+    page = handlers(FakeBackend(fail_at=3, error=error))
+    updates = []
+    with pytest.raises(gr.Error) as caught:
+        updates.extend(page.generate(*fields(), session="a"))
+    last = updates[-1]
+    assert last[0][-1]["k"] == "error"
+    assert last[0][-1]["text"].startswith(said)
+    assert "secret" not in last[0][-1]["text"] + caught.value.message
+    assert last[1]["interactive"]
+    assert not last[2]["interactive"]
+
+
+def test_advice_before_and_after_a_run(tmp_path):
+    page = handlers(folder=tmp_path)
+    assert texts.EXPECT_LATER in page.advice(*fields(), session="a")
+    list(page.generate(*fields(), session="a"))
+    assert "exact" in page.advice(*fields(), session="a")
+    assert "Estimated" in page.advice(*fields(gate="recheck"), session="a")
+    assert "nothing is reused" in page.advice(*fields(threshold=0.01), session="a")
+    assert page.advice(*fields(threshold=None), session="a") == ""
+
+
+def test_presets_are_recognised():
+    spec = find("tinyworld")
+    for name, preset in spec.presets.items():
+        found = form.matching_preset(spec, preset.threshold, f" {preset.reuse_interval} ")
+        assert found == name
+        assert preset.threshold < form.slider_top(spec)
+    assert form.matching_preset(spec, 0.0123, "0.1") is None
+
+
+def test_visitors_are_limited_and_kept_apart():
+    visitors = Visitors(Store, limit=2)
+    first = visitors.store("a")
+    assert visitors.store("a") is first
+    assert visitors.store("b") is not first
+    visitors.store("c")
+    assert len(visitors) == 2
+    assert visitors.store("a") is not first
+    assert visitors.store(None) is not visitors.store(None)
+
+
+def test_the_panel_has_all_its_texts_and_nothing_that_gradio_would_evaluate():
+    for part in ("${", "{{", "`", "<script"):
+        assert part not in template()
+    assert all(texts.PANEL.values())
+    assert set(re.findall(r"\bT\.(\w+)", script())) <= set(texts.PANEL)
+
+
+def test_the_page_offers_nothing_to_strangers():
+    page = build(FakeBackend(), Store)
+    assert all(fn.api_visibility == "private" for fn in page.fns.values() if fn.api_name)
+    assert page.delete_cache is not None

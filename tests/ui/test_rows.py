@@ -1,0 +1,83 @@
+"""Rows: what they hold, and that none is ever too long for the wire."""
+
+import json
+import math
+
+import pytest
+from fake_backend import FakeBackend, distances
+
+from bwcache.config import BWCacheConfig
+from bwcache.events import StepRecord
+from bwcache.models import find
+from bwcache.stream import ComparisonFinished, Request, RunStarted, StepDone
+from bwcache.ui import rows
+
+REQUEST = Request("a red circle moving right on a white background")
+
+
+def record(blocks: int = 8, reason: str = "nothing to compare with yet", **changes) -> StepRecord:
+    fields = {"indicator": 0.123456789, "distances": distances(3, 30, blocks), "seconds": 0.5}
+    return StepRecord(3, "compute", reason, **{**fields, **changes})
+
+
+def test_a_step_keeps_four_digits_and_spells_its_action_as_a_letter():
+    row = rows.step(StepDone("cached", record(), b"webp"), 1.23456)
+    assert row | {"d": None} == {
+        "k": "step", "run": "cached", "i": 3, "a": "C", "v": 0.1235, "s": 1.235,
+        "w": "nothing to compare with yet", "p": "d2VicA==", "d": None,
+    }  # fmt: skip
+    assert len(row["d"]) == 8
+    reused = StepRecord(4, "reuse", "reuse 1 of 3")
+    assert rows.step(StepDone("cached", reused), 2.0) == {
+        "k": "step", "run": "cached", "i": 4, "a": "r", "v": None, "s": 2.0, "w": "reuse 1 of 3",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("blocks", [1, 8, 30, 40])
+@pytest.mark.parametrize("preview", [0, 370, 4000])
+@pytest.mark.parametrize("reason", ["reuse 1 of 3", "why " * 200])
+def test_no_step_is_too_long(blocks, preview, reason):
+    row = rows.step(StepDone("baseline", record(blocks, reason), bytes(preview)), 1234.5678)
+    assert rows.size(row) <= rows.MAX_BYTES
+    assert len(row["d"]) == blocks
+
+
+def test_the_preview_survives_where_there_is_room():
+    assert "p" in rows.step(StepDone("baseline", record(30), bytes(370)), 1.0)
+    assert "p" not in rows.step(StepDone("baseline", record(30), bytes(4000)), 1.0)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_becomes_null(value):
+    row = rows.step(StepDone("cached", record(indicator=value, distances=(value, 1.0))), 1.0)
+    assert row["v"] is None
+    assert row["d"] == [None, 1.0]
+    json.dumps(row, allow_nan=False)
+
+
+def test_the_clock_leaves_measuring_out_of_uncached_runs_only():
+    clock = rows.Clock()
+    step = record(seconds=1.0, indicator_seconds=0.25)
+    assert clock.after(StepDone("baseline", step)) == 0.75
+    assert clock.after(StepDone("cached", step)) == 1.0
+    assert clock.after(StepDone("baseline", step)) == 1.5
+
+
+@pytest.mark.parametrize("control", [False, True])
+def test_every_row_of_a_comparison_fits(control):
+    request = Request(REQUEST.prompt, config=BWCacheConfig(0.06), control=control)
+    begin = rows.begin("a1b2c3d4", request, find("tinyworld"))
+    assert begin["runs"] == ["baseline", "cached"] + ["control"] * control
+    clock, made = rows.Clock(), [begin]
+    for event in FakeBackend()(request):
+        match event:
+            case RunStarted():
+                made.append(rows.start(event))
+            case StepDone():
+                made.append(rows.step(event, clock.after(event)))
+            case ComparisonFinished():
+                urls = dict.fromkeys(("baseline", "trace"), "/gradio_api/file=/" + "x" * 90)
+                made.append(rows.done(event.summary, urls))
+    assert max(map(rows.size, made)) <= rows.MAX_BYTES
+    assert made[-1]["verdict"].startswith("Saved")
+    assert ("control_steps" in made[-1]) == control

@@ -1,0 +1,72 @@
+"""What the README says is run and compared with the files that it speaks of."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from bwcache import models
+from bwcache.config import BWCacheConfig
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+WEIGHTS = models.ASSETS / "tinyworld" / "transformer" / "diffusion_pytorch_model.safetensors"
+
+
+def test_its_python_runs(capsys):
+    (snippet,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    space = {}
+    exec(snippet, space)
+    assert space["run"].trace.steps_reused > 0
+    assert capsys.readouterr().out
+
+
+def test_its_settings_are_the_defaults():
+    defaults = BWCacheConfig()
+    for name in ("threshold", "reuse_interval", "tail_fraction", "reuse", "gate"):
+        (row,) = re.findall(rf"^\| `{name}` \|.*\|$", README, re.MULTILINE)
+        assert str(getattr(defaults, name)) in row.split("|")[-2], name
+
+
+def test_its_results_are_the_recorded_ones():
+    """Each preset's row of the table, from the results file named under it."""
+    (source,) = set(re.findall(r"benchmarks/results/[\w.-]+\.json", README))
+    recorded = json.loads((ROOT / source).read_text(encoding="utf-8"))
+    for name, entry in recorded["presets"].items():
+        (row,) = re.findall(rf"^\| {name} \|.*\|$", README, re.MULTILINE)
+        for value in (
+            f"{entry['speedup']:.2f}×",
+            f"{entry['psnr_db']:.1f} dB",
+            f"{entry['control_psnr_db']:.1f} dB",
+            f"{entry['steps_computed']:.0f} of {models.find(recorded['model']).steps}",
+        ):
+            assert value in row, (name, value)
+    assert recorded["device"] in README
+
+
+def test_the_catalogue_quotes_the_recorded_presets():
+    spec = models.find("tinyworld")
+    (source,) = {preset.source for preset in spec.presets.values()}
+    recorded = json.loads((ROOT / source).read_text(encoding="utf-8"))
+    for name, preset in spec.presets.items():
+        config = recorded["presets"][name]["config"]
+        assert preset.config().as_dict() == config, name
+    low, high = spec.indicator_range
+    values = [x for curve in recorded["indicators"] for x in curve if x is not None]
+    assert (low, high) == (
+        pytest.approx(min(values), abs=1e-3),
+        pytest.approx(max(values), abs=1e-3),
+    )
+
+
+def test_what_it_links_to_is_there():
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_weights_fit_the_promise():
+    size = sum(path.stat().st_size for path in WEIGHTS.parents[1].rglob("*.safetensors"))
+    assert 0 < size <= 16 * 2**20
+    kinds = {path.suffix for path in WEIGHTS.parents[1].rglob("*") if path.is_file()}
+    assert kinds <= {".safetensors", ".json", ".md"}
