@@ -12,6 +12,7 @@ import argparse
 import math
 import os
 import time
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,15 @@ def video_of(scenes: list, rng: np.random.Generator) -> torch.Tensor:
     return torch.from_numpy(frames).permute(0, 4, 1, 2, 3) * 2 - 1
 
 
+@lru_cache(maxsize=1)
+def _fitted(seed: int) -> codecs.PatchCodec:
+    """The codec a training run with that seed begins with; its scale is not in checkpoints."""
+    from .train import sample_batch  # here, since `train` asks `export` for the finished model
+
+    video = sample_batch(np.random.default_rng(seed), 256)[0]
+    return codecs.fit(codecs.to_patches(video).flatten(0, 3))[0]
+
+
 def codec_of_run(checkpoint: Path, seed: int = 0, width: int = 0) -> codecs.PatchCodec:
     """The codec that a training run's latents are in, with a new painter of that width.
 
@@ -47,17 +57,13 @@ def codec_of_run(checkpoint: Path, seed: int = 0, width: int = 0) -> codecs.Patc
     Raises:
         ValueError: The checkpoint is not of a run with that seed.
     """
-    from .train import sample_batch  # here, since it draws in the whole of diffusers
-
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)["codec"]
-    video = sample_batch(np.random.default_rng(seed), 256)[0]
-    fitted, _ = codecs.fit(codecs.to_patches(video).flatten(0, 3), state["basis"].shape[1])
+    fitted = _fitted(seed)
     # eigenvectors come with either sign, so compare what they span
     overlap = (fitted.basis * state["basis"]).sum(0).abs()
     if float(overlap.min()) < 0.99:
         raise ValueError(f"{checkpoint}: its codec was not fitted with seed {seed}")
-    config = dict(fitted.config) | {"painter_width": width}
-    codec = codecs.PatchCodec(**{k: v for k, v in config.items() if not k.startswith("_")})
+    codec = codecs.PatchCodec.from_config(fitted.config, painter_width=width)
     codec.load_state_dict(state, strict=False)
     if codec.painter is not None:
         palette = torch.tensor([*BACKGROUNDS.values(), *COLOURS.values()]) / 127.5 - 1

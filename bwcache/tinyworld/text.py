@@ -50,7 +50,7 @@ def build_text_encoder() -> UMT5EncoderModel:
 
 
 def encode(tokenizer, text_encoder, captions: list[str]) -> torch.Tensor:
-    """Embeddings `[B, MAX_WORDS, TEXT_DIM]`, zero after the end mark, just as `WanPipeline` does."""
+    """Embeddings `[B, MAX_WORDS, TEXT_DIM]`, zero after the end mark, as `WanPipeline` does."""
     tokens = tokenizer(
         captions,
         padding="max_length",

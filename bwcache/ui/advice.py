@@ -36,13 +36,13 @@ def _range(request: Request, baseline: RunFinished | None) -> str:
 
 def _expected(request: Request, baseline: RunFinished) -> str:
     found = predict(baseline.trace, request.config)
-    kind = texts.EXACT if found.exact else texts.ESTIMATED
     if not found.steps_reused:
+        kind = texts.EXACT_NOTHING if found.exact else texts.ESTIMATED
         return texts.EXPECTED_NOTHING.format(kind=kind)
     return texts.EXPECTED.format(
         reused=found.steps_reused,
         steps=len(found.schedule),
         seconds=found.predicted_seconds,
         whole=baseline.trace.net_seconds,
-        kind=kind,
+        kind=texts.EXACT if found.exact else texts.ESTIMATED,
     )

@@ -45,6 +45,7 @@ EXPECTED = (
 EXPECTED_NOTHING = "**Expected:** nothing is reused with these settings. {kind}"
 EXACT = "*Which steps: exact. Seconds: estimated from your uncached run.*"
 ESTIMATED = "*Estimated from your uncached run.*"
+EXACT_NOTHING = "*Exact, from your uncached run.*"
 EXPECT_LATER = "After a first run, this line says what a threshold would do before you try it."
 
 WAITING = "Waiting for the model to be free…"
@@ -57,7 +58,8 @@ PANEL = {
     "what it reused, and the seconds that saved.",
     "baseline": "Uncached",
     "cached": "BWCache",
-    "control": "Control: fewer steps, uncached",
+    "control": "Control",
+    "control_note": "fewer steps, uncached",
     "remembered": "uncached run remembered from before (measured at that time)",
     "waiting": "waiting",
     "preparing": "Preparing the model…",
@@ -76,7 +78,7 @@ PANEL = {
     "caveat": "PSNR and SSIM measure difference from the uncached video, not quality.",
     "fine_print": "Denoising time, measured on {device}. Comparing steps took {share} % of the "
     "cached run and is counted.",
-    "control_line": "Control: {steps} uncached steps in {seconds} s, PSNR {psnr} dB.",
+    "control_line": "Control: {steps} uncached steps in {seconds} s, PSNR {psnr}.",
     "race": "Time",
     "race_note": "denoising, in seconds; each segment is a step",
     "indicator": "Block similarity",

@@ -41,21 +41,23 @@ def test_noise_is_no_shape():
 def test_a_shape_that_jumps_about_has_no_motion(clips):
     i = next(i for i, scene in enumerate(SCENES) if scene.actors[0].motion == "moving right")
     shuffled = clips[i][np.random.default_rng(1).permutation(FRAMES)]
-    assert judge(shuffled).motion in ("none", "bouncing") or judge(shuffled).motion != "still"
+    assert judge(shuffled).motion == "none"
 
 
 def test_comparing_counts_each_word_and_lists_mistakes():
     scenes = SCENES[:4]
     verdicts = [asked_for(scene) for scene in scenes]
     perfect = compare(scenes, verdicts)
-    assert perfect["passed"] and perfect["right"] == dict.fromkeys(GOALS, 1.0)
+    assert perfect["passed"]
+    assert perfect["right"] == dict.fromkeys(GOALS, 1.0)
     assert table(perfect).endswith("passed")
     first = asked_for(scenes[0])
     verdicts[0] = Verdict(first.background, first.colour, "none", "none")
     worse = compare(scenes, verdicts)
     assert worse["right"]["shape"] == worse["right"]["motion"] == 0.75
     assert worse["mistakes"][0]["caption"] == str(scenes[0])
-    assert not worse["passed"] and "missed" in table(worse)
+    assert not worse["passed"]
+    assert "missed" in table(worse)
 
 
 def test_batches_leave_none_out():

@@ -71,7 +71,8 @@ def test_growing_and_shrinking_mirror_each_other():
 @pytest.mark.parametrize("background", BACKGROUNDS)
 def test_colours_are_as_named(colour, background):
     clip = draw((colour, "square", "still"), background)
-    assert clip.shape == (FRAMES, SIZE, SIZE, 3) and clip.dtype == np.float32
+    assert clip.shape == (FRAMES, SIZE, SIZE, 3)
+    assert clip.dtype == np.float32
     assert np.allclose(clip[:, 0, 0] * 255, BACKGROUNDS[background], atol=0.1)
     assert np.allclose(clip[0, 32, 32] * 255, COLOURS[colour], atol=0.1)
 

@@ -71,7 +71,7 @@ function createCharts(root, T, plotlyUrl) {
     };
     if (state.threshold > 0) {
       layout.shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: state.threshold, y1: state.threshold, line: { color: limit, width: 2, dash: "dash" } });
-      layout.annotations.push({ xref: "paper", x: 0, xanchor: "left", y: Math.log10(state.threshold), yanchor: "bottom", text: `${T.threshold} ${significant(state.threshold)}`, showarrow: false, font: { color: limit, size: 12 } });
+      layout.annotations.push({ xref: "paper", x: 0, xanchor: "left", y: Math.log10(state.threshold), yanchor: "bottom", text: `${T.threshold} ${significant(state.threshold)}`, showarrow: false, bgcolor: colour("--card"), opacity: 0.9, borderpad: 1, font: { color: limit, size: 12 } });
     }
     if (!narrow || state.steps <= 30) for (const x of reused) {
       layout.annotations.push({ x, y: 1, yref: "paper", yanchor: "top", text: "r", showarrow: false, font: { color: cached, size: 11 } });

@@ -83,7 +83,7 @@ function showResult(row) {
   const control = at(".bw-control-line");
   control.hidden = !row.control_steps;
   if (row.control_steps) {
-    const psnrText = row.control_psnr_db === null ? T.identical : row.control_psnr_db.toFixed(1);
+    const psnrText = row.control_psnr_db === null ? T.identical : `${row.control_psnr_db.toFixed(1)} dB`;
     control.textContent = fill(T.control_line, { steps: row.control_steps, seconds: seconds(row.control_seconds), psnr: psnrText });
   }
   const share = significant(100 * row.indicator_share, 2);
@@ -133,7 +133,8 @@ function showRace() {
     }
     bar.style.width = `${(100 * run.s) / longest}%`;
     lane.lastChild.textContent = run.started ? inSeconds(run.s) : "";
-    const note = run.remembered ? T.remembered : run.started ? "" : T.waiting;
+    const kind = name === "control" ? T.control_note : "";
+    const note = run.remembered ? T.remembered : run.started ? kind : T.waiting;
     player.label(name, run.started ? inSeconds(run.s) : "", note);
     player.stage(name)?.classList.toggle("active", state.now === name && root.dataset.phase === "running");
   }
