@@ -125,6 +125,7 @@ def main() -> int:
         pipe.scheduler = type(pipe.scheduler).from_config(
             pipe.scheduler.config, flow_shift=args.flow_shift
         )
+    pipe.set_progress_bar_config(disable=True)
     settings_used = settings | {"flow_shift": pipe.scheduler.config.flow_shift, "seed": args.seed}
     scenes, verdicts = held_out_scenes(args.captions), []
     with tqdm(total=len(scenes), unit="clip") as bar:

@@ -190,7 +190,8 @@ def fit(patches: torch.Tensor, z_dim: int = 32) -> tuple[PatchCodec, float]:
     variance, vectors = variance.flip(0), vectors.flip(1)
     std = variance[:z_dim].clamp_min(1e-12).sqrt()
     scale = std.sqrt() * std.mean().sqrt()
-    codec = PatchCodec(z_dim, (0.0,) * z_dim, tuple(scale.tolist()))
+    # by name: diffusers takes what is given by place for a default, and a copy would lose it
+    codec = PatchCodec(z_dim=z_dim, latents_mean=(0.0,) * z_dim, latents_std=tuple(scale.tolist()))
     codec.mean.data.copy_(mean)
     codec.basis.data.copy_(vectors[:, :z_dim])
     return codec, float(variance[:z_dim].sum() / variance.sum())

@@ -25,6 +25,7 @@ class Facts:
         decoder: `step` and `seconds` of the painter's training, or None for linear decoding.
         check: Result of the held-out check, or None.
         curve: `prompt`, `steps` and `indicator` of a measured run, or None.
+        note: A sentence on how the training went, or "".
     """
 
     step: int
@@ -35,6 +36,7 @@ class Facts:
     decoder: dict | None = None
     check: dict | None = None
     curve: dict | None = None
+    note: str = ""
 
 
 def model_card(facts: Facts) -> str:
@@ -104,7 +106,7 @@ set is involved. One (colour, shape, motion) in {HELD_OUT_EVERY} is never shown,
 composes. Muon for the blocks' matrices, AdamW for the rest; these weights are an exponential
 moving average.
 
-{facts.step} steps in {facts.seconds / 60:.0f} minutes, on {hardware()}.
+{facts.step} steps in {facts.seconds / 60:.0f} minutes, on {hardware()}. {facts.note}
 
 | step | loss |
 |---|---|
@@ -118,7 +120,9 @@ def _decoder(facts: Facts) -> str:
             f"a convolutional network, trained for {facts.decoder['step']} steps in "
             f"{facts.decoder['seconds'] / 60:.0f} minutes to give back\nclean clips from latents "
             f"with up to {NOISE} of noise. It mixes each pixel from the world's "
-            f"{len(COLOURS) + len(BACKGROUNDS)} colours, so it\ncannot show any other"
+            f"{len(COLOURS) + len(BACKGROUNDS)} colours, so it\ncannot show any other, "
+            "and it hides small errors of colour:\nthe difference between two of its videos is "
+            "a little smaller than between their latents"
         )
     else:
         words = "the linear inverse"

@@ -220,7 +220,7 @@ def main() -> None:
     if trainer.rank == 0 and trainer.step == args.steps:
         from .export import export  # it needs this module's names
 
-        export(args.out, None, args.out / "model", None, None)
+        export(args.out, None, args.out / "model")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from bwcache.tinyworld.codec import fit, from_patches, to_patches
+from bwcache.tinyworld.codec import PatchCodec, fit, from_patches, to_patches
 from bwcache.tinyworld.decoder_training import psnr, video_of
 from bwcache.tinyworld.scenes import held_out_scenes
 
@@ -48,3 +48,10 @@ def test_an_untrained_painter_paints_the_nearest_colours(painting_codec):
     corner = painted[:, :, :, 0, 0]
     assert torch.allclose(corner, video[:, :, :, 0, 0], atol=0.01)
     assert psnr(painting_codec, 0.0, clips=4) > 28
+
+
+def test_a_copy_made_from_the_config_keeps_the_scale(codec):
+    """Diffusers drops what it takes for a default from such copies."""
+    copy = PatchCodec.from_config(codec.config)
+    assert copy.config.latents_std == codec.config.latents_std
+    assert set(codec.config.latents_std) != {1.0}

@@ -54,7 +54,7 @@ function createCharts(root, T, plotlyUrl) {
     const narrow = chart.clientWidth < 520;
     const layout = {
       uirevision: state.id,
-      height: narrow ? 210 : 240,
+      height: 240,
       margin: { l: left, r: right, t: 28, b: 24 },
       paper_bgcolor: "transparent",
       plot_bgcolor: "transparent",
