@@ -12,6 +12,7 @@ from types import MappingProxyType
 from .config import BWCacheConfig, ConfigError
 
 ASSETS = Path(__file__).parent.parent / "assets"
+TINYWORLD_SWEEP = "benchmarks/results/tinyworld-presets.json"
 
 
 class ModelError(RuntimeError):
@@ -102,11 +103,12 @@ CATALOGUE: Mapping[str, ModelSpec] = MappingProxyType(
                 ),
                 presets=MappingProxyType(
                     {
-                        "Safe": Preset(0.04),
-                        "Balanced": Preset(0.06),
-                        "Fast": Preset(0.1, 0.2),
+                        "Safe": Preset(0.045, 1, TINYWORLD_SWEEP),
+                        "Balanced": Preset(0.045, 4, TINYWORLD_SWEEP),
+                        "Fast": Preset(0.06, 4, TINYWORLD_SWEEP),
                     }
                 ),
+                indicator_range=(0.028, 0.247),
                 examples=(
                     "a red circle moving right on a white background",
                     "a blue square bouncing on a gray background",

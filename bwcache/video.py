@@ -22,7 +22,7 @@ def enlarge(frames: np.ndarray) -> list[np.ndarray]:
         return list(frames)
     size = (width * factor, height * factor)
     pictures = (Image.fromarray((frame * 255).round().astype(np.uint8)) for frame in frames)
-    return [np.asarray(p.resize(size, Image.Resampling.LANCZOS)) / 255.0 for p in pictures]
+    return [np.asarray(p.resize(size, Image.Resampling.BICUBIC)) / 255.0 for p in pictures]
 
 
 def write_mp4(frames: np.ndarray, path: Path, fps: int) -> None:

@@ -50,6 +50,8 @@ def main() -> None:
                 path = folder / f"page-{scheme}-{width}.png"
                 visit.screenshot(path=path, full_page=True)
                 print(path)
+            # What one sees without scrolling, for the README and for slides.
+            visit.screenshot(path=folder / f"stage-{scheme}.png")
         browser.close()
     page.close(verbose=False)
 

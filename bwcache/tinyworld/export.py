@@ -83,7 +83,7 @@ def export(
     out: Path,
     check: dict | None = None,
     curve: dict | None = None,
-    note: str = "",
+    notes: tuple[str, ...] = (),
 ) -> None:
     """Write the model of a training run.
 
@@ -93,7 +93,7 @@ def export(
         out: Where the model goes; replaced if it exists.
         check: What `check --json` printed, for the card.
         curve: `prompt`, `steps` and `indicator` (one number a step, null where there is none).
-        note: A sentence for the card on how the training went.
+        notes: Sentences for the card, on how training went and what the model does badly.
     """
     state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
     transformer = transformer_of(averaged(state, "transformer"))
@@ -114,7 +114,7 @@ def export(
         decoder=training,
         check=check,
         curve=curve,
-        note=note,
+        notes=notes,
     )
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -139,9 +139,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("assets/tinyworld"))
     parser.add_argument("--check", type=Path, help="what `check --json` printed")
     parser.add_argument("--curve", type=Path, help="a measured indicator curve")
-    parser.add_argument("--note", default="", help="a sentence on how the training went")
+    parser.add_argument("--note", action="append", default=[], help="a sentence for the card")
     args = parser.parse_args()
-    export(args.run, args.decoder, args.out, _json(args.check), _json(args.curve), args.note)
+    export(args.run, args.decoder, args.out, _json(args.check), _json(args.curve), tuple(args.note))
     size = sum(path.stat().st_size for path in args.out.rglob("*.safetensors"))
     print(f"{args.out}: {size / 1e6:.1f} MB of weights")
 

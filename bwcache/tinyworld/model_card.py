@@ -25,7 +25,7 @@ class Facts:
         decoder: `step` and `seconds` of the painter's training, or None for linear decoding.
         check: Result of the held-out check, or None.
         curve: `prompt`, `steps` and `indicator` of a measured run, or None.
-        note: A sentence on how the training went, or "".
+        notes: Sentences on how the training went and what the model does badly.
     """
 
     step: int
@@ -36,7 +36,7 @@ class Facts:
     decoder: dict | None = None
     check: dict | None = None
     curve: dict | None = None
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def model_card(facts: Facts) -> str:
@@ -46,6 +46,8 @@ def model_card(facts: Facts) -> str:
         sections.append(_check(facts.check))
     if facts.curve:
         sections.append(_curve(facts.curve))
+    if facts.notes:
+        sections.append("## Notes\n\n" + "\n".join(f"- {note}" for note in facts.notes))
     return "\n\n".join(sections) + "\n"
 
 
@@ -106,7 +108,7 @@ set is involved. One (colour, shape, motion) in {HELD_OUT_EVERY} is never shown,
 composes. Muon for the blocks' matrices, AdamW for the rest; these weights are an exponential
 moving average.
 
-{facts.step} steps in {facts.seconds / 60:.0f} minutes, on {hardware()}. {facts.note}
+{facts.step} steps in {facts.seconds / 60:.0f} minutes, on {hardware()}.
 
 | step | loss |
 |---|---|
@@ -152,16 +154,22 @@ from the pixels alone (`python -m bwcache.tinyworld.check`; {settings}):
 
 
 def _curve(curve: dict) -> str:
-    rows = "\n".join(
-        f"| {step} | {value:.4f} |"
-        for step, value in enumerate(curve["indicator"])
-        if value is not None
-    )
+    measured = [(step, x) for step, x in enumerate(curve["indicator"]) if x is not None]
+    rows = "\n".join(f"| {step} | {value:.4f} |" for step, value in measured)
     return f"""## How much its blocks change from step to step
 
 Mean relative L1 distance of the blocks' features to the step before, measured on
-"{curve["prompt"]}", {curve["steps"]} steps:
+"{curve["prompt"]}", {curve["steps"]} steps. {shape_of([x for _, x in measured])}
 
 | step | indicator |
 |---|---|
 {rows}"""
+
+
+def shape_of(values: list[float]) -> str:
+    """Whether the curve is U-shaped, in words: both ends at least twice the lowest value."""
+    lowest, first, last = min(values), values[0], values[-1]
+    arms = f"it starts at {first:.3f}, falls to {lowest:.3f} and ends at {last:.3f}"
+    if min(first, last) >= 2 * lowest:
+        return f"The curve is U-shaped: {arms}."
+    return f"The curve is not U-shaped: {arms}."
