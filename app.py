@@ -9,7 +9,8 @@ try:
 except ImportError:
     spaces = None
 
-from bwcache.compare import BaselineStore, compare, default_device
+from bwcache.compare import BaselineStore, compare
+from bwcache.machine import default_device
 from bwcache.ui import build, launch
 
 GPU_SECONDS = 120

@@ -21,11 +21,9 @@ from bwcache.compare import (
     MEASURE_ONLY,
     BaselineStore,
     compare,
-    default_device,
-    describe_device,
-    versions,
 )
 from bwcache.events import finite
+from bwcache.machine import default_device, describe_device, versions
 from bwcache.metrics import PSNR_CONVENTION, difference
 from bwcache.pipeline import generate
 from bwcache.stream import ComparisonFinished, Request, RunFinished

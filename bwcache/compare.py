@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import platform
 from collections import OrderedDict
 from collections.abc import Iterator
-from importlib.metadata import version
-
-import torch
 
 from . import models
 from .config import BWCacheConfig
 from .events import TraceFile
+from .machine import default_device, describe_device, versions
 from .metrics import PSNR_CONVENTION, difference
 from .pipeline import generate
 from .stream import ComparisonFinished, Event, Request, RunFinished, RunStarted, StepDone
@@ -39,10 +36,6 @@ class BaselineStore:
         self._runs[request.baseline_key] = run
         while len(self._runs) > self._limit:
             self._runs.popitem(last=False)
-
-
-def default_device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def compare(
@@ -153,20 +146,3 @@ def summarise(
             "control_psnr_db": difference(run.frames, baseline.frames)["psnr_db"],
         }
     return summary | {"verdict": sentence(summary)}
-
-
-def describe_device(device: str) -> str:
-    """The hardware in words: "cuda: NVIDIA H200", "cpu: x86_64, 2 threads"."""
-    if device.startswith("cuda"):
-        return f"{device}: {torch.cuda.get_device_name(device)}"
-    processor = platform.processor() or platform.machine()
-    return f"{device}: {processor}, {torch.get_num_threads()} threads"
-
-
-def versions() -> dict[str, str]:
-    packages = ("torch", "diffusers", "transformers")
-    from . import __version__
-
-    return {"bwcache": __version__, "python": platform.python_version()} | {
-        name: version(name) for name in packages
-    }

@@ -39,9 +39,9 @@ class BWCacheConfig:
         tail_fraction: The last `floor(k * tail_fraction)` steps are computed whatever the pattern
             says, k being the 0-based trigger step. 0.5 in the paper.
         reuse: "residual" replays `x + (out - in)` of the whole block stack, as the released code
-            is described; "output" replays the last block's output, as the paper's text reads. On TinyWorld
-            they are equally good: 39.2 dB each, mean of twelve settings on eight prompts
-            (`benchmarks/results/tinyworld-presets.json`).
+            is described; "output" replays the last block's output, as the paper's text reads.
+            On TinyWorld they are equally good: 39.2 dB each, mean of twelve settings on eight
+            prompts (`benchmarks/results/tinyworld-presets.json`).
         gate: "once" keeps the fixed pattern after the trigger; "recheck" reuses after a computed
             step only when that step's indicator is below the threshold too.
         indicator_blocks: How many evenly spaced blocks are measured; None for all.

@@ -16,7 +16,8 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from playwright.sync_api import Page, sync_playwright
 
-from bwcache.compare import BaselineStore, compare, default_device
+from bwcache.compare import BaselineStore, compare
+from bwcache.machine import default_device
 from bwcache.ui import build, launch
 
 FIGURES = Path(__file__).parent.parent / "assets" / "figures"

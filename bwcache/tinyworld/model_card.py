@@ -5,11 +5,9 @@ Knows what is said; every number comes from `Facts`. What was not measured is le
 
 from __future__ import annotations
 
-import os
-import platform
 from dataclasses import dataclass
-from pathlib import Path
 
+from ..machine import processor
 from .decoder_training import NOISE
 from .scenes import BACKGROUNDS, COLOURS, FRAMES, HELD_OUT_EVERY, MOTIONS, SHAPES, SIZE
 
@@ -49,16 +47,6 @@ def model_card(facts: Facts) -> str:
     if facts.notes:
         sections.append("## Notes\n\n" + "\n".join(f"- {note}" for note in facts.notes))
     return "\n\n".join(sections) + "\n"
-
-
-def hardware() -> str:
-    """This machine's processor and core count, such as `AMD EPYC, 2 cores`."""
-    name = platform.processor() or platform.machine()
-    listing = Path("/proc/cpuinfo")
-    if listing.exists():
-        models = [line for line in listing.read_text().splitlines() if "model name" in line]
-        name = models[0].split(":")[1].strip() if models else name
-    return f"{name}, {os.cpu_count()} cores"
 
 
 def _header() -> str:
@@ -108,7 +96,7 @@ set is involved. One (colour, shape, motion) in {HELD_OUT_EVERY} is never shown,
 composes. Muon for the blocks' matrices, AdamW for the rest; these weights are an exponential
 moving average.
 
-{facts.step} steps in {facts.seconds / 60:.0f} minutes, on {hardware()}.
+{facts.step} steps in {facts.seconds / 60:.0f} minutes, on {processor()}.
 
 | step | loss |
 |---|---|

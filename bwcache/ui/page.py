@@ -69,7 +69,7 @@ def _main_fields(specs: list[ModelSpec]) -> dict[str, gr.components.Component]:
         elem_id="bw-examples",
     )
     presets = gr.Radio(
-        _preset_choices(spec), value=_name(spec), label=texts.PRESET, elem_id="bw-presets"
+        list(spec.presets), value=_name(spec), label=texts.PRESET, elem_id="bw-presets"
     )
     threshold = gr.Slider(
         0,
@@ -158,7 +158,7 @@ def _wire_model(fields, header, device: str) -> None:
             _header(spec, device),
             spec.examples[0],
             gr.update(samples=[[example] for example in spec.examples]),
-            gr.update(choices=_preset_choices(spec), value=_name(spec)),
+            gr.update(choices=list(spec.presets), value=_name(spec)),
             gr.update(maximum=form.slider_top(spec), value=preset.threshold),
             str(preset.reuse_interval),
             spec.steps,
@@ -182,13 +182,6 @@ def _wire_model(fields, header, device: str) -> None:
         trigger_mode="always_last", **follow,
     )  # fmt: skip
     examples.click(lambda row: row[0], examples, fields["prompt"], **follow)
-
-
-def _preset_choices(spec: ModelSpec) -> list[tuple[str, str]]:
-    return [
-        (texts.PRESET_CHOICE.format(name=name, threshold=preset.threshold), name)
-        for name, preset in spec.presets.items()
-    ]
 
 
 def _name(spec: ModelSpec) -> str | None:
