@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
-import time
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,10 +17,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm import tqdm
 
 from . import codec as codecs
 from .scenes import BACKGROUNDS, COLOURS, held_out_scenes, random_scene, render
+from .training import Stateful, Trainer
 
 WIDTH = 48
 NOISE = 0.25  # strongest, in normalised latents; most clips get far less
@@ -95,12 +93,12 @@ def psnr(codec: codecs.PatchCodec, noise: float, clips: int = 24) -> float:
     return sum(decibels) / len(decibels)
 
 
-class Trainer:
-    """Everything a decoder's training consists of; what `save` writes is the whole of it."""
+class PainterTrainer(Trainer):
+    """The painter's training, on the codec of a training run."""
 
     def __init__(self, args: argparse.Namespace):
+        super().__init__(args, "decoder.pt")
         torch.manual_seed(args.seed)
-        self.args, self.step, self.seconds, self.losses = args, 0, 0.0, []
         self.codec = codec_of_run(args.run, args.run_seed, WIDTH)
         self.painter = self.codec.painter
         self.ema = AveragedModel(self.painter, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
@@ -125,50 +123,10 @@ class Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.ema.update_parameters(self.painter)
-        self.step += 1
         return float(loss.detach())
 
-    def run(self) -> None:
-        deadline = time.monotonic() + 60 * self.args.minutes
-        bar = tqdm(total=self.args.steps, initial=self.step, unit="step")
-        recent: list[float] = []
-        while self.step < self.args.steps and time.monotonic() < deadline:
-            started = time.perf_counter()
-            recent.append(self.train_step())
-            self.seconds += time.perf_counter() - started
-            bar.update()
-            if self.step % 50 == 0:
-                self.losses.append((self.step, round(sum(recent) / len(recent), 5)))
-                bar.set_postfix(loss=self.losses[-1][1])
-                recent.clear()
-            if self.step % 100 == 0:
-                self.save()
-        bar.close()
-        self.save()
-
-    def save(self) -> None:
-        state = {
-            "painter": self.painter.state_dict(),
-            "ema": self.ema.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "seconds": self.seconds,
-            "losses": self.losses,
-        }
-        self.args.out.mkdir(parents=True, exist_ok=True)
-        partial = self.args.out / "decoder.partial"
-        torch.save(state, partial)
-        os.replace(partial, self.args.out / "decoder.pt")
-
-    def load(self) -> None:
-        path = self.args.out / "decoder.pt"
-        if not path.exists():
-            return
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        self.painter.load_state_dict(state["painter"])
-        self.ema.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds, self.losses = state["step"], state["seconds"], state["losses"]
+    def stateful(self) -> dict[str, Stateful]:
+        return {"painter": self.painter, "ema": self.ema, "optimizer": self.optimizer}
 
 
 def load_painter(codec: codecs.PatchCodec, folder: Path) -> dict:
@@ -191,9 +149,9 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    args = parser.parse_args()
+    args = parser.parse_args(namespace=argparse.Namespace(device="cpu"))
     torch.set_num_threads(args.threads)
-    trainer = Trainer(args)
+    trainer = PainterTrainer(args)
     trainer.load()
     trainer.run()
     load_painter(trainer.codec, args.out)

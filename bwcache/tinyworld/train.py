@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
-import time
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +20,12 @@ import torch.distributed as dist
 from diffusers import WanTransformer3DModel
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm import tqdm
 
 from . import codec as codecs
 from .muon import Muon
 from .scenes import caption, random_scene, render
 from .text import TEXT_DIM, build_text_encoder, build_tokenizer, encode
+from .training import Stateful, Trainer
 
 FLOW_SHIFT = 2.0
 CAPTION_DROP = 0.1
@@ -74,13 +72,12 @@ def learning_rate(step: int, total: int) -> float:
     return 1.0 if step < flat else max(0.0, (total - step) / (total - flat))
 
 
-class Trainer:
-    """Everything a training run consists of; `state_dict` is the whole of it."""
+class ModelTrainer(Trainer):
+    """The transformer's and the text encoder's training, on a codec fitted first."""
 
     def __init__(self, args: argparse.Namespace):
+        super().__init__(args, "checkpoint.pt", dist.get_rank() if dist.is_initialized() else 0)
         torch.manual_seed(args.seed)
-        self.args, self.step, self.seconds, self.losses = args, 0, 0.0, []
-        self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.tokenizer = build_tokenizer()
         self.model = torch.nn.ModuleDict(
             {
@@ -138,7 +135,6 @@ class Trainer:
             optimizer.step()
             optimizer.zero_grad()
         self.ema.update_parameters(self.model)
-        self.step += 1
         return float(loss.detach())
 
     def _average_gradients(self) -> None:
@@ -153,60 +149,21 @@ class Trainer:
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
 
-    def run(self) -> None:
-        deadline = time.monotonic() + 60 * self.args.minutes
-        bar = tqdm(total=self.args.steps, initial=self.step, unit="step", disable=self.rank > 0)
-        recent: list[float] = []
-        while self.step < self.args.steps and time.monotonic() < deadline:
-            started = time.perf_counter()
-            recent.append(self.train_step())
-            self.seconds += time.perf_counter() - started
-            bar.update()
-            if self.step % 50 == 0:
-                self.losses.append((self.step, round(sum(recent) / len(recent), 4)))
-                bar.set_postfix(loss=self.losses[-1][1])
-                recent.clear()
-            if self.step % 200 == 0:
-                self.save()
-        self.save()
-
-    def _parts(self) -> dict[str, torch.nn.Module]:
-        return {"model": self.model, "ema": self.ema, "codec": self.codec}
-
-    def save(self) -> None:
-        if self.rank > 0:
-            return
-        state = {name: part.state_dict() for name, part in self._parts().items()}
-        state["optimizers"] = [optimizer.state_dict() for optimizer in self.optimizers]
-        state |= {"step": self.step, "seconds": self.seconds, "losses": self.losses}
-        self.args.out.mkdir(parents=True, exist_ok=True)
-        partial = self.args.out / "checkpoint.partial"
-        torch.save(state, partial)
-        os.replace(partial, self.args.out / "checkpoint.pt")
-
-    def load(self) -> bool:
-        path = self.args.out / "checkpoint.pt"
-        if not path.exists():
-            return False
-        state = torch.load(path, map_location=self.args.device, weights_only=True)
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self.step, self.seconds, self.losses = state["step"], state["seconds"], state["losses"]
-        return True
+    def stateful(self) -> dict[str, Stateful]:
+        optimizers = {f"optimizer_{i}": one for i, one in enumerate(self.optimizers)}
+        return {"model": self.model, "ema": self.ema, "codec": self.codec, **optimizers}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/tinyworld"))
-    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--steps", type=int, default=3500)
     parser.add_argument("--minutes", type=float, default=math.inf)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--muon-rate", type=float, default=2e-3)
+    parser.add_argument("--muon-rate", type=float, default=3e-3)
     parser.add_argument("--no-muon", dest="muon", action="store_false")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
@@ -214,7 +171,7 @@ def main() -> None:
     args = parser.parse_args()
     if dist.is_torchelastic_launched():
         dist.init_process_group("nccl" if args.device == "cuda" else "gloo")
-    trainer = Trainer(args)
+    trainer = ModelTrainer(args)
     trainer.load()
     trainer.run()
     if trainer.rank == 0 and trainer.step == args.steps:

@@ -10,7 +10,7 @@ import torch
 from bwcache.tinyworld import codec as codecs
 from bwcache.tinyworld import decoder_training
 from bwcache.tinyworld.export import export
-from bwcache.tinyworld.train import Trainer, sample_batch
+from bwcache.tinyworld.train import ModelTrainer, sample_batch
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +27,7 @@ def run(tmp_path_factory) -> Path:
         out=out, seed=0, layers=2, heads=2, device="cpu", compile=False, muon=True,
         learning_rate=1e-3, muon_rate=1e-3, steps=1, batch=2,
     )  # fmt: skip
-    Trainer(args).save()
+    ModelTrainer(args).save()
     return out
 
 
@@ -44,7 +44,7 @@ def decoder(run, tmp_path_factory) -> Path:
     args = argparse.Namespace(
         run=run / "checkpoint.pt", run_seed=0, out=out, seed=0, rate=1e-3, steps=1, batch=2
     )
-    decoder_training.Trainer(args).save()
+    decoder_training.PainterTrainer(args).save()
     return out
 
 
