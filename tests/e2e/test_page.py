@@ -6,6 +6,8 @@ import pytest
 from conftest import Visit, serving
 from fake_backend import FakeBackend, Store
 
+from bwcache.models import find
+
 pytestmark = pytest.mark.e2e
 LIMIT = 1500  # bytes of a live update
 APART = "() => {const [a, b] = document.querySelectorAll('video');" + (
@@ -121,7 +123,7 @@ def test_a_preset_sets_the_threshold_and_the_slider_unsets_the_preset(visit):
     page = visit.page
     page.get_by_role("radio", name="Fast").check()
     value = "document.querySelector('#bw-threshold input[type=number]').value"
-    page.wait_for_function(f"{value} === '0.1'")
+    page.wait_for_function(f"{value} === '{find('tinyworld').presets['Fast'].threshold}'")
     visit.set_threshold(0.123)
     page.wait_for_function("!document.querySelector('#bw-presets input:checked')")
 

@@ -48,9 +48,9 @@ class Store:
 
 
 def indicator(step: int, steps: int) -> float:
-    """From 0.4 at the start down to about 0.045 halfway, and up to 0.1 at the end."""
+    """From 0.4 at the start down to about 0.03 halfway, and up to 0.1 at the end."""
     at = step / max(steps - 1, 1)
-    return 0.045 + 0.4 * math.exp(-13 * at) + 0.06 * max(0.0, at - 0.7) / 0.3
+    return 0.03 + 0.4 * math.exp(-13 * at) + 0.06 * max(0.0, at - 0.7) / 0.3
 
 
 def distances(step: int, steps: int, blocks: int = BLOCKS) -> tuple[float, ...]:
