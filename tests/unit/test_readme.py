@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.presets import pick
 from bwcache import models
 from bwcache.config import BWCacheConfig
 
@@ -58,6 +59,12 @@ def test_the_catalogue_quotes_the_recorded_presets():
         pytest.approx(min(values), abs=1e-3),
         pytest.approx(max(values), abs=1e-3),
     )
+
+
+def test_the_recorded_presets_are_what_the_rule_picks():
+    source = models.find("tinyworld").default_preset.source
+    recorded = json.loads((ROOT / source).read_text(encoding="utf-8"))
+    assert pick(recorded["settings"]) == recorded["presets"]
 
 
 def test_what_it_links_to_is_there():
