@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 import torch
@@ -24,7 +25,7 @@ class Stateful(Protocol):
     def load_state_dict(self, state: dict) -> object: ...
 
 
-class Trainer:
+class Trainer(ABC):
     """What every training here shares; `stateful` and `train_step` are a subclass's own.
 
     Args:
@@ -37,13 +38,13 @@ class Trainer:
         self.args, self.rank, self.file_name = args, rank, file_name
         self.step, self.seconds, self.losses = 0, 0.0, []
 
+    @abstractmethod
     def stateful(self) -> dict[str, Stateful]:
         """Everything that a resumed run must have back, by name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def train_step(self) -> float:
         """One update; returns its loss. All randomness follows from the seed and the step."""
-        raise NotImplementedError
 
     def run(self) -> None:
         """Train until the steps or the minutes are used up; saved then and on the way."""

@@ -3,14 +3,11 @@
 import pytest
 from conftest import Visit, serving
 
-from bwcache.models import ASSETS, find
+from bwcache.models import find
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
-@pytest.mark.skipif(
-    not (ASSETS / find("tinyworld").source).is_dir(), reason="TinyWorld's weights are not there"
-)
 def test_tinyworld_from_prompt_to_verdict(browser):
     from bwcache.compare import BaselineStore, compare
 
