@@ -4,6 +4,7 @@ from importlib import import_module
 
 _HOME = {
     "BWCacheConfig": "config",
+    "BlockStack": "stacks",
     "CacheError": "run",
     "ConfigError": "config",
     "StepRecord": "events",

@@ -1,4 +1,4 @@
-"""`cached(pipe, config)`: put a caching method into a diffusers pipeline, and take it out again.
+"""`cached(pipe, config)`: put caching into a diffusers video pipeline, and take it out again.
 
 The only file that touches diffusers' hook internals, which are partly private: diffusers is
 pinned exactly. No model's forward is copied; blocks are told to run or to be passed by.
@@ -6,86 +6,49 @@ pinned exactly. No model's forward is copied; blocks are told to run or to be pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import wraps
 
 import torch
-from diffusers.hooks import HookRegistry, ModelHook
-from diffusers.hooks._helpers import TransformerBlockMetadata, TransformerBlockRegistry
+from diffusers.hooks._helpers import TransformerBlockRegistry
 
 from .config import BWCacheConfig
-from .controller import Controller, StepCallback, Tensors
+from .controller import Call, Controller, StepCallback
+from .gate import BlockGate, gates_of, in_calling_order
 from .run import CacheError, Run
+from .similarity import evenly_spaced
+from .stacks import GUESSES, REFUSED, STACKS, BlockStack
+from .stepping import Stepping, plan_of
+from .watched import watched
 
-HOOK = "bwcache"
-BLOCK_LISTS = ("blocks", "transformer_blocks")
-
-
-class BlockHook(ModelHook):
-    """Runs one block, or passes it by; the first and last block of the stack report it."""
-
-    def __init__(self, controller: Controller, index: int):
-        super().__init__()
-        self._controller, self._index = controller, index
-        self._is_head, self._is_tail = index == 0, index == controller.num_blocks - 1
-
-    def initialize_hook(self, module: torch.nn.Module) -> torch.nn.Module:
-        self._metadata = _metadata(module)
-        return module
-
-    def new_forward(self, module: torch.nn.Module, *args, **kwargs):
-        controller = self._controller
-        if self._is_head:
-            controller.enter_stack(self._inputs(args, kwargs))
-        if controller.reusing:
-            inputs = self._inputs(args, kwargs)
-            return self._as_output(controller.replay(inputs) if self._is_tail else inputs)
-        output = self.fn_ref.original_forward(*args, **kwargs)
-        outputs = self._outputs(output)
-        controller.measure(self._index, outputs[0])
-        if self._is_tail:
-            controller.leave_stack(outputs)
-        return output
-
-    def _inputs(self, args: tuple, kwargs: dict) -> Tensors:
-        """`hidden_states`, and `encoder_hidden_states` where the block returns that too."""
-        names = [self._metadata.hidden_states_argument_name]
-        if self._metadata.return_encoder_hidden_states_index is not None:
-            names.append("encoder_hidden_states")
-        read = self._metadata._get_parameter_from_args_kwargs
-        return tuple(read(name, args, kwargs) for name in names)
-
-    def _outputs(self, output) -> Tensors:
-        if not isinstance(output, tuple):
-            return (output,)
-        return tuple(output[i] for i in self._places())
-
-    def _as_output(self, tensors: Tensors):
-        if self._metadata.return_encoder_hidden_states_index is None:
-            return tensors[0]
-        output = [None] * len(tensors)
-        for place, tensor in zip(self._places(), tensors, strict=True):
-            output[place] = tensor
-        return tuple(output)
-
-    def _places(self) -> list[int]:
-        found = (
-            self._metadata.return_hidden_states_index,
-            self._metadata.return_encoder_hidden_states_index,
-        )
-        return [place for place in found if place is not None]
+BUILT_IN_CACHES = (
+    "faster_cache",
+    "first_block_cache",
+    "mag_cache",
+    "pyramid_attention_broadcast",
+    "sea_cache",
+    "taylorseer_cache",
+    "text_kv_cache",
+)
 
 
 @contextmanager
 def cached(
-    pipe, config: BWCacheConfig | None = None, *, on_step: StepCallback | None = None
+    pipe,
+    config: BWCacheConfig | None = None,
+    *,
+    blocks: str | Sequence[str] | BlockStack | None = None,
+    on_step: StepCallback | None = None,
 ) -> Iterator[Run]:
     """Run a diffusers video pipeline with BWCache.
 
     Args:
         pipe: A pipeline with a `transformer` (and perhaps a `transformer_2`) and a `scheduler`.
         config: The settings; the paper's defaults where None.
+        blocks: Where the transformer's blocks are, for one that is not in `bwcache.stacks.STACKS`:
+            the name of its list of blocks, or several in calling order, or a `BlockStack` where
+            blocks return more than `hidden_states`.
         on_step: Called after each step with its `StepRecord` and the new latents. An exception
             raised in it ends the run and reaches the caller of the pipeline.
 
@@ -93,27 +56,35 @@ def cached(
         A `Run`, whose `trace` grows step by step.
 
     Raises:
-        CacheError: The pipeline is not one that this works on, is cached already, or has one of
-            diffusers' own caches enabled.
+        CacheError: The pipeline is not one that this works on, is cached already, has one of
+            diffusers' own caches enabled, or is compiled as a whole.
 
-    Every call of the pipeline starts afresh. Leaving the block, by an exception too, removes
-    every hook, frees every tensor and restores each `forward`.
+    Every call of the pipeline starts afresh, and so does every loop inside one (long videos).
+    Leaving the block, by an exception too, removes every gate and frees every tensor.
     """
     config = BWCacheConfig() if config is None else config
-    transformers = _transformers(pipe)
-    stacks = [_blocks(transformer) for transformer in transformers]
-    if len({len(stack) for stack in stacks}) > 1:
-        raise CacheError("pipe: its transformers have different numbers of blocks")
-    controller = Controller(config, len(stacks[0]), on_step)
+    controller = Controller(config, on_step)
+    gated = _transformers(pipe)
+    for transformer in gated:
+        _check_not_gated(transformer)
+    transformers = [(t, stack_of(t, blocks)) for t in gated]
+
+    def check() -> None:
+        if [*map(id, gated)] != [*map(id, _transformers(pipe))]:
+            raise CacheError(
+                "pipe: its transformer was replaced inside `with cached(…)`; leave it, enter anew"
+            )
+
     with ExitStack() as undo:
         undo.callback(controller.reset)
-        for transformer, stack in zip(transformers, stacks, strict=True):
-            undo.callback(_forget_child_registries, transformer)
-            for index, block in enumerate(stack):
-                undo.enter_context(_hooked(block, BlockHook(controller, index)))
-            _forget_child_registries(transformer)
-            undo.enter_context(_announced(transformer, controller, pipe))
-        undo.enter_context(_stepping(pipe, controller))
+        stepping = undo.enter_context(Stepping(pipe, controller, check))
+        for transformer, stack in transformers:
+            measured = evenly_spaced(
+                len(in_calling_order(transformer, stack)), config.indicator_blocks
+            )
+            gates = gates_of(transformer, stack, controller, measured)
+            undo.enter_context(_gated(gates))
+            undo.enter_context(_announced(transformer, stack, controller, gates, pipe, stepping))
         yield Run(controller)
 
 
@@ -126,123 +97,142 @@ def _transformers(pipe) -> list[torch.nn.Module]:
             "give a diffusers video pipeline such as WanPipeline"
         )
     for transformer in found:
-        if getattr(transformer, "is_cache_enabled", False):
-            raise CacheError(
-                "pipe: one of diffusers' own caches is enabled on it; "
-                "call pipe.transformer.disable_cache() first"
-            )
+        _check_not_compiled(transformer)
+        _check_no_built_in_cache(transformer)
     return found
 
 
-def _blocks(transformer: torch.nn.Module) -> list[torch.nn.Module]:
-    for name in BLOCK_LISTS:
-        blocks = getattr(transformer, name, None)
-        if isinstance(blocks, torch.nn.ModuleList) and len(blocks):
-            break
-    else:
-        raise CacheError(
-            f"pipe: {type(transformer).__name__} has no list of blocks "
-            f"called {' or '.join(BLOCK_LISTS)}"
-        )
-    for block in blocks:
-        registry = getattr(block, "_diffusers_hook", None)
-        if registry is not None and registry.get_hook(HOOK) is not None:
+def _check_not_gated(transformer: torch.nn.Module) -> None:
+    if reason := REFUSED.get(type(transformer).__name__):
+        raise CacheError(f"pipe: {type(transformer).__name__} cannot be cached: {reason}")
+    for module in transformer.modules():
+        if isinstance(vars(module).get("_compiled_call_impl"), BlockGate):
             raise CacheError("pipe: it is cached already; leave the other `with cached(…)` first")
-    return list(blocks)
 
 
-def _metadata(block: torch.nn.Module) -> TransformerBlockMetadata:
+def _check_no_built_in_cache(transformer: torch.nn.Module) -> None:
+    for module in transformer.modules():
+        hooks = getattr(getattr(module, "_diffusers_hook", None), "hooks", {})
+        for hook in hooks.values():
+            if type(hook).__module__.rpartition(".")[2] in BUILT_IN_CACHES:
+                raise CacheError(
+                    "pipe: one of diffusers' own caches is enabled on it "
+                    f"({type(hook).__name__}); call pipe.transformer.disable_cache() first"
+                )
+
+
+def _check_not_compiled(transformer: torch.nn.Module) -> None:
+    inner = getattr(transformer, "_orig_mod", transformer)
+    if inner is transformer and transformer._compiled_call_impl is None:
+        return
+    raise CacheError(
+        "pipe: its whole transformer is compiled, which hides the blocks; load it afresh and "
+        f"compile the blocks instead: {_way_to_compile(inner)}"
+    )
+
+
+def _way_to_compile(transformer: torch.nn.Module) -> str:
+    if getattr(transformer, "_repeated_blocks", None):
+        return "pipe.transformer.compile_repeated_blocks()"
+    lists = STACKS.get(type(transformer).__name__, BlockStack(GUESSES[:1])).lists
+    return "; ".join(f"for block in pipe.transformer.{name}: block.compile()" for name in lists)
+
+
+def stack_of(
+    transformer: torch.nn.Module, given: str | Sequence[str] | BlockStack | None
+) -> BlockStack:
+    """Where the blocks are: as told, as the table says, or by the usual names."""
+    name = type(transformer).__name__
+    if given is None:
+        stack = STACKS.get(name) or _guessed(transformer)
+    elif isinstance(given, BlockStack):
+        stack = given
+    else:
+        lists = (given,) if isinstance(given, str) else tuple(given)
+        stack = _registered(transformer, lists)
+    for list_name in stack.lists:
+        blocks = getattr(transformer, list_name, None)
+        if not isinstance(blocks, torch.nn.ModuleList) or not len(blocks):
+            raise CacheError(f"blocks: {name} has no list of blocks called {list_name}")
+    return stack
+
+
+def _guessed(transformer: torch.nn.Module) -> BlockStack:
+    for name in GUESSES:
+        if isinstance(getattr(transformer, name, None), torch.nn.ModuleList):
+            return _registered(transformer, (name,))
+    raise CacheError(
+        f"pipe: {type(transformer).__name__} is not known here and has no list of blocks called "
+        f"{' or '.join(GUESSES)}; name its lists: cached(pipe, config, blocks=(…))"
+    )
+
+
+def _registered(transformer: torch.nn.Module, lists: tuple[str, ...]) -> BlockStack:
+    """The stack of these lists, with what diffusers' own registry knows of their blocks."""
+    blocks = getattr(transformer, lists[0], None) if lists else None
     try:
-        return TransformerBlockRegistry.get(type(block))
-    except ValueError:
-        metadata = TransformerBlockMetadata(return_hidden_states_index=0)
-        metadata._cls = type(block)
-        return metadata
+        known = TransformerBlockRegistry.get(type(blocks[0]))
+    except (ValueError, TypeError, IndexError):
+        return BlockStack(lists or ("",))
+    streams = {known.return_hidden_states_index: known.hidden_states_argument_name}
+    if known.return_encoder_hidden_states_index is not None:
+        streams[known.return_encoder_hidden_states_index] = (
+            known.encoder_hidden_states_argument_name
+        )
+    in_order = tuple(streams[place] for place in sorted(streams))
+    return BlockStack(lists, in_order, known.hidden_states_argument_name)
 
 
 @contextmanager
-def _hooked(block: torch.nn.Module, hook: BlockHook) -> Iterator[None]:
-    """The hook on the block, then the block exactly as it was."""
-    had_registry, forward = hasattr(block, "_diffusers_hook"), vars(block).get("forward")
-    registry = HookRegistry.check_if_exists_or_initialize(block)
-    registry.register_hook(hook, HOOK)
+def _gated(gates: list[BlockGate]) -> Iterator[None]:
     try:
+        for gate in gates:
+            gate.put()
         yield
     finally:
-        registry.remove_hook(HOOK, recurse=False)
-        if not had_registry:
-            del block._diffusers_hook
-        if forward is None and not registry.hooks:
-            del block.forward
+        for gate in gates:
+            gate.remove()
 
 
 @contextmanager
-def _announced(transformer: torch.nn.Module, controller: Controller, pipe) -> Iterator[None]:
-    """Tell the controller whenever the transformer is called."""
+def _announced(
+    transformer: torch.nn.Module,
+    stack: BlockStack,
+    controller: Controller,
+    gates: list[BlockGate],
+    pipe,
+    stepping: Stepping,
+) -> Iterator[None]:
+    """Tell the controller whenever the transformer is called, and for which guidance branch."""
+    contexts: list[str] = []
+    num_blocks = len(in_calling_order(transformer, stack))
 
+    @torch.compiler.disable
     def announce(module, args, kwargs):
-        num_steps = getattr(pipe, "_num_timesteps", None) or len(pipe.scheduler.timesteps)
-        controller.begin_call(module, num_steps, _device(pipe))
+        _check_not_compiled(module)
+        stepping.follow()
+        for gate in gates:
+            gate.put()  # compiling a block inside the `with` takes its place
+        context = contexts[-1] if contexts else None
+        call = Call(module, num_blocks, stack.alternating, context)
+        controller.begin_call(call, lambda: plan_of(pipe))
 
-    handle = transformer.register_forward_pre_hook(announce, with_kwargs=True)
-    try:
+    def naming(cache_context: Callable) -> Callable:
+        @wraps(cache_context)
+        @contextmanager
+        def named(name, *args, **kwargs):
+            contexts.append(name)
+            try:
+                with cache_context(name, *args, **kwargs):
+                    yield
+            finally:
+                contexts.pop()
+
+        return named
+
+    with ExitStack() as undo:
+        handle = transformer.register_forward_pre_hook(announce, with_kwargs=True)
+        undo.callback(handle.remove)
+        if hasattr(transformer, "cache_context"):
+            undo.enter_context(watched(transformer, "cache_context", naming))
         yield
-    finally:
-        handle.remove()
-
-
-@contextmanager
-def _stepping(pipe, controller: Controller) -> Iterator[None]:
-    """Tell the controller when a run begins and when a step ends, by the pipeline's scheduler.
-
-    The scheduler is what every pipeline shares: it steps once for each denoising step, however
-    often the transformer is called in it, and is set anew at the start of every run.
-    """
-
-    def starting(set_timesteps: Callable) -> Callable:
-        @wraps(set_timesteps)
-        def wrapped(*args, **kwargs):
-            controller.reset()
-            return set_timesteps(*args, **kwargs)
-
-        return wrapped
-
-    def ending(step: Callable) -> Callable:
-        @wraps(step)
-        def wrapped(model_output, timestep, *args, **kwargs):
-            result = step(model_output, timestep, *args, **kwargs)
-            latents = result[0] if isinstance(result, tuple) else result.prev_sample
-            controller.end_step(float(timestep), latents, _device(pipe))
-            return result
-
-        return wrapped
-
-    with (
-        _wrapped(pipe.scheduler, "set_timesteps", starting),
-        _wrapped(pipe.scheduler, "step", ending),
-    ):
-        yield
-
-
-@contextmanager
-def _wrapped(owner, name: str, wrap: Callable[[Callable], Callable]) -> Iterator[None]:
-    """A method of one object replaced for a while, then the object exactly as it was."""
-    had_own, original = name in vars(owner), getattr(owner, name)
-    setattr(owner, name, wrap(original))
-    try:
-        yield
-    finally:
-        if had_own:
-            setattr(owner, name, original)
-        else:
-            delattr(owner, name)
-
-
-def _device(pipe) -> torch.device:
-    return getattr(pipe, "_execution_device", None) or pipe.device
-
-
-def _forget_child_registries(transformer: torch.nn.Module) -> None:
-    """Diffusers remembers which blocks have hooks; make it look again."""
-    if hasattr(transformer, "_diffusers_hook"):
-        transformer._diffusers_hook.invalidate_child_registries_cache()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .branch import Branch
 from .controller import Controller
 from .events import Trace
 
@@ -20,6 +21,11 @@ class Run:
     def traces(self) -> list[Trace]:
         """One trace for each call of the pipeline, oldest first."""
         return list(self._controller.traces)
+
+    @property
+    def branches(self) -> list[Branch]:
+        """What each guidance branch keeps right now; empty before a run and after leaving."""
+        return list(self._controller.branches.values())
 
     @property
     def trace(self) -> Trace:

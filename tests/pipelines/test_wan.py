@@ -74,6 +74,20 @@ def test_an_enabled_built_in_cache_is_refused(wan):
         wan.transformer.disable_cache()
 
 
+def test_a_built_in_cache_enabled_inside_is_refused_at_the_next_call(wan):
+    from diffusers import FirstBlockCacheConfig
+
+    plain = run_wan(wan)
+    with cached(wan):
+        wan.transformer.enable_cache(FirstBlockCacheConfig(threshold=0.1))
+        try:
+            with pytest.raises(CacheError, match="disable_cache"):
+                run_wan(wan)
+        finally:
+            wan.transformer.disable_cache()
+    assert torch.equal(run_wan(wan), plain)
+
+
 def test_installing_after_a_context_was_set_and_beside_a_built_in_cache_later(wan):
     """Diffusers remembers which blocks have hooks; it must not remember ours."""
     from diffusers import FirstBlockCacheConfig

@@ -55,7 +55,7 @@ def test_components_arrive_in_the_published_types(repository):
 def test_a_comparison_goes_through(repository, monkeypatch):
     spec = tiny(repository)
     monkeypatch.setattr(models, "CATALOGUE", {spec.name: spec})
-    monkeypatch.setattr(models, "load", lambda name, device: wan.load(spec, device))
+    monkeypatch.setattr(models, "load", lambda name, device, random_weights: wan.load(spec, device))
     request = Request("a cat", spec.name, steps=5, config=BWCacheConfig(1e6, 1))
     *steps, last = compare(request, device="cpu")
     assert last.summary["steps_reused"] == 2

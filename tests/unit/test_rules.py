@@ -13,7 +13,10 @@ MODULES = {
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path
     for path in PACKAGE.rglob("*.py")
 }
-LIGHT = ("policy", "events", "whatif", "config", "verdict")
+LIGHT = (
+    *("policy", "events", "whatif", "config", "verdict", "stacks"),
+    *("candidates", "search", "recommend", "rowsfile", "sweep_arguments"),
+)
 
 
 def imports(name: str, top_level_only: bool = False) -> set[str]:

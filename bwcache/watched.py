@@ -1,0 +1,63 @@
+"""A method of one object, wrapped for a while; copies of the object get a wrapped one of their own.
+
+Some pipelines deep-copy their scheduler for each frame or for the sound. A plain wrapper set on the
+object would be copied along and go on calling the original.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from functools import update_wrapper, wraps
+
+Wrap = Callable[[Callable], Callable]
+
+
+class Watched:
+    """A bound method with a wrapper around it; a deep copy binds to the copied object."""
+
+    def __init__(self, method: Callable, wrap: Wrap):
+        self._method, self._wrap = method, wrap
+        self._call = wrap(method)
+        update_wrapper(self, method, updated=())  # the fields of a watched method are its own
+
+    def __call__(self, *args, **kwargs):
+        return self._call(*args, **kwargs)
+
+    def __deepcopy__(self, memo: dict) -> Watched:
+        if isinstance(self._method, Watched):
+            return Watched(deepcopy(self._method, memo), self._wrap)
+        owner = getattr(self._method, "__self__", None)
+        if id(owner) not in memo:
+            return self
+        return Watched(self._method.__func__.__get__(memo[id(owner)]), self._wrap)
+
+
+def then(act: Callable[[], None]) -> Wrap:
+    """A wrapper that acts after every call, before its result is handed on."""
+
+    def wrap(method: Callable) -> Callable:
+        @wraps(method)
+        def wrapped(*args, **kwargs):
+            result = method(*args, **kwargs)
+            act()
+            return result
+
+        return wrapped
+
+    return wrap
+
+
+@contextmanager
+def watched(owner: object, name: str, wrap: Wrap) -> Iterator[None]:
+    """Wrap `owner.name` while inside; then the object is exactly as it was."""
+    had_own, original = name in vars(owner), getattr(owner, name)
+    setattr(owner, name, Watched(original, wrap))
+    try:
+        yield
+    finally:
+        if had_own:
+            setattr(owner, name, original)
+        else:
+            delattr(owner, name)

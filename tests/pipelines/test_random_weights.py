@@ -1,0 +1,114 @@
+"""Catalogue models with random weights: the real architectures, seeded, without a download."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from diffusers import AutoencoderKLWan, WanTransformer3DModel
+
+from bwcache import BWCacheConfig, models, wan
+from bwcache.cli import main
+from bwcache.compare import compare
+from bwcache.models import ModelError
+from bwcache.stream import Request
+from bwcache.tinyworld import random_weights
+
+PROMPT = "a red circle moving right on a white background"
+WAN = models.find("wan2.1-t2v-1.3b")
+
+
+@pytest.fixture
+def one_block(monkeypatch):
+    """Wan 2.1 1.3B with 1 of its 30 blocks, and thinner: only how it is put together counts."""
+    small = {"num_layers": 1, "num_attention_heads": 1, "ffn_dim": 64}
+    monkeypatch.setattr(wan, "TRANSFORMER_1_3B", wan.TRANSFORMER_1_3B | small)
+    monkeypatch.setattr(wan, "AutoencoderKLWan", lambda: AutoencoderKLWan(base_dim=8))
+    yield
+    models._load.cache_clear()  # it must not outlive the change
+
+
+def test_tinyworld_is_the_real_architecture():
+    spec = models.find("tinyworld")
+    folder = models.ASSETS / spec.source / "transformer" / "config.json"
+    real = json.loads(folder.read_text())
+    pipe = models.load("tinyworld", "cpu", random_weights=True)
+    built = json.loads(json.dumps(dict(pipe.transformer.config)))
+    assert {key: built[key] for key in real if key[0] != "_"} == {
+        key: value for key, value in real.items() if key[0] != "_"
+    }
+    assert pipe.scheduler.config.flow_shift == spec.flow_shift
+
+
+def test_the_weights_are_the_same_every_time_and_the_caller_keeps_its_own_numbers():
+    spec = models.find("tinyworld")
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    one, other = (random_weights.build(spec, "cpu") for _ in range(2))
+    assert torch.equal(torch.get_rng_state(), before)
+    for part in ("transformer", "text_encoder", "vae"):
+        states = [getattr(pipe, part).state_dict() for pipe in (one, other)]
+        assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_a_comparison_says_that_the_weights_are_random():
+    request = Request(PROMPT, steps=5, config=BWCacheConfig(1e6, 1), random_weights=True)
+    *_, last = compare(request, device="cpu")
+    assert last.summary["random_weights"] is True
+    assert last.summary["steps_reused"] == 2
+    assert last.runs[0].frames.shape == (17, 64, 64, 3)
+    assert last.runs[0].frames.std() > 0.01
+    assert request.baseline_key != replace(request, random_weights=False).baseline_key
+
+
+def test_the_command_line_builds_them(tmp_path, capsys):
+    given = ["--prompt", PROMPT, "--random-weights", "--steps", "2", "--device", "cpu"]
+    assert main(["compare", *given, "--out", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["random_weights"] is True
+
+
+def test_wan_as_published():
+    """The 1.3B model differs from diffusers' defaults (the 14B model) in its size only."""
+    with torch.device("meta"):
+        transformer = WanTransformer3DModel(**wan.TRANSFORMER_1_3B)
+        standard = WanTransformer3DModel(num_layers=1)
+    assert sum(weight.numel() for weight in transformer.parameters()) == 1_418_996_800
+    names = wan.TRANSFORMER_1_3B
+    changed = {name for name in names if transformer.config[name] != standard.config[name]}
+    assert changed == {"num_attention_heads", "ffn_dim", "num_layers"}
+
+
+@pytest.mark.usefixtures("one_block")
+def test_wan_is_built_on_any_machine_but_not_offered(monkeypatch):
+    assert WAN not in models.available(has_cuda=False)
+    pipe = models.load(WAN.name, "cpu", random_weights=True)
+    names = {
+        name for name, weight in pipe.transformer.named_parameters() if weight.dtype.itemsize == 4
+    }
+    assert "scale_shift_table" in names
+    assert "blocks.0.norm2.weight" in names
+    assert "blocks.0.attn1.to_q.weight" not in names
+    assert pipe.transformer.dtype == pipe.text_encoder.dtype == torch.bfloat16
+    assert pipe.vae.dtype == torch.float32
+    assert pipe.text_encoder.config.d_model == 4096
+    assert pipe.scheduler.config.flow_shift == WAN.flow_shift
+    assert torch.get_default_dtype() == torch.float32
+    again = wan.build_random(WAN, "cpu")
+    for one, other in zip(
+        pipe.transformer.parameters(), again.transformer.parameters(), strict=True
+    ):
+        assert torch.equal(one, other)
+    spec = replace(WAN, height=32, width=32, num_frames=5)
+    monkeypatch.setattr(models, "CATALOGUE", {spec.name: spec})
+    request = Request("a cat", spec.name, steps=2, random_weights=True)
+    *_, last = compare(request, device="cpu")
+    assert last.runs[0].frames.shape == (5, 32, 32, 3)
+
+
+def test_a_model_without_random_weights_says_so(monkeypatch):
+    spec = replace(WAN, name="fixed", random_builder=None)
+    monkeypatch.setattr(models, "CATALOGUE", {spec.name: spec})
+    with pytest.raises(ModelError, match="no random-weight version"):
+        models.load(spec.name, "cpu", random_weights=True)
+    with pytest.raises(ModelError, match="needs a CUDA GPU"):
+        models.load(spec.name, "cpu")

@@ -1,0 +1,85 @@
+"""Every video pipeline of diffusers, each with random weights: what must hold for all of them."""
+
+import importlib
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import torch
+
+from bwcache import BWCacheConfig, cached
+from tests.pipelines.tiny import Tiny
+
+ZOOS = sorted(path.stem for path in Path(__file__).parent.glob("zoo_*.py"))
+ROWS = dict(
+    chain.from_iterable(
+        importlib.import_module(f"tests.pipelines.{name}").ROWS.items() for name in ZOOS
+    )
+)
+
+
+@pytest.fixture(params=ROWS, scope="module")
+def row(request) -> tuple[Tiny, torch.Tensor]:
+    """A pipeline, and the latents it gives without any hook."""
+    tiny = ROWS[request.param]()
+    return tiny, tiny.run()
+
+
+def test_threshold_zero_is_bit_identical(row):
+    tiny, plain = row
+    with cached(tiny.pipe, BWCacheConfig(0.0)) as run:
+        assert torch.equal(tiny.run(), plain)
+    assert run.trace.steps_reused == 0
+    assert len(run.trace.steps) == run.trace.num_steps
+    measured = run.trace.steps[1:]
+    assert sum(step.indicator is not None for step in measured) >= len(measured) - 1
+
+
+@pytest.mark.parametrize("reuse", ["residual", "output", "forecast"])
+def test_a_large_threshold_follows_the_pattern_and_the_second_run_equals_the_first(row, reuse):
+    tiny, plain = row
+    with cached(tiny.pipe, BWCacheConfig(1e6, 2, reuse=reuse)) as run:
+        first, second = tiny.run(), tiny.run()
+    pattern = "cc" + "rrc" * run.trace.num_steps
+    refused = ("nothing is cached", "the features changed")
+    for trace in run.traces:
+        for step, letter in zip(trace.steps, pattern, strict=False):
+            assert step.action[0] == letter or step.reason.startswith(refused)
+        assert trace.steps_reused >= trace.num_steps // 3
+    assert torch.equal(first, second)
+    assert torch.isfinite(first).all()
+    assert not torch.equal(first, plain)
+
+
+def test_an_exception_leaves_nothing_behind(row):
+    tiny, plain = row
+    before = tiny.insides()
+
+    def stop(record, latents):
+        if record.step_index == 2:
+            raise InterruptedError
+
+    config = BWCacheConfig(1e6)
+    with pytest.raises(InterruptedError), cached(tiny.pipe, config, on_step=stop) as run:
+        tiny.run()
+    assert run.branches == []
+    assert tiny.insides() == before
+    assert torch.equal(tiny.run(), plain)
+
+
+def test_a_reused_step_runs_no_block(row):
+    tiny, _ = row
+    calls, per_step = [], []
+    handles = [block.register_forward_hook(lambda *_: calls.append(1)) for block in tiny.blocks]
+
+    def count(record, latents):
+        per_step.append((record.action, len(calls)))
+        calls.clear()
+
+    try:
+        with cached(tiny.pipe, BWCacheConfig(1e6, 2), on_step=count):
+            tiny.run()
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert all((action == "reuse") == (ran == 0) for action, ran in per_step)

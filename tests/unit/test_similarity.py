@@ -1,0 +1,68 @@
+"""Sampling and relative L1, by hand."""
+
+import pytest
+import torch
+
+from bwcache import similarity
+from bwcache.similarity import Samples, evenly_spaced, relative_l1, sample_tokens
+
+TOKENS = torch.arange(20.0).reshape(2, 5, 2)  # ten tokens of two channels, over a batch of two
+
+
+@pytest.mark.parametrize(
+    ("wanted", "first_channels"),
+    [
+        (None, [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]),
+        (10, [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]),
+        (5, [0, 6, 12, 18]),  # a stride of 2 would miss every other column: it becomes 3
+        (3, [0, 10]),  # 4 becomes 5
+        (1, [0]),  # 10 becomes 11
+    ],
+)
+def test_tokens_are_strided_by_odd_primes_over_the_whole_batch(wanted, first_channels):
+    assert sample_tokens(TOKENS, wanted)[:, 0].tolist() == first_channels
+
+
+def test_a_sample_is_a_copy_and_takes_any_layout():
+    features = TOKENS.clone()
+    sample = sample_tokens(features, None)
+    features.zero_()
+    assert sample.sum() == TOKENS.sum()
+    turned = TOKENS.transpose(1, 2).contiguous().transpose(1, 2)
+    assert torch.equal(sample_tokens(turned, 5), sample_tokens(TOKENS, 5))
+    assert sample_tokens(TOKENS.flatten(0, 1), 5).shape == (4, 2)
+
+
+def test_blocks_are_evenly_spaced_with_both_ends():
+    assert evenly_spaced(8, 3) == [0, 4, 7]
+    assert evenly_spaced(8, None) == evenly_spaced(8, 99) == list(range(8))
+
+
+def test_relative_l1():
+    """(1 + 1) / (2 + 2), and (0 + 3) / (1 + 2)."""
+    previous = torch.tensor([[[2.0, -2.0]], [[1.0, -2.0]]])
+    current = torch.tensor([[[3.0, -1.0]], [[1.0, 1.0]]])
+    assert relative_l1(current, previous).tolist() == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("together", [True, False])
+def test_samples_give_the_same_ratio_time_after_time(dtype, together, monkeypatch):
+    """Kept as one tensor or block by block; and what is kept is left as it was."""
+    if not together:
+        monkeypatch.setattr(similarity, "STACKED_AT_MOST", 0)
+    torch.manual_seed(0)
+    steps = torch.randn(4, 3, 5, 2).to(dtype)  # steps, blocks, tokens, channels
+    samples = [Samples(list(step)) for step in steps]
+    assert len(samples[0].tensors) == (1 if together else 3)
+    for before, after in zip(range(3), range(1, 4), strict=True):
+        found = samples[after].relative_l1(samples[before])
+        assert torch.allclose(found, relative_l1(steps[after], steps[before]))
+    for step, sample in zip(steps, samples, strict=True):
+        assert torch.equal(torch.cat(sample.tensors).reshape(step.shape), step)
+
+
+def test_blocks_of_different_sizes():
+    one, other = [torch.ones(2, 3), torch.ones(4, 5)], [torch.ones(2, 3) * 2, torch.ones(4, 5) * 4]
+    assert Samples(other).relative_l1(Samples(one)).tolist() == [1.0, 3.0]
+    assert Samples(one).kind != Samples(other[:1]).kind
