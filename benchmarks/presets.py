@@ -17,11 +17,7 @@ from statistics import fmean, median
 from tqdm import tqdm
 
 from bwcache import BWCacheConfig, models
-from bwcache.compare import (
-    MEASURE_ONLY,
-    BaselineStore,
-    compare,
-)
+from bwcache.compare import BaselineStore, compare
 from bwcache.events import finite
 from bwcache.machine import default_device, describe_device, versions
 from bwcache.metrics import PSNR_CONVENTION, difference
@@ -51,7 +47,7 @@ def measure(model: str, prompts: list[str], configs: list[BWCacheConfig], device
             if computed not in controls:
                 pipe = models.load(model, device)
                 control: RunFinished = last(
-                    generate(pipe, spec, "control", prompt, 0, computed, MEASURE_ONLY)
+                    generate(pipe, spec, "control", prompt, 0, computed, config.measuring())
                 )
                 controls[computed] = difference(control.frames, baseline.frames)["psnr_db"]
             row = {name: finished.summary[name] for name in KEPT}
@@ -113,7 +109,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=Path, default=PROMPTS)
     parser.add_argument("--thresholds", type=float, nargs="+", required=True)
     parser.add_argument("--intervals", type=int, nargs="+", default=[1, 2, 3, 4])
-    parser.add_argument("--reuse", nargs="+", default=["residual", "output"])
+    parser.add_argument("--reuse", nargs="+", default=["residual", "output", "forecast"])
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     prompts = args.prompts.read_text(encoding="utf-8").splitlines()

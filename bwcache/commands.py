@@ -22,7 +22,9 @@ def compare_command(
 ) -> int:
     """Make and save a comparison; the verdict, or with `--json` the summary, on stdout."""
     steps = find(args.model).steps if args.steps is None else args.steps
-    request = Request(args.prompt, args.model, steps, args.seed, config, args.control)
+    request = Request(
+        args.prompt, args.model, steps, args.seed, config, args.control, args.random_weights
+    )
     check_folder(args.out)
     finished = _with_progress(request, args.device)
     written = save(finished, args.out)
@@ -30,6 +32,8 @@ def compare_command(
         print_json(finished.summary)
         return 0
     print(finished.summary["verdict"])
+    if finished.summary["warning"]:
+        print(finished.summary["warning"])
     print(CAVEAT)
     if args.control:
         summary = finished.summary

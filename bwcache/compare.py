@@ -6,16 +6,14 @@ from collections import OrderedDict
 from collections.abc import Iterator
 
 from . import models
-from .config import BWCacheConfig
 from .events import TraceFile
 from .machine import default_device, describe_device, versions
-from .metrics import PSNR_CONVENTION, difference
+from .metrics import PSNR_CONVENTION, apart, difference, difference_gain
 from .pipeline import generate
 from .stream import ComparisonFinished, Event, Request, RunFinished, RunStarted, StepDone
-from .verdict import sentence
+from .verdict import sentence, warning
 from .whatif import reuse_starts_above
 
-MEASURE_ONLY = BWCacheConfig(threshold=0.0)
 REMEMBERED = 4
 
 
@@ -61,14 +59,15 @@ def compare(
     device = device or default_device()
     spec = models.find(request.model)
     models.check_prompt(spec, request.prompt)
-    pipe = models.load(request.model, device)
+    pipe = models.load(request.model, device, request.random_weights)
 
     def run(name, steps, config):
         return generate(pipe, spec, name, request.prompt, request.seed, steps, config)
 
+    measure_only = request.config.measuring()
     baseline = store.get(request) if store is not None else None
     if baseline is None:
-        baseline = yield from _through(run("baseline", request.steps, MEASURE_ONLY))
+        baseline = yield from _through(run("baseline", request.steps, measure_only))
         if store is not None:
             store.put(request, baseline)
         remembered = False
@@ -79,7 +78,7 @@ def compare(
     runs = [baseline, cached]
     if request.control:
         steps = cached.trace.steps_computed
-        runs.append((yield from _through(run("control", steps, MEASURE_ONLY))))
+        runs.append((yield from _through(run("control", steps, measure_only))))
     summary = summarise(request, runs, device, remembered)
     trace_file = TraceFile(
         request.model, request.prompt, request.seed, baseline.trace, cached.trace
@@ -114,6 +113,7 @@ def summarise(
     in_blocks = sum(step.block_seconds for step in baseline.trace.steps)
     summary = {
         "model": request.model,
+        "random_weights": request.random_weights,
         "prompt": request.prompt,
         "seed": request.seed,
         "steps": request.steps,
@@ -134,6 +134,7 @@ def summarise(
         "reuse_starts_above": reuse_starts_above(baseline.trace, request.config),
         **difference(cached.frames, baseline.frames),
         "psnr_convention": PSNR_CONVENTION,
+        "difference_gain": difference_gain(apart(cached.frames, baseline.frames)),
         "peak_memory_bytes": cached.peak_memory_bytes,
         "device": describe_device(device),
         "versions": versions(),
@@ -145,4 +146,5 @@ def summarise(
             "control_seconds": run.trace.net_seconds,
             "control_psnr_db": difference(run.frames, baseline.frames)["psnr_db"],
         }
-    return summary | {"verdict": sentence(summary)}
+    limits = models.find(request.model).pays_from
+    return summary | {"verdict": sentence(summary), "warning": warning(summary, limits)}

@@ -53,6 +53,13 @@ class ModelSpec:
         examples: Prompts to start from.
         prompt_check: "module:function" that raises `ConfigError` for a prompt that the model
             cannot understand; None where any text will do.
+        random_builder: "module:function" called as the loader is; gives the same pipeline with
+            seeded random weights and downloads nothing. None where there is none.
+        indicator_blocks, indicator_tokens: How much of the features is measured on this model by
+            default, as in `BWCacheConfig`; None for all.
+        pays_from: Per `reuse`, (computed, steps): with a smaller share of computed steps, taking
+            fewer steps is about as good in the same time. Measured by `bench methods`; a method is
+            absent where it always pays, as far as measured, or nobody has measured it.
     """
 
     name: str
@@ -74,6 +81,18 @@ class ModelSpec:
     indicator_range: tuple[float, float] | None = None
     examples: tuple[str, ...] = ()
     prompt_check: str | None = None
+    random_builder: str | None = None
+    indicator_blocks: int | None = BWCacheConfig.indicator_blocks
+    indicator_tokens: int | None = BWCacheConfig.indicator_tokens
+    pays_from: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def indicator(self) -> dict[str, int | None]:
+        """How much is measured, as arguments of `BWCacheConfig`."""
+        return {
+            "indicator_blocks": self.indicator_blocks,
+            "indicator_tokens": self.indicator_tokens,
+        }
 
     @property
     def default_preset(self) -> Preset:
@@ -104,8 +123,8 @@ CATALOGUE: Mapping[str, ModelSpec] = MappingProxyType(
                 presets=MappingProxyType(
                     {
                         "Safe": Preset(0.045, 1, TINYWORLD_SWEEP),
-                        "Balanced": Preset(0.045, 4, TINYWORLD_SWEEP),
-                        "Fast": Preset(0.06, 4, TINYWORLD_SWEEP),
+                        "Balanced": Preset(0.045, 2, TINYWORLD_SWEEP),
+                        "Fast": Preset(0.045, 4, TINYWORLD_SWEEP),
                     }
                 ),
                 indicator_range=(0.028, 0.247),
@@ -117,6 +136,8 @@ CATALOGUE: Mapping[str, ModelSpec] = MappingProxyType(
                     "on a white background",
                 ),
                 prompt_check="bwcache.tinyworld.text:check_prompt",
+                pays_from=MappingProxyType({"residual": (8, 30), "output": (11, 30)}),
+                random_builder="bwcache.tinyworld.random_weights:build",
             ),
             ModelSpec(
                 name="wan2.1-t2v-1.3b",
@@ -129,7 +150,10 @@ CATALOGUE: Mapping[str, ModelSpec] = MappingProxyType(
                 needs_cuda=True,
                 call=MappingProxyType({"guidance_scale": 5.0}),
                 presets=MappingProxyType({"Paper": Preset(0.15)}),
+                indicator_blocks=15,
+                indicator_tokens=256,
                 examples=("A cat walks on the grass, realistic style",),
+                random_builder="bwcache.wan:build_random",
             ),
         )
     }
@@ -167,17 +191,30 @@ def _function(path: str):
     return getattr(importlib.import_module(module), name)
 
 
-@lru_cache(maxsize=1)
-def load(name: str, device: str):
+def load(name: str, device: str, random_weights: bool = False):
     """The model's pipeline on a device; loaded once, the last one kept.
+
+    Args:
+        name: Catalogue name.
+        device: "cpu", "cuda"…
+        random_weights: Build it with seeded random weights instead: nothing is downloaded, every
+            shape and every cost is the real one, and the videos show nothing. Runs on any machine
+            with the memory for it.
 
     Raises:
         ConfigError: The name is not in the catalogue.
         ModelError: It cannot be loaded or does not run here.
     """
+    return _load(name, device, bool(random_weights))
+
+
+@lru_cache(maxsize=1)
+def _load(name: str, device: str, random_weights: bool):
     spec = find(name)
-    if spec.needs_cuda and not device.startswith("cuda"):
+    if random_weights and spec.random_builder is None:
+        raise ModelError(f"model: {spec.title} has no random-weight version; use tinyworld")
+    if spec.needs_cuda and not random_weights and not device.startswith("cuda"):
         raise ModelError(f"model: {spec.title} needs a CUDA GPU; use tinyworld on this machine")
-    pipe = _function(spec.loader)(spec, device)
+    pipe = _function(spec.random_builder if random_weights else spec.loader)(spec, device)
     pipe.set_progress_bar_config(disable=True)
     return pipe

@@ -88,7 +88,7 @@ def generate(
 def warm_up(pipe, spec: ModelSpec) -> None:
     """Run a pipeline for two steps once, so that no measured run pays for first-time work."""
     if pipe not in _warm:
-        pipe(**_arguments(spec, "", 0, WARM_UP_STEPS))
+        pipe(**call_arguments(spec, "", 0, WARM_UP_STEPS))
         _warm.add(pipe)
 
 
@@ -98,13 +98,14 @@ def _run(pipe, spec, run, prompt, seed, steps, config, report) -> RunFinished:
         torch.cuda.reset_peak_memory_stats()
     started = time.perf_counter()
     with cached(pipe, config, on_step=report) as state:
-        frames = pipe(**_arguments(spec, prompt, seed, steps)).frames[0]
+        frames = pipe(**call_arguments(spec, prompt, seed, steps)).frames[0]
     seconds = time.perf_counter() - started
     peak = torch.cuda.max_memory_allocated() if on_cuda else _peak_resident_bytes()
     return RunFinished(run, state.trace, frames, seconds, peak)
 
 
-def _arguments(spec: ModelSpec, prompt: str, seed: int, steps: int) -> dict[str, object]:
+def call_arguments(spec: ModelSpec, prompt: str, seed: int, steps: int) -> dict[str, object]:
+    """What a pipeline of this model is called with; the noise is drawn on the CPU."""
     return {
         **spec.call,
         "prompt": prompt,

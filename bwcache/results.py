@@ -1,4 +1,4 @@
-"""A comparison's files: two videos, the trace and the summary, all of them or none."""
+"""A comparison's files: videos, the trace and the summary, all of them or none."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pathlib import Path
 
 from .config import ConfigError
 from .events import finite
+from .metrics import apart
 from .models import find
 from .stream import ComparisonFinished
-from .video import write_mp4
+from .video import heat, write_mp4
 
 
 def check_folder(folder: Path) -> None:
@@ -37,7 +38,10 @@ def _can_write(folder: Path) -> bool:
 
 
 def save(finished: ComparisonFinished, folder: Path) -> dict[str, Path]:
-    """Write `baseline.mp4`, `cached.mp4`, `trace.json`, `summary.json` (and `control.mp4`).
+    """Write `baseline.mp4`, `cached.mp4`, `difference.mp4`, `trace.json`, `summary.json`.
+
+    With a control run also `control.mp4`. The difference is that of the raw frames, amplified by
+    the summary's `difference_gain`, in Inferno's colours.
 
     Args:
         finished: What to write.
@@ -55,6 +59,9 @@ def save(finished: ComparisonFinished, folder: Path) -> dict[str, Path]:
     try:
         for run in finished.runs:
             write_mp4(run.frames, staging / f"{run.run}.mp4", fps)
+        baseline, cached = finished.runs[:2]
+        distances = finished.summary["difference_gain"] * apart(cached.frames, baseline.frames)
+        write_mp4(heat(distances), staging / "difference.mp4", fps)
         text = json.dumps(finite(finished.summary), indent=1, allow_nan=False)
         (staging / "summary.json").write_text(text, encoding="utf-8")
         (staging / "trace.json").write_text(finished.trace_file.dumps(), encoding="utf-8")

@@ -28,6 +28,7 @@ class Request:
         seed: Of the initial noise, 0 to 2^32 - 1.
         config: The caching settings.
         control: Also run uncached with as many steps as the cached run computed.
+        random_weights: Use the model with seeded random weights.
 
     Raises:
         ConfigError: A field is of the wrong kind or out of its bounds.
@@ -39,6 +40,7 @@ class Request:
     seed: int = 0
     config: BWCacheConfig = field(default_factory=BWCacheConfig)
     control: bool = False
+    random_weights: bool = False
 
     def __post_init__(self) -> None:
         allowed = f"1 to {MAX_PROMPT} characters of text"
@@ -53,9 +55,10 @@ class Request:
                 raise ConfigError(name, value, f"a whole number from {low} to {high}")
 
     @property
-    def baseline_key(self) -> tuple[str, str, int, int]:
-        """What the uncached run depends on; the threshold is not part of it."""
-        return (self.model, self.prompt, self.steps, self.seed)
+    def baseline_key(self) -> tuple[object, ...]:
+        """What the uncached run and its measurement depend on; the threshold is no part of it."""
+        request = (self.model, self.prompt, self.steps, self.seed, self.random_weights)
+        return (*request, self.config.measuring())
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Frames to an mp4 file that every browser plays."""
+"""Frames, or a false-colour picture of numbers, to an mp4 file that every browser plays."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from diffusers.utils import export_to_video
 from PIL import Image
 
 SMALL, ENLARGED = 256, 384  # pixels of height
+# Inferno at ten even places: black for nothing, and every step up is brighter than the last.
+INFERNO = (
+    "#000004", "#1b0c41", "#4a0c6b", "#781c6d", "#a52c60",
+    "#cf4446", "#ed6925", "#fb9b06", "#f7d13d", "#fcffa4",
+)  # fmt: skip
 
 
 def enlarge(frames: np.ndarray) -> list[np.ndarray]:
@@ -23,6 +28,13 @@ def enlarge(frames: np.ndarray) -> list[np.ndarray]:
     size = (width * factor, height * factor)
     pictures = (Image.fromarray((frame * 255).round().astype(np.uint8)) for frame in frames)
     return [np.asarray(p.resize(size, Image.Resampling.BICUBIC)) / 255.0 for p in pictures]
+
+
+def heat(values: np.ndarray) -> np.ndarray:
+    """Numbers in 0-1, clipped to that, as Inferno's colours: RGB in 0-1 along a new last axis."""
+    colours = np.array([list(bytes.fromhex(colour[1:])) for colour in INFERNO]) / 255
+    places = np.linspace(0, 1, len(colours))
+    return np.stack([np.interp(values, places, channel) for channel in colours.T], axis=-1)
 
 
 def write_mp4(frames: np.ndarray, path: Path, fps: int) -> None:

@@ -23,7 +23,7 @@ REUSING = BWCacheConfig(1e6, 2)
 
 @pytest.fixture(autouse=True)
 def _small_model(monkeypatch, wan):
-    monkeypatch.setattr(models, "load", lambda name, device: wan)
+    monkeypatch.setattr(models, "load", lambda name, device, random_weights: wan)
 
 
 def request(**changes) -> Request:
@@ -55,6 +55,9 @@ def test_summary_has_every_number():
     assert summary["psnr_db"] > 0
     assert summary["lpips"] is None
     assert summary["lpips_reason"]
+    assert len(summary["frames_psnr_db"]) == len(summary["frames_ssim"]) == 17
+    assert min(summary["frames_psnr_db"]) <= summary["psnr_db"] <= max(summary["frames_psnr_db"])
+    assert 1 <= summary["difference_gain"] <= 32
     assert summary["peak_memory_bytes"] > 1e6
     assert summary["versions"]["diffusers"] == "0.42.1"
     assert summary["config"]["threshold"] == 1e6
@@ -122,10 +125,11 @@ def test_files(tmp_path):
         "baseline.mp4",
         "cached.mp4",
         "control.mp4",
+        "difference.mp4",
         "summary.json",
         "trace.json",
     ]
-    for name in ("baseline", "cached", "control"):
+    for name in ("baseline", "cached", "control", "difference"):
         assert iio.imread(written[name]).shape == (17, 384, 384, 3)
     recorded = TraceFile.load(written["trace"])
     assert predict(recorded.baseline, REUSING).schedule == recorded.cached.schedule
@@ -163,6 +167,9 @@ def test_compare_and_predict_from_the_command_line(tmp_path, capsys):
     assert prediction["steps_reused"] == summary["steps_reused"] == 3
     assert prediction["trigger_step"] == summary["trigger_step"] == 1
     assert prediction["exact"] is True
+    other = ["--model", "wan2.1-t2v-1.3b", "--threshold", "0.1"]
+    assert main(["predict", str(tmp_path / "trace.json"), *other]) == 2
+    assert "allowed is tinyworld, whose trace this is" in capsys.readouterr().err
     assert prediction["predicted_seconds"] > 0
 
 
@@ -214,6 +221,8 @@ def test_difference_by_hand():
         "identical": True,
         "lpips": None,
         "lpips_reason": difference(one, one)["lpips_reason"],
+        "frames_psnr_db": [None, None],
+        "frames_ssim": [1.0, 1.0],
     }
     with pytest.raises(ValueError, match="shape|reference"):
         difference(one[:1], one)

@@ -1,22 +1,32 @@
 """What the README says is run and compared with the files that it speaks of."""
 
 import json
+import math
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from benchmarks.presets import pick
+from benchmarks.readme import with_sections
 from bwcache import models
-from bwcache.config import BWCacheConfig
+from bwcache.config import BWCacheConfig, Reuse
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 WEIGHTS = models.ASSETS / "tinyworld" / "transformer" / "diffusion_pytorch_model.safetensors"
 
 
-def test_its_python_runs(capsys):
-    (snippet,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+def results(name: str) -> dict:
+    """A results file that the README names."""
+    path = f"benchmarks/results/{name}.json"
+    assert path in README
+    return json.loads((ROOT / path).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("snippet", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+def test_its_python_runs(snippet, capsys):
     space = {}
     exec(snippet, space)
     assert space["run"].trace.steps_reused > 0
@@ -32,14 +42,19 @@ def test_its_settings_are_the_defaults():
 
 def test_its_results_are_the_recorded_ones():
     """Each preset's row of the table, from the results file named under it."""
-    (source,) = set(re.findall(r"benchmarks/results/[\w.-]+\.json", README))
-    recorded = json.loads((ROOT / source).read_text(encoding="utf-8"))
+    recorded = results("tinyworld-presets")
+    forecasts = {
+        (entry["config"]["threshold"], entry["config"]["reuse_interval"]): entry["psnr_db"]
+        for entry in recorded["settings"]
+        if entry["config"]["reuse"] == "forecast"
+    }
     for name, entry in recorded["presets"].items():
         (row,) = re.findall(rf"^\| {name} \|.*\|$", README, re.MULTILINE)
         for value in (
             f"{entry['speedup']:.2f}×",
             f"{entry['psnr_db']:.1f} dB",
             f"{entry['control_psnr_db']:.1f} dB",
+            f"{forecasts[entry['config']['threshold'], entry['config']['reuse_interval']]:.1f} dB",
             f"{entry['steps_computed']:.0f} of {models.find(recorded['model']).steps}",
         ):
             assert value in row, (name, value)
@@ -65,6 +80,21 @@ def test_the_recorded_presets_are_what_the_rule_picks():
     source = models.find("tinyworld").default_preset.source
     recorded = json.loads((ROOT / source).read_text(encoding="utf-8"))
     assert pick(recorded["settings"]) == recorded["presets"]
+
+
+def test_its_measured_sections_are_written_from_the_results():
+    assert with_sections(README) == README
+
+
+def test_the_catalogue_quotes_where_caching_stops_paying():
+    """From the next whole number of computed steps on, it pays."""
+    recorded = results("tinyworld-methods")
+    spec, stops = models.find("tinyworld"), recorded["where_caching_stops_paying"]
+    assert dict(spec.pays_from) == {
+        reuse: (math.floor(stops[f"bwcache-{reuse}"]) + 1, recorded["steps"])
+        for reuse in get_args(Reuse)
+        if stops[f"bwcache-{reuse}"] is not None
+    }
 
 
 def test_what_it_links_to_is_there():

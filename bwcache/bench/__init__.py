@@ -1,0 +1,1 @@
+"""What caching costs, what it keeps in memory, and how it compares with other savings."""

@@ -1,0 +1,148 @@
+"""What `python -m bwcache bench` does, apart from reading its arguments."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from ..config import ConfigError
+from ..events import finite
+from .memory import memory
+from .overhead import overhead
+from .quality import methods
+from .setting import Setting
+
+MIB = 2**20
+
+
+def bench_command(args: argparse.Namespace, print_json: Callable[[object], None]) -> int:
+    """Run a benchmark; its result as JSON, or in a few lines, on stdout; with `--out` in a file."""
+    setting = Setting(
+        args.model,
+        args.device,
+        args.random_weights,
+        args.steps,
+        args.seed,
+        tuple(args.prompt or ()),
+        args.height,
+        args.width,
+        args.frames,
+    )
+    if args.out is not None:
+        check_file(args.out)
+    result, lines = {"overhead": _overhead, "memory": _memory, "methods": _methods}[args.bench](
+        setting, args
+    )
+    if args.out is not None:
+        write(result, args.out)
+    if args.json:
+        print_json(result)
+    else:
+        shape = "{frames} frames of {width} × {height}".format(**result["shape"])
+        weights = ", random weights" if result["random_weights"] else ""
+        print(f"{result['model']}{weights}, {shape}, {result['steps']} steps, {result['device']}")
+        print("\n".join(lines(result)))
+    return 0
+
+
+def check_file(path: Path) -> None:
+    """Refuse a file that cannot be written, before any work is done. Leaves nothing behind.
+
+    Raises:
+        ConfigError: It is a folder, or its own folder is missing or cannot be written to.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError:
+        allowed = "a file in a folder that is there and can be written to"
+        raise ConfigError("out", str(path), allowed) from None
+
+
+def write(result: dict[str, object], path: Path) -> None:
+    """Write a result as JSON, whole or not at all; a file of that name is replaced."""
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as folder:
+        staged = Path(folder) / path.name
+        text = json.dumps(finite(result), indent=1, allow_nan=False)
+        staged.write_text(f"{text}\n", encoding="utf-8")
+        os.replace(staged, path)
+
+
+# -- each benchmark: the result, and a function that puts it in words ---------------------------
+
+
+def _overhead(setting: Setting, args: argparse.Namespace):
+    config = setting.caching(args.threshold, args.reuse_interval)
+    return overhead(setting, args.rounds, config), _overhead_lines
+
+
+def _overhead_lines(result: dict) -> list[str]:
+    schedule = "".join("C" if action == "compute" else "r" for action in result["schedule"])
+    return [
+        f"Indicator: {_range(result, 'ratio')} of the plain run's denoising time.",
+        f"As the paper describes it: {_range(result, 'paper_style_ratio')}; "
+        f"ours adds {_share(result['cost_vs_paper_style'])} of what that adds.",
+        f"Caching {schedule}: {result['speedup_median']:.2f}× of an ideal "
+        f"{_number(result['ideal_speedup_median'])}×, efficiency {_range(result, 'efficiency')}.",
+        f"Medians of {result['rounds']} rounds (smallest to largest).",
+    ]
+
+
+def _memory(setting: Setting, args: argparse.Namespace):
+    return memory(setting, setting.caching(args.threshold, args.reuse_interval)), _memory_lines
+
+
+def _memory_lines(result: dict) -> list[str]:
+    def mib(name: str) -> str:
+        return f"{result[name] / MIB:.2f} MiB"
+
+    verdict = "within" if result["within_goal"] else "beyond"
+    return [
+        f"Peak ({result['how']}): {mib('baseline_peak_bytes')} uncached, "
+        f"{mib('cached_peak_bytes')} cached.",
+        f"Extra: {mib('extra_bytes')}, {verdict} the goal of {mib('goal_bytes')}; "
+        f"with forecast {mib('forecast_extra_bytes')}.",
+        f"Kept between steps: {mib('stack_bytes')} to replay and {mib('sample_bytes')} of "
+        f"samples, for {result['branches']} guidance branches.",
+    ]
+
+
+def _methods(setting: Setting, args: argparse.Namespace):
+    return methods(setting, args.methods, args.thresholds, args.intervals), _methods_lines
+
+
+def _methods_lines(result: dict) -> list[str]:
+    lines = [
+        f"{p['method']:26} {p['knob']:16} {p['speedup']:5.2f}× {p['steps_computed']:5.1f} computed "
+        f"{p['psnr_db']:5.1f} dB  SSIM {p['ssim']:.3f}"
+        for p in result["points"]
+    ]
+    for name, decibels in result["psnr_at_2x"].items():
+        line = f"{name}: {_number(decibels)} dB at 2×, "
+        line += f"{_number(result['psnr_at_half'][name])} dB at half of the steps"
+        if name in (stops := result["where_caching_stops_paying"]):
+            where = "nowhere" if stops[name] is None else f"at {stops[name]:.1f} computed steps"
+            line += f"; stops paying {where}"
+        lines.append(line)
+    return [*lines, f"{result['runs']} runs made, {result['runs_saved']} saved."]
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _share(value: float | None) -> str:
+    return "an unknown share" if value is None else f"{100 * value:.0f} %"
+
+
+def _range(result: dict, name: str) -> str:
+    middle = result.get(f"{name}_median", result.get(name))
+    return (
+        f"{_number(middle)} ({_number(result[f'{name}_min'])} to {_number(result[f'{name}_max'])})"
+    )

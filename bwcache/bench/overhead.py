@@ -1,0 +1,98 @@
+"""`bench overhead`: what the indicator adds to a run, and how much of the ideal gain is reached."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from statistics import median
+
+from tqdm import tqdm
+
+from ..config import BWCacheConfig
+from ..events import Trace
+from ..hooks import cached
+from .clock import denoising_clock
+from .paper_style import paper_style
+from .setting import Setting, check_rounds
+from .statistics import Round, overhead_numbers
+
+WARM_UP_STEPS = 4  # enough for a step of each kind
+ARMS = ("plain", "measured", "paper_style", "cached")
+
+Arm = Callable[[], AbstractContextManager]
+
+
+def overhead(
+    setting: Setting, rounds: int = 7, config: BWCacheConfig | None = None
+) -> dict[str, object]:
+    """Run the four arms in turn, round after round, all timed from outside in the same way.
+
+    Args:
+        setting: What to run; one prompt.
+        rounds: Runs of each arm, after a short warm-up of each. The order moves on by one each
+            round.
+        config: Of the cached arm; `Setting.caching()` where None.
+
+    Returns:
+        See `statistics.overhead_numbers`; besides the `config` and `schedule` of the cached arm,
+        every arm's `seconds` in the order of the rounds, and the setting.
+
+    Raises:
+        ConfigError: A value is out of its bounds.
+        ModelError: The model cannot be loaded.
+
+    Decoding and text encoding are left out of every number.
+    """
+    check_rounds(rounds)
+    config = setting.caching() if config is None else config
+    prompt = setting.prompt
+    pipe = setting.pipe()
+    arms: dict[str, Arm] = {
+        "plain": nullcontext,
+        "measured": lambda: cached(pipe, setting.measuring()),
+        "paper_style": lambda: paper_style(pipe),
+        "cached": lambda: cached(pipe, config),
+    }
+    with tqdm(total=(rounds + 1) * len(ARMS), desc="overhead", unit="run", file=sys.stderr) as bar:
+
+        def run(name: str, steps: int | None = None) -> tuple[float, Trace | None]:
+            bar.set_postfix_str(name, refresh=False)
+            result = timed(setting, pipe, arms[name], steps)
+            bar.update()
+            return result
+
+        for name in ARMS:
+            run(name, min(WARM_UP_STEPS, setting.spec.steps))
+        made = []
+        for turn in range(rounds):
+            first = turn % len(ARMS)
+            made.append({name: run(name) for name in (*ARMS[first:], *ARMS[:first])})
+    return {
+        **setting.header(),
+        "prompt": prompt,
+        "config": config.as_dict(),
+        "schedule": made[-1]["cached"][1].schedule,
+        **overhead_numbers([as_round(runs) for runs in made]),
+        "seconds": {name: [runs[name][0] for runs in made] for name in ARMS},
+    }
+
+
+def timed(setting: Setting, pipe, arm: Arm, steps: int | None = None) -> tuple[float, Trace | None]:
+    """Denoising seconds of one run, and its trace where the arm records one."""
+    with ExitStack() as undo:
+        state = undo.enter_context(arm())
+        clock = undo.enter_context(denoising_clock(pipe))
+        setting.denoise(pipe, steps)
+        return clock.seconds(), getattr(state, "trace", None)
+
+
+def as_round(runs: dict[str, tuple[float, Trace | None]]) -> Round:
+    """A round's runs as the numbers that count."""
+    measured, reused = runs["measured"][1], runs["cached"][1].steps_reused
+    return Round(
+        *(runs[name][0] for name in ARMS),
+        indicator=sum(step.indicator_seconds for step in measured.steps),
+        block_step=median(step.block_seconds for step in measured.steps),
+        reused=reused,
+    )

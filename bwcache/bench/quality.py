@@ -1,0 +1,235 @@
+"""`bench methods`: how close to the uncached video each method stays, for how much less work."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+
+from tqdm import tqdm
+
+from ..config import BWCacheConfig
+from ..metrics import PSNR_CONVENTION, difference
+from ..pipeline import generate
+from ..stream import RunFinished
+from ..whatif import predict
+from .frontier import IDENTICAL_DB, decibels_at, stops_paying
+from .methods import FEWER_STEPS, Knob, Method, find_methods, settings
+from .setting import Setting
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One setting on one prompt.
+
+    Args:
+        speedup: Over the prompt's uncached run; denoising seconds.
+        psnr_db: Against its frames; 99 where they are identical.
+        ssim: Against its frames.
+        steps_computed: Steps whose blocks ran.
+        peak_memory_bytes: Of the device during the run; of the whole process on a CPU.
+    """
+
+    speedup: float
+    psnr_db: float
+    ssim: float
+    steps_computed: int
+    peak_memory_bytes: int
+
+
+def methods(
+    setting: Setting,
+    names: Sequence[str] | None = None,
+    thresholds: Sequence[float] | None = None,
+    intervals: Sequence[int | float] | None = None,
+) -> dict[str, object]:
+    """Run every setting of every method on every prompt, beside the prompt's uncached run.
+
+    Args:
+        setting: What to run.
+        names: Methods of `methods.METHODS`; all where None.
+        thresholds, intervals: Of the caching methods; see `methods.settings`.
+
+    Returns:
+        `points`, one for each setting; `psnr_at_2x` and `psnr_at_half`, how many dB each method
+        keeps at twice the speed and at half of the steps computed (the latter needs no clock);
+        `where_caching_stops_paying`, see `frontier.stops_paying`; `forecast_against_holding`, see
+        `forecast_gain`; `runs` made and `runs_saved`.
+
+    Raises:
+        ConfigError: A value is out of its bounds.
+        ModelError: The model cannot be loaded.
+
+    Before a setting runs, its schedule is predicted from the uncached run. Where that is exact and
+    the method has run the same schedule on the prompt, the numbers are those of that run.
+    """
+    chosen = find_methods(names)
+    for pair in settings(setting.spec, None, thresholds, intervals):
+        BWCacheConfig(*pair)  # a wrong value shall end it before any work
+    runner = Runner(setting)
+    samples: dict[tuple[str, Knob], list[Sample]] = {}
+    pairs = None
+    with tqdm(desc="methods", unit="run", file=sys.stderr) as bar:
+        for prompt in setting.many_prompts:
+            baseline = runner.start(prompt)
+            bar.update()
+            if pairs is None:
+                found = None if setting.random_weights else setting.spec.indicator_range
+                found = found or baseline.trace.indicator_range()
+                pairs = settings(setting.spec, found, thresholds, intervals)
+                knobs = [(m, knob) for m in chosen for knob in m.knobs(setting.spec, pairs)]
+                bar.reset((1 + len(knobs)) * len(setting.many_prompts))
+                bar.update()
+            for method, knob in knobs:
+                bar.set_postfix_str(f"{method.name}, {knob.text}", refresh=False)
+                samples.setdefault((method.name, knob), []).append(runner.sample(method, knob))
+                bar.update()
+    points = [point(name, knob, same, runner.steps) for (name, knob), same in samples.items()]
+    return {
+        **setting.header(),
+        "prompts": list(setting.many_prompts),
+        "points": points,
+        **conclusions(points, [method.name for method in chosen]),
+        "forecast_against_holding": forecast_gain(samples),
+        "runs": runner.runs,
+        "runs_saved": runner.saved,
+        "psnr_convention": f"{PSNR_CONVENTION}; {IDENTICAL_DB:g} dB where identical",
+    }
+
+
+class Runner:
+    """Makes the runs of one prompt after the other, none of them twice."""
+
+    def __init__(self, setting: Setting):
+        self._setting, self._pipe = setting, setting.pipe()
+        self._baseline: RunFinished | None = None
+        self._seen: dict[tuple, Sample] = {}
+        self.runs = self.saved = 0
+
+    @property
+    def steps(self) -> int:
+        """Steps of the uncached run, as the scheduler counts them."""
+        return self._baseline.trace.num_steps
+
+    def start(self, prompt: str) -> RunFinished:
+        """Make a prompt's uncached run, which all that follow are compared with."""
+        self._prompt, self._seen = prompt, {}
+        self._baseline = self._run("baseline", self._setting.measuring())
+        return self._baseline
+
+    def sample(self, method: Method, knob: Knob) -> Sample:
+        """One setting on the running prompt."""
+        if knob.config is None:
+            run = self._run("control", self._setting.measuring(), knob.steps)
+            return self._compared(run, run.trace.net_seconds)
+        prediction = predict(self._baseline.trace, knob.config)
+        key = (method.name, *prediction.schedule)
+        if prediction.exact and key in self._seen:
+            self.saved += 1
+            return self._seen[key]
+        run = self._run("cached", knob.config)
+        sample = self._compared(run, run.trace.seconds)
+        if prediction.exact:
+            self._seen[key] = sample
+        return sample
+
+    def _run(self, name: str, config: BWCacheConfig, steps: int | None = None) -> RunFinished:
+        spec, seed = self._setting.spec, self._setting.seed
+        self.runs += 1
+        return _last(
+            generate(self._pipe, spec, name, self._prompt, seed, steps or spec.steps, config)
+        )
+
+    def _compared(self, run: RunFinished, seconds: float) -> Sample:
+        found = difference(run.frames, self._baseline.frames)
+        return Sample(
+            self._baseline.trace.net_seconds / seconds,
+            IDENTICAL_DB if found["psnr_db"] is None else min(found["psnr_db"], IDENTICAL_DB),
+            found["ssim"],
+            run.trace.steps_computed,
+            run.peak_memory_bytes,
+        )
+
+
+def point(method: str, knob: Knob, samples: Sequence[Sample], steps: int) -> dict[str, object]:
+    """One setting over its prompts: the median speed-up, the means of the rest."""
+    speedups = [sample.speedup for sample in samples]
+    decibels = [sample.psnr_db for sample in samples]
+    computed = fmean(sample.steps_computed for sample in samples)
+    return {
+        "method": method,
+        "knob": knob.text,
+        "config": knob.as_dict(),
+        "prompts": len(samples),
+        "prompts_identical": sum(sample.psnr_db == IDENTICAL_DB for sample in samples),
+        "speedup": median(speedups),
+        "speedup_min": min(speedups),
+        "speedup_max": max(speedups),
+        "psnr_db": fmean(decibels),
+        "psnr_db_min": min(decibels),
+        "psnr_db_max": max(decibels),
+        "ssim": fmean(sample.ssim for sample in samples),
+        "compute_share": computed / steps,
+        "steps_computed": computed,
+        "peak_memory_bytes": max(sample.peak_memory_bytes for sample in samples),
+    }
+
+
+def conclusions(
+    points: Sequence[dict[str, object]], names: Sequence[str]
+) -> dict[str, dict[str, float | None]]:
+    """What the points say about each method.
+
+    Points that left some prompt's video as it was are passed over: the mean of a number that
+    stands for infinity and real ones says nothing about caching.
+    """
+
+    def of(name: str, *fields: str) -> list[tuple[float, ...]]:
+        own = [p for p in points if p["method"] == name and not p["prompts_identical"]]
+        return [tuple(p[field] for field in fields) for p in own]
+
+    def at_half(name: str) -> float | None:
+        less = [(-share, psnr) for share, psnr in of(name, "compute_share", "psnr_db")]
+        return decibels_at(less, -0.5)
+
+    speeds = {name: of(name, "speedup", "psnr_db") for name in (*names, FEWER_STEPS)}
+    control = speeds[FEWER_STEPS]
+    return {
+        "psnr_at_2x": {name: decibels_at(speeds[name], 2.0) for name in names},
+        "psnr_at_half": {name: at_half(name) for name in names},
+        "where_caching_stops_paying": {
+            name: stops_paying(of(name, "speedup", "psnr_db", "steps_computed"), control)
+            for name in names
+            if name != FEWER_STEPS and control
+        },
+    }
+
+
+def forecast_gain(samples: Mapping[tuple[str, Knob], Sequence[Sample]]) -> dict | None:
+    """What a forecast gains over holding the residual, for each setting and prompt.
+
+    Returns:
+        `pairs` compared, and the `mean_db`, `worst_db` and `best_db` of forecast minus residual;
+        None where one of the two was not run.
+    """
+    held = {knob.text: same for (name, knob), same in samples.items() if name == "bwcache-residual"}
+    gains = [
+        ours.psnr_db - theirs.psnr_db
+        for (name, knob), same in samples.items()
+        if name == "bwcache-forecast" and knob.text in held
+        for ours, theirs in zip(same, held[knob.text], strict=True)
+    ]
+    if not gains:
+        return None
+    return {
+        "pairs": len(gains),
+        "mean_db": fmean(gains),
+        "worst_db": min(gains),
+        "best_db": max(gains),
+    }
+
+
+def _last(events: Iterator) -> RunFinished:
+    *_, event = events
+    return event

@@ -1,0 +1,160 @@
+"""What a benchmark runs on: model, device, prompts, steps and size, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from .. import models
+from ..config import BWCacheConfig, ConfigError
+from ..machine import default_device, describe_device, versions
+from ..models import ModelSpec
+from ..pipeline import call_arguments
+from ..stream import Request
+
+PROMPTS = Path(__file__).parents[2] / "benchmarks" / "prompts.txt"
+ALWAYS_MET = 1e6  # a threshold above any indicator of random weights
+MAX_SIZE, MAX_FRAMES, MAX_ROUNDS = 4096, 1025, 1000
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A model at some size, on a device.
+
+    Args:
+        model: Catalogue name.
+        device: "cpu" or "cuda"; the best there is where None.
+        random_weights: Build it with seeded random weights, downloading nothing.
+        steps: Denoising steps; the model's default where None.
+        seed: Of the initial noise.
+        prompts: What the videos show; each benchmark has its own default.
+        height, width: In pixels, multiples of 16; the model's where None.
+        frames: 1 more than a multiple of 4; the model's where None.
+
+    Raises:
+        ConfigError: A field is of the wrong kind or out of its bounds.
+    """
+
+    model: str = "tinyworld"
+    device: str | None = None
+    random_weights: bool = False
+    steps: int | None = None
+    seed: int = 0
+    prompts: tuple[str, ...] = ()
+    height: int | None = None
+    width: int | None = None
+    frames: int | None = None
+
+    def __post_init__(self) -> None:
+        spec = self.spec
+        for prompt in self.prompts or spec.examples[:1]:
+            Request(prompt, self.model, spec.steps, self.seed)
+            models.check_prompt(spec, prompt)
+        for name, value in (("height", spec.height), ("width", spec.width)):
+            if not _whole(value, 16, MAX_SIZE) or value % 16:
+                raise ConfigError(name, value, f"a multiple of 16 from 16 to {MAX_SIZE} pixels")
+        if not _whole(spec.num_frames, 1, MAX_FRAMES) or spec.num_frames % 4 != 1:
+            allowed = f"1, 5, 9 and so on up to {MAX_FRAMES} frames"
+            raise ConfigError("frames", spec.num_frames, allowed)
+        if self.device not in (None, "cpu", "cuda"):
+            raise ConfigError("device", self.device, "cpu or cuda")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ConfigError("device", self.device, "cpu, since this machine has no CUDA GPU")
+
+    @cached_property
+    def spec(self) -> ModelSpec:
+        """The catalogue's entry, with the steps and the size asked for."""
+        spec = models.find(self.model)
+        asked = {
+            "steps": self.steps,
+            "height": self.height,
+            "width": self.width,
+            "num_frames": self.frames,
+        }
+        return replace(spec, **{k: value for k, value in asked.items() if value is not None})
+
+    @property
+    def place(self) -> str:
+        """The device's name."""
+        return self.device or default_device()
+
+    def pipe(self):
+        """The model's pipeline, see `models.load`."""
+        return models.load(self.model, self.place, self.random_weights)
+
+    @property
+    def prompt(self) -> str:
+        """The one prompt of a benchmark that needs no more.
+
+        Raises:
+            ConfigError: Several are given.
+        """
+        if len(self.prompts) > 1:
+            raise ConfigError("prompt", f"{len(self.prompts)} prompts", "one for this benchmark")
+        return (self.prompts or self.spec.examples)[0]
+
+    @property
+    def many_prompts(self) -> tuple[str, ...]:
+        """The prompts of a benchmark that takes a mean over some."""
+        if self.prompts:
+            return self.prompts
+        if PROMPTS.exists():
+            return tuple(filter(None, PROMPTS.read_text(encoding="utf-8").splitlines()))
+        return self.spec.examples
+
+    def caching(
+        self, threshold: float | None = None, reuse_interval: int | float | None = None
+    ) -> BWCacheConfig:
+        """The model's default preset, or what is given of it.
+
+        With random weights a preset's threshold means nothing: one that every indicator is below
+        stands in for it, so that reuse does happen.
+        """
+        preset = self.spec.default_preset
+        usual = ALWAYS_MET if self.random_weights else preset.threshold
+        return BWCacheConfig(
+            usual if threshold is None else threshold,
+            preset.reuse_interval if reuse_interval is None else reuse_interval,
+            **self.spec.indicator,
+        )
+
+    def measuring(self) -> BWCacheConfig:
+        """Measured as the model's presets are, never reused."""
+        return BWCacheConfig(0.0, **self.spec.indicator)
+
+    def denoise(self, pipe, steps: int | None = None) -> None:
+        """Call the pipeline up to its last latents; nothing is decoded."""
+        spec = self.spec
+        arguments = call_arguments(spec, self.prompt, self.seed, steps or spec.steps)
+        pipe(**{**arguments, "output_type": "latent"})
+
+    def header(self) -> Mapping[str, object]:
+        """What every result says about where it comes from."""
+        spec = self.spec
+        return {
+            "model": self.model,
+            "random_weights": self.random_weights,
+            "device": describe_device(self.place),
+            "versions": versions(),
+            "seed": self.seed,
+            "steps": spec.steps,
+            "shape": {"height": spec.height, "width": spec.width, "frames": spec.num_frames},
+        }
+
+
+def check_rounds(rounds: object) -> None:
+    """Refuse a number of rounds that is none.
+
+    Raises:
+        ConfigError: It is not a whole number from 1 to 1000.
+    """
+    if not _whole(rounds, 1, MAX_ROUNDS):
+        raise ConfigError("rounds", rounds, f"a whole number from 1 to {MAX_ROUNDS}")
+
+
+def _whole(value: object, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high

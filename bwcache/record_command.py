@@ -1,0 +1,146 @@
+"""`record`: make a comparison and keep it as a recorded run, for the page's gallery."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from . import models
+from .compare import compare
+from .config import BWCacheConfig, ConfigError
+from .machine import default_device
+from .pipeline import warm_up
+from .recorded import PLAIN_NAME, RUN_FILE, RecordedRun, replacing
+from .results import check_folder, save
+from .stream import ComparisonFinished, Event, Request, RunStarted, StepDone
+from .ui import rows
+from .verdict import CAVEAT
+from .video import enlarge
+
+LONGEST_TITLE, LONGEST_CAPTION = 60, 240  # characters
+THUMBNAIL = 192  # pixels on the longer edge
+LEFT_OUT = ("url", "files")  # of a row: a page fills in where it serves the run from
+
+
+def record_command(
+    args: argparse.Namespace, config: BWCacheConfig, print_json: Callable[[object], None]
+) -> int:
+    """Record a comparison; its verdict, or with `--json` its summary, on stdout."""
+    spec = models.find(args.model)
+    steps = spec.steps if args.steps is None else args.steps
+    request = Request(
+        args.prompt, args.model, steps, args.seed, config, args.control, args.random_weights
+    )
+    caption = f"Prompt: {request.prompt.strip()}." if args.caption is None else args.caption
+    check_texts(args.title, caption)
+    check_target(args.out)
+    models.check_prompt(spec, request.prompt)
+    device = args.device or default_device()
+    # A recording shows a model that is loaded and warm, as any visitor but the first meets it.
+    warm_up(models.load(request.model, device, request.random_weights), spec)
+    with closing(compare(request, device=device)) as events:
+        run = record(_told(events), request, args.title, caption, args.out)
+    if args.json:
+        print_json(run.summary)
+        return 0
+    print(run.summary["verdict"])
+    if run.summary["warning"]:
+        print(run.summary["warning"])
+    print(CAVEAT)
+    print(f"Recorded: {args.out / RUN_FILE}")
+    return 0
+
+
+def record(
+    events: Iterator[Event], request: Request, title: str, caption: str, folder: Path
+) -> RecordedRun:
+    """Run a comparison to its end and keep it, with when each row came.
+
+    Args:
+        events: Of the comparison, not yet begun.
+        request: What it makes.
+        title: A few words.
+        caption: One sentence.
+        folder: Takes its place whole, or not at all.
+    """
+    spec, clock, kept = models.find(request.model), rows.Clock(), []
+    started = time.perf_counter()
+
+    def keep(row: rows.Row) -> None:
+        rest = {key: value for key, value in row.items() if key not in LEFT_OUT}
+        kept.append({"at": round(time.perf_counter() - started, 3), "row": rest})
+
+    with replacing(folder) as staging:
+        keep(rows.begin(folder.name, request, spec))
+        for event in events:
+            match event:
+                case RunStarted():
+                    keep(rows.start(event))
+                case StepDone():
+                    keep(rows.step(event, clock.after(event)))
+                case ComparisonFinished():
+                    files = {name: path.name for name, path in save(event, staging).items()}
+                    for run in event.runs:
+                        keep(rows.video(run.run, ""))
+                    for row in rows.frames(event.summary):
+                        keep(row)
+                    keep(rows.done(event.summary, {}))
+        write_thumbnail(event.runs[1].frames, staging / "thumbnail.webp")
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        files |= {"thumbnail": "thumbnail.webp"}
+        recorded = RecordedRun(title, caption, now, event.summary, event.trace_file, kept, files)
+        (staging / RUN_FILE).write_text(recorded.dumps(), encoding="utf-8")
+    return recorded
+
+
+def write_thumbnail(frames: np.ndarray, path: Path) -> None:
+    """The middle one of frames `[frames, height, width, 3]` in 0-1, as a small WebP."""
+    middle = len(frames) // 2
+    (picture,) = enlarge(frames[middle : middle + 1].clip(0, 1))
+    image = Image.fromarray((picture * 255).round().astype(np.uint8))
+    image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    image.save(path, "WEBP", quality=80)
+
+
+def check_texts(title: str, caption: str) -> None:
+    """Refuse a title or caption that a card has no room for.
+
+    Raises:
+        ConfigError: It is empty or too long.
+    """
+    for name, text, most in (
+        ("title", title, LONGEST_TITLE),
+        ("caption", caption, LONGEST_CAPTION),
+    ):
+        if not text.strip() or len(text) > most:
+            raise ConfigError(name, text, f"1 to {most} characters of text")
+
+
+def check_target(folder: Path) -> None:
+    """Refuse a folder that a recorded run cannot take the place of.
+
+    Raises:
+        ConfigError: Its name does not suit an address, it cannot be written to, or it holds
+            something else.
+    """
+    if not PLAIN_NAME.fullmatch(folder.name):
+        raise ConfigError("out", folder.name, "a folder named with letters, digits, '-', '.', '_'")
+    check_folder(folder)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / RUN_FILE).is_file():
+        raise ConfigError("out", str(folder), "a new folder, or one that holds a recorded run")
+
+
+def _told(events: Iterator[Event]) -> Iterator[Event]:
+    """Pass events on, and say on stderr which run begins."""
+    for event in events:
+        if isinstance(event, RunStarted):
+            print(f"{event.run}: {event.num_steps} steps", file=sys.stderr, flush=True)
+        yield event

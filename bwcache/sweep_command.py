@@ -1,0 +1,202 @@
+"""What `python -m bwcache sweep` does, apart from reading its arguments."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from itertools import product
+from pathlib import Path
+
+from tqdm import tqdm
+
+from . import models
+from .bench.command import check_file
+from .config import BWCacheConfig, ConfigError
+from .machine import default_device, describe_device, versions
+from .recommend import decibels, setting
+from .rowsfile import RowsFile, key
+from .search import Goal
+from .stream import ComparisonFinished, Request, StepDone
+from .sweep import (
+    BaselineStarted,
+    SearchFinished,
+    SearchStarted,
+    Share,
+    Trial,
+    TrialStarted,
+    described,
+    search,
+    sweep,
+)
+
+MOST_ALLOWED = 100  # trials of a search
+PrintJson = Callable[[object], None]
+
+
+def sweep_command(args: argparse.Namespace, print_json: PrintJson) -> int:
+    """Run the search or the sweep; its result in a few lines, or as JSON, on stdout."""
+    goal = None if args.goal is None else Goal.parse(args.goal)
+    spec = models.find(args.model)
+    prompts = [args.prompt] if args.prompts is None else read_prompts(args.prompts)
+    steps = spec.steps if args.steps is None else args.steps
+    thresholds = args.thresholds
+    if goal is None and thresholds is None:
+        raise ConfigError("thresholds", None, "such as 0.1,0.15, or a --goal such as psnr=30")
+    if goal is None and args.out is None:
+        raise ConfigError("out", None, "the file that the results are added to")
+    if goal is not None and len(prompts) > 1:
+        raise ConfigError("prompts", f"{len(prompts)} prompts", "one for a goal")
+    intervals = args.intervals or ([spec.default_preset.reuse_interval] if goal is None else None)
+    settings = [
+        BWCacheConfig(threshold, interval, reuse=reuse, **spec.indicator)
+        for reuse, threshold, interval in product(
+            args.reuse or [BWCacheConfig.reuse], thresholds or [0.0], intervals or [1]
+        )
+    ]
+
+    def requests(some: list[str]) -> list[Request]:
+        return [
+            Request(prompt, args.model, steps, args.seed, config, False, args.random_weights)
+            for prompt, config in product(some, dict.fromkeys(settings))
+        ]
+
+    for prompt in prompts:
+        requests([prompt])
+        models.check_prompt(spec, prompt)
+    if not 1 <= args.trials <= MOST_ALLOWED:
+        raise ConfigError("trials", args.trials, f"a whole number from 1 to {MOST_ALLOWED}")
+    file = None
+    if args.out is not None:
+        check_file(args.out)
+        file = RowsFile(args.out)
+        file.rows()
+    if goal is not None:
+        return _search(args, requests(prompts)[0], goal, file, print_json)
+    return _sweep(args, prompts, requests, file, print_json)
+
+
+def read_prompts(path: Path) -> list[str]:
+    """The prompts of a text file, one a line; empty lines are passed over.
+
+    Raises:
+        ConfigError: It cannot be read, or holds none.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        lines = []
+    prompts = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    if not prompts:
+        raise ConfigError("prompts", str(path), "a readable text file with a prompt on each line")
+    return prompts
+
+
+def _search(
+    args: argparse.Namespace,
+    request: Request,
+    goal: Goal,
+    file: RowsFile | None,
+    print_json: PrintJson,
+) -> int:
+    there = set() if file is None else {key(row) for row in file.rows()}
+    options = {"thresholds": args.thresholds, "intervals": args.intervals, "methods": args.reuse}
+    bar = None
+    events = search(request, goal, device=args.device, most=args.trials, **options)
+    with closing(events):
+        for event in events:
+            match event:
+                case BaselineStarted():
+                    bar = _bar(event.steps, "uncached")
+                case SearchStarted():
+                    _note(bar, f"{event.candidates} settings to choose from")
+                case TrialStarted():
+                    text = setting(event.candidate)
+                    bar = _bar(request.steps, f"trial {event.number}, {text}")
+                case StepDone():
+                    bar.update()
+                case Trial():
+                    found = event.measured
+                    verdict = "meets" if event.meets else "misses"
+                    _note(bar, f"{found.speedup:.2f}×, {decibels(found)}: {verdict} the goal")
+                    if file is not None and key(event.summary) not in there:
+                        there.add(key(event.summary))
+                        file.append(event.summary)
+    if args.json:
+        print_json(as_json(event, args))
+    else:
+        print(event.recommendation.sentence)
+    return 0
+
+
+def as_json(finished: SearchFinished, args: argparse.Namespace) -> dict[str, object]:
+    """A search's outcome; every number null where no setting reuses anything."""
+    found = finished.recommendation
+    config = None if found.candidate is None else found.candidate.config
+    measured = found.measured
+    return {
+        "goal": f"{found.goal.kind}={found.goal.value:g}",
+        "goal_met": found.goal_met,
+        "threshold": config and config.threshold,
+        "reuse_interval": config and config.reuse_interval,
+        "reuse": config and config.reuse,
+        "config": config and config.as_dict(),
+        "speedup": measured and measured.speedup,
+        "psnr_db": measured and measured.psnr_db,
+        "ssim": measured and measured.ssim,
+        "schedule": found.candidate and found.candidate.schedule,
+        "cached_runs": found.cached_runs,
+        "baseline_runs": finished.baseline_runs,
+        "runs_saved": found.runs_saved,
+        "sentence": found.sentence,
+        **_about(args, args.device or default_device()),
+    }
+
+
+def _sweep(args, prompts: list[str], requests, file: RowsFile, print_json: PrintJson) -> int:
+    share = Share(args.device)
+    own = requests(share.of(prompts))
+    with tqdm(total=len(own), desc="sweep", unit="run", file=sys.stderr) as bar:
+        for event in sweep(own, file, device=share.device):
+            if event is None or isinstance(event, ComparisonFinished):
+                bar.update()
+    share.wait()
+    if not share.first:
+        return 0
+    asked = {key(described(request)) for request in requests(prompts)}
+    rows = [row for row in file.rows() if key(row) in asked]
+    if args.json:
+        about = _about(args, share.device or default_device())
+        print_json({"out": str(args.out), "rows": len(rows), **about})
+        return 0
+    for row in rows:
+        config, psnr = row["config"], row["psnr_db"]
+        close = "identical" if psnr is None else f"{psnr:5.1f} dB"
+        print(
+            f"δ {config['threshold']:<7g} R {config['reuse_interval']:<5g} {config['reuse']:9} "
+            f"{row['speedup']:5.2f}×  {close}  {row['prompt']}"
+        )
+    print(f"{len(rows)} rows of this sweep in {args.out}")
+    return 0
+
+
+def _about(args: argparse.Namespace, device: str) -> dict[str, object]:
+    return {
+        "model": args.model,
+        "random_weights": args.random_weights,
+        "prompt": args.prompt,
+        "seed": args.seed,
+        "device": describe_device(device),
+        "versions": versions(),
+    }
+
+
+def _bar(steps: int, name: str) -> tqdm:
+    return tqdm(total=steps, desc=name, unit="step", file=sys.stderr)
+
+
+def _note(bar: tqdm | None, text: str) -> None:
+    if bar is not None:
+        bar.set_postfix_str(text)
+        bar.close()

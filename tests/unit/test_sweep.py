@@ -1,0 +1,337 @@
+"""Searching and sweeping over a fake comparison, their files, and the command line."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import types
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bwcache import BWCacheConfig, ConfigError, models
+from bwcache.cli import main
+from bwcache.filmstrip import MAX_BYTES, filmstrip
+from bwcache.rowsfile import RowsFile, key
+from bwcache.search import Goal
+from bwcache.stream import ComparisonFinished, Request, StepDone
+from bwcache.sweep import (
+    BaselineStarted,
+    SearchFinished,
+    SearchStarted,
+    Share,
+    Trial,
+    TrialStarted,
+    described,
+    search,
+    sweep,
+)
+from tests.ui.fake_backend import FakeBackend, Store
+
+PROMPT = "a red circle moving right on a white background"
+OTHER = "a blue square bouncing on a gray background"
+REQUEST = Request(PROMPT)
+
+
+def searched(goal: str, backend=None, **options) -> list:
+    events = search(REQUEST, Goal.parse(goal), backend or FakeBackend(), **options)
+    return [event for event in events if not isinstance(event, StepDone)]
+
+
+def requests(*thresholds: float) -> list[Request]:
+    return [
+        Request(prompt, config=BWCacheConfig(threshold))
+        for prompt in (PROMPT, OTHER)
+        for threshold in thresholds
+    ]
+
+
+def swept(asked, file, backend) -> list:
+    return [e for e in sweep(asked, file, backend) if not isinstance(e, StepDone)]
+
+
+# -- the search --------------------------------------------------------------------------------
+
+
+def test_events_of_a_search_come_in_order():
+    events = searched("psnr=40")
+    kinds = [type(event) for event in events]
+    trials = kinds.count(Trial)
+    pairs = [TrialStarted, Trial] * trials
+    assert kinds == [BaselineStarted, SearchStarted, *pairs, SearchFinished]
+    assert [e.number for e in events if isinstance(e, Trial)] == list(range(1, trials + 1))
+    left = [e.seconds_left for e in events if isinstance(e, TrialStarted)]
+    assert left == sorted(left, reverse=True)
+    assert events[1].candidates > trials
+    assert not events[1].remembered
+    assert events[-1].baseline_runs == 1
+    assert events[-1].recommendation.cached_runs == trials
+    assert all(len(e.strip) <= MAX_BYTES for e in events if isinstance(e, SearchStarted | Trial))
+
+
+def test_the_uncached_run_is_made_once_and_remembered():
+    backend, store = FakeBackend(), Store()
+    trials = searched("psnr=40", backend, store=store)[-1].recommendation.cached_runs
+    assert len(backend.requests) == 1 + trials
+    assert backend.closed == 1  # the one whose cached run was of no use
+    again = searched("psnr=45", backend, store=store)
+    assert not isinstance(again[0], BaselineStarted)
+    assert again[0].remembered
+    assert again[-1].baseline_runs == 0
+    assert backend.closed == 1
+    *_, finished = backend(REQUEST, store)
+    assert finished.runs[0].remembered
+
+
+def test_a_trial_does_what_was_foretold():
+    for event in searched("speedup=2"):
+        if isinstance(event, Trial):
+            counts = event.candidate.schedule.count("C"), event.candidate.schedule.count("r")
+            assert counts == (event.summary["steps_computed"], event.summary["steps_reused"])
+            assert event.measured.speedup == event.summary["speedup"]
+
+
+@pytest.mark.parametrize("goal", ["psnr=37", "psnr=40", "psnr=50", "speedup=1.5", "speedup=3"])
+@pytest.mark.parametrize("reuse", ["residual", "forecast"])
+def test_a_rerun_of_what_is_recommended_meets_the_goal(goal, reuse):
+    request = replace(REQUEST, config=BWCacheConfig(reuse=reuse))
+    *_, finished = search(request, Goal.parse(goal), FakeBackend())
+    found = finished.recommendation
+    assert found.goal_met
+    assert found.candidate.config.reuse == reuse
+    *_, again = FakeBackend()(replace(request, config=found.candidate.config), Store())
+    wanted, value = goal.split("=")
+    name = {"psnr": "psnr_db", "speedup": "speedup"}[wanted]
+    assert again.summary[name] >= float(value)
+
+
+@pytest.mark.parametrize("goal", ["psnr=99", "speedup=99"])
+def test_a_goal_out_of_reach_ends_with_a_sentence(goal):
+    finished = searched(goal)[-1]
+    assert not finished.recommendation.goal_met
+    assert finished.recommendation.sentence.startswith("No setting tried")
+
+
+def test_closing_a_search_closes_its_comparison():
+    backend = FakeBackend()
+    events = search(REQUEST, Goal("psnr", 40), backend)
+    for event in events:
+        if isinstance(event, StepDone) and event.run == "cached":
+            break
+    events.close()
+    assert backend.closed == 2
+
+
+def test_an_error_in_a_trial_reaches_the_reader():
+    with pytest.raises(RuntimeError, match="told to fail"):
+        searched("psnr=40", FakeBackend(fail_at=4))
+
+
+def test_a_run_without_any_choice():
+    request = Request(PROMPT, steps=2)
+    *_, finished = search(request, Goal("psnr", 30), FakeBackend())
+    assert finished.recommendation.candidate is None
+    assert finished.summary is None
+
+
+@pytest.mark.parametrize("shape", [(17, 64, 64, 3), (81, 30, 52, 3), (1, 8, 8, 3), (3, 9, 400, 3)])
+def test_a_filmstrip_is_small_and_a_picture(shape):
+    frames = np.random.default_rng(0).random(shape, np.float32)
+    strip = filmstrip(frames / 3 + 1 / 3)
+    if strip is not None:
+        assert len(strip) <= MAX_BYTES
+        assert Image.open(io.BytesIO(strip)).height == 48
+    flat = filmstrip(np.full(shape, 0.5, np.float32))
+    assert flat is not None
+
+
+# -- the sweep and its file --------------------------------------------------------------------
+
+
+def test_a_row_for_each_setting_and_prompt(tmp_path):
+    file, backend = RowsFile(tmp_path / "rows.jsonl"), FakeBackend()
+    asked = requests(0.05, 0.1)
+    assert all(isinstance(e, ComparisonFinished) for e in swept(asked, file, backend))
+    assert [row["config"]["threshold"] for row in file.rows()] == [0.05, 0.1, 0.05, 0.1]
+    assert [row["prompt"] for row in file.rows()] == [PROMPT, PROMPT, OTHER, OTHER]
+    assert [row["baseline_remembered"] for row in file.rows()] == [False, True, False, True]
+    assert {key(row) for row in file.rows()} == {key(described(request)) for request in asked}
+
+
+def test_a_sweep_goes_on_where_it_was_interrupted(tmp_path):
+    file, backend = RowsFile(tmp_path / "rows.jsonl"), FakeBackend()
+    events = sweep(requests(0.05, 0.1), file, backend)
+    while not isinstance(next(events), ComparisonFinished):
+        pass
+    events.close()
+    with file.path.open("a") as half:
+        half.write('{"prompt": "a red cir')
+    assert len(file.rows()) == 1
+    assert [event is None for event in swept(requests(0.05, 0.1), file, backend)] == [
+        True, False, False, False,
+    ]  # fmt: skip
+    assert len(backend.requests) == 4
+    lines = file.path.read_text().splitlines()
+    assert len([json.loads(line) for line in lines]) == 4
+    assert swept(requests(0.05, 0.1), file, backend) == [None] * 4
+
+
+def test_a_last_line_that_only_lacks_its_end_is_kept(tmp_path):
+    file = RowsFile(tmp_path / "rows.jsonl")
+    file.path.write_text('{"prompt": "a", "config": {}}')
+    file.append({"prompt": "b", "config": {}})
+    assert [row["prompt"] for row in file.rows()] == ["a", "b"]
+
+
+@pytest.mark.parametrize("content", ["hello\nworld\n", "[1]\n", '{"a": 1}\n', "\x00\n{}\n"])
+def test_a_file_of_another_kind_is_refused_and_left_alone(content, tmp_path):
+    file = RowsFile(tmp_path / "rows.jsonl")
+    file.path.write_text(content)
+    with pytest.raises(ConfigError, match="^out: got .*line 1"):
+        swept(requests(0.1), file, FakeBackend())
+    assert file.path.read_text() == content
+
+
+def test_many_processes_write_whole_lines(tmp_path):
+    program = (
+        "import sys; from pathlib import Path; from bwcache.rowsfile import RowsFile\n"
+        "file = RowsFile(Path(sys.argv[1]))\n"
+        "for i in range(25): file.append({'prompt': 'x' * 5000, 'config': {'i': i}})"
+    )
+    path = tmp_path / "rows.jsonl"
+    command = [sys.executable, "-c", program, str(path)]
+    started = [subprocess.Popen(command) for _ in range(4)]
+    assert [process.wait() for process in started] == [0] * 4
+    assert len(RowsFile(path).rows()) == 100
+
+
+class FakeState:
+    """`accelerate.PartialState` of the process whose rank the test says."""
+
+    rank, waits = 0, 0
+
+    def __init__(self, cpu: bool = False):
+        self.device, self.is_main_process = f"cuda:{self.rank}", self.rank == 0
+
+    @contextmanager
+    def split_between_processes(self, inputs: list):
+        half = (len(inputs) + 1) // 2
+        yield inputs[:half] if self.rank == 0 else inputs[half:]
+
+    def wait_for_everyone(self) -> None:
+        FakeState.waits += 1
+
+
+def test_processes_split_the_prompts(monkeypatch):
+    assert Share("cpu").of(["a", "b", "c"]) == ["a", "b", "c"]
+    assert (Share().device, Share().first) == (None, True)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setitem(sys.modules, "accelerate", types.SimpleNamespace(PartialState=FakeState))
+    for rank, own in ((0, ["a", "b"]), (1, ["c"])):
+        monkeypatch.setattr(FakeState, "rank", rank)
+        share = Share()
+        assert share.of(["a", "b", "c"]) == own
+        assert (share.first, share.device) == (rank == 0, f"cuda:{rank}")
+        before = FakeState.waits
+        share.wait()
+        assert FakeState.waits == before + 1
+
+
+# -- the command line, on a small random-weight pipeline -----------------------------------------
+
+
+@pytest.fixture
+def _small_model(monkeypatch, wan):
+    monkeypatch.setattr(models, "load", lambda name, device, random_weights: wan)
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+
+
+def sweep_line(*arguments: object) -> int:
+    return main(["sweep", "--steps", "6", "--device", "cpu", *map(str, arguments)])
+
+
+@pytest.mark.usefixtures("_small_model")
+def test_a_goal_from_the_command_line(tmp_path, capsys):
+    out = tmp_path / "trials.jsonl"
+    assert sweep_line("--prompt", PROMPT, "--goal", "psnr=5", "--json", "--out", out) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["goal_met"] is True
+    assert found["psnr_db"] >= 5
+    assert found["baseline_runs"] == 1
+    assert len(RowsFile(out).rows()) == found["cached_runs"]
+    assert found["sentence"].startswith("Use threshold")
+    names = {"threshold", "reuse_interval", "speedup", "runs_saved", "model", "device", "versions"}
+    assert names <= set(found)
+    config = ["--threshold", found["threshold"], "--reuse-interval", found["reuse_interval"]]
+    again = ["compare", "--prompt", PROMPT, "--steps", "6", "--json", "--out", tmp_path / "again"]
+    assert main([*map(str, [*again, *config])]) == 0
+    rerun = json.loads(capsys.readouterr().out)
+    assert rerun["psnr_db"] == found["psnr_db"]
+
+
+@pytest.mark.usefixtures("_small_model")
+def test_a_goal_in_words(capsys):
+    assert sweep_line("--prompt", PROMPT, "--goal", "psnr=100", "--trials", 2) == 0
+    assert capsys.readouterr().out.startswith("No setting tried stays at 100 dB")
+
+
+@pytest.mark.usefixtures("_small_model")
+def test_a_sweep_from_the_command_line(tmp_path, capsys):
+    prompts, out = tmp_path / "prompts.txt", tmp_path / "rows.jsonl"
+    prompts.write_text(f"{PROMPT}\n\n{OTHER}\n{PROMPT}\n")
+    given = ["--prompts", prompts, "--thresholds", "0.1,1000000", "--intervals", "1", "--out", out]
+    assert sweep_line(*given) == 0
+    assert "4 rows of this sweep" in capsys.readouterr().out
+    assert len(out.read_text().splitlines()) == 4
+    before = out.read_text()
+    assert sweep_line(*given, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == 4
+    assert out.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        (["--prompt", PROMPT], "thresholds"),
+        (["--goal", "psnr=30"], "prompt"),
+        (["--prompt", PROMPT, "--prompts", "p.txt", "--goal", "psnr=30"], "prompt"),
+        (["--prompt", PROMPT, "--goal", "close"], "goal"),
+        (["--prompt", PROMPT, "--goal", "psnr=-3"], "goal"),
+        (["--prompt", "a red elephant", "--goal", "psnr=30"], "elephant"),
+        (["--prompt", "", "--goal", "psnr=30"], "prompt"),
+        (["--prompts", "nowhere.txt", "--goal", "psnr=30"], "prompts"),
+        (["--prompt", PROMPT, "--goal", "psnr=30", "--reuse", "all"], "reuse"),
+        (["--prompt", PROMPT, "--goal", "psnr=30", "--trials", "0"], "trials"),
+        (["--prompt", PROMPT, "--goal", "psnr=30", "--steps", "1"], "steps"),
+        (["--prompt", PROMPT, "--goal", "psnr=30", "--seed", "-1"], "seed"),
+        (["--prompt", PROMPT, "--goal", "psnr=30", "--model", "sora"], "model"),
+        (["--prompt", PROMPT, "--thresholds", "0.1"], "out"),
+        (["--prompt", PROMPT, "--thresholds", "low", "--out", "x.jsonl"], "thresholds"),
+        (["--prompt", PROMPT, "--thresholds", "-1", "--out", "x.jsonl"], "threshold"),
+        (["--prompt", PROMPT, "--thresholds", "1", "--intervals", "0", "--out", "x"], "interval"),
+        (["--prompt", PROMPT, "--thresholds", "1", "--out", "no/such/x.jsonl"], "out"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_two(arguments, field, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = main(["sweep", *arguments])
+    except SystemExit as stop:
+        status = stop.code
+    captured = capsys.readouterr()
+    assert status == 2
+    assert field in captured.err
+    assert captured.err.count("\n") == 1
+    assert not captured.out
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_goal_has_one_prompt(tmp_path, capsys):
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text(f"{PROMPT}\n{OTHER}\n")
+    assert main(["sweep", "--prompts", str(prompts), "--goal", "psnr=30"]) == 2
+    assert capsys.readouterr().err.startswith("bwcache: prompts: got '2 prompts'")
