@@ -52,6 +52,7 @@ def main() -> None:
                 visit.screenshot(path=path, full_page=True)
                 print(path)
             # What one sees without scrolling, for the README and for slides.
+            visit.evaluate("scrollTo(0, 0)")
             visit.screenshot(path=folder / f"stage-{scheme}.png")
         browser.close()
     page.close(verbose=False)

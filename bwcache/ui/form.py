@@ -35,6 +35,7 @@ def read(*values: object) -> Request:
         reuse_interval=parse_interval(str(given["interval"]).strip()),
         gate=given["gate"],
         reuse=given["reuse"],
+        **spec.indicator,
     )
     prompt = given["prompt"]
     request = Request(
@@ -47,6 +48,24 @@ def read(*values: object) -> Request:
     )
     models.check_prompt(spec, request.prompt)
     return request
+
+
+def chosen(model: str, given: object) -> BWCacheConfig:
+    """The threshold, interval and gate that a panel's button puts into the form.
+
+    Args:
+        model: The form's.
+        given: As the browser sent it; perhaps with the `model` that it was found on.
+
+    Raises:
+        ConfigError: They cannot be used, or were found on another model.
+    """
+    if not isinstance(given, dict):
+        raise ConfigError("settings", given, "a threshold, an interval and a gate")
+    if given.get("model", model) != model:
+        raise ConfigError("model", given["model"], f"{model!r}: thresholds do not carry over")
+    interval = parse_interval(str(given.get("interval")).strip())
+    return BWCacheConfig(given.get("threshold"), interval, gate=given.get("gate"))
 
 
 def slider_top(spec: ModelSpec) -> float:

@@ -23,6 +23,7 @@ from ..results import save
 from ..stream import ComparisonFinished, Event, Request, RunFinished, RunStarted, StepDone
 from . import form, rows, texts
 from .advice import advise
+from .languages import TEXTS
 from .visitors import Store, Visitors
 
 log = logging.getLogger(__name__)
@@ -52,12 +53,14 @@ class Handlers:
         self._device = device
         self._publish = publish
 
-    def enter(self, *fields: object) -> tuple:
+    def enter(self, *fields: object, language: str = "en") -> tuple:
         """(panel rows, Generate, Stop) for a visitor whose turn comes next; refuses bad input."""
         checked(fields)
-        return [rows.message("waiting", texts.WAITING)], *buttons(running=True)
+        return [rows.message("waiting", TEXTS[language].WAITING)], *buttons(running=True)
 
-    def generate(self, *fields: object, session: str | None) -> Iterator[tuple]:
+    def generate(
+        self, *fields: object, session: str | None, language: str = "en"
+    ) -> Iterator[tuple]:
         """Yields (panel rows, Generate, Stop, advice) until the comparison is complete.
 
         Each list is a new one: Gradio sends the difference to the last, which is the new rows.
@@ -69,20 +72,22 @@ class Handlers:
         yield shown, *buttons(running=True), gr.skip()
         try:
             with closing(self._compare(request, store, self._device)) as events:
-                for row in self._rows(events, request, store):
+                for row in self._rows(events, request, store, language):
                     shown = [*shown, row]
                     yield shown, gr.skip(), gr.skip(), gr.skip()
         except Exception as error:
             known = isinstance(error, ConfigError | ModelError)
             if not known:
                 log.exception("a comparison failed")
-            text = str(error) if known else texts.FAILED
+            text = str(error) if known else TEXTS[language].FAILED
             yield [*shown, rows.message("error", text)], *buttons(running=False), gr.skip()
             raise gr.Error(text, title=texts.TITLE, print_exception=False) from None
         # Gradio repeats the last output whole when a run completes: let that be a short one.
-        yield rows.END, *buttons(running=False), advise(request, store.get(request))
+        yield rows.END, *buttons(running=False), advise(request, store.get(request), language)
 
-    def _rows(self, events: Iterator[Event], request: Request, store: Store) -> Iterator[rows.Row]:
+    def _rows(
+        self, events: Iterator[Event], request: Request, store: Store, language: str
+    ) -> Iterator[rows.Row]:
         clock = rows.Clock()
         for event in events:
             match event:
@@ -97,22 +102,24 @@ class Handlers:
                     urls = self._files(event)
                     for run in event.runs:
                         yield rows.video(run.run, urls[run.run])
-                    yield rows.done(event.summary, urls)
+                    yield from rows.frames(event.summary)
+                    yield rows.done(event.summary, urls, language)
 
     def _files(self, finished: ComparisonFinished) -> dict[str, str]:
         with tempfile.TemporaryDirectory(prefix="bwcache-") as folder:
             written = save(finished, Path(folder))
             return {name: f"{FILE_ROUTE}{self._publish(path)}" for name, path in written.items()}
 
-    def stop(self) -> tuple:
+    def stop(self, language: str = "en") -> tuple:
         """(panel rows, Generate, Stop) for a run that was cancelled."""
-        return [rows.message("stopped", texts.STOPPED)], *buttons(running=False)
+        return [rows.message("stopped", TEXTS[language].STOPPED)], *buttons(running=False)
 
-    def advice(self, *fields: object, session: str | None) -> str:
+    def advice(self, *fields: object, session: str | None, language: str = "en") -> str:
         """What to expect of the settings; nothing while they cannot be used."""
         try:
             request = form.read(*fields)
-            return advise(request, self._visitors.store(session).get(request))
+            store = self._visitors.store(session)
+            return advise(request, store.get(request), language)
         except (ConfigError, TraceError):
             return ""
 

@@ -11,13 +11,16 @@ import json
 import math
 from collections.abc import Mapping
 
-from ..models import ModelSpec
+from ..models import ModelSpec, find
 from ..stream import Request, RunName, RunStarted, StepDone
+from ..verdict import sentence, warning
+from .texts import METHOD_NAMES
 
 Row = dict[str, object]
 
 MAX_BYTES = 1000
 END: Row = {"k": "end"}  # not a list: takes the rows' place, so that they are not sent twice
+FRAMES_A_ROW = 48
 EXPENDABLE = ("p", "w")  # dropped in this order from a step that is too long
 LETTERS = {"compute": "C", "reuse": "r"}
 NUMBERS = (
@@ -57,10 +60,33 @@ def begin(run_id: str, request: Request, spec: ModelSpec) -> Row:
         "id": run_id,
         "runs": ["baseline", "cached", *(["control"] if request.control else [])],
         "steps": request.steps,
+        "method": METHOD_NAMES[request.config.reuse],
         "threshold": rounded(float(request.config.threshold)),
+        "settings": settings(request),
         "fps": spec.fps,
         "frames": spec.num_frames,
         "aspect": rounded(spec.width / spec.height),
+    }
+
+
+def settings(request: Request) -> Row:
+    """What was asked for: enough to ask again, and to predict another threshold's schedule.
+
+    `pays_from` is the model's, for this method; None where unmeasured.
+    """
+    config = request.config
+    pays_from = find(request.model).pays_from.get(config.reuse)
+    return {
+        "model": request.model,
+        "prompt": request.prompt,
+        "seed": request.seed,
+        "threshold": config.threshold,
+        "interval": str(config.reuse_interval),
+        "interval_steps": config.interval_steps(request.steps),
+        "tail_fraction": config.tail_fraction,
+        "gate": config.gate,
+        "reuse": config.reuse,
+        "pays_from": None if pays_from is None else list(pays_from),
     }
 
 
@@ -87,17 +113,23 @@ class Clock:
 
 
 def step(event: StepDone, elapsed: float) -> Row:
-    """A step: `v` the indicator, `d` the distances, `s` seconds so far, `p` a WebP, `w` why."""
+    """A step: `v` the indicator, `d` the distances, `s` seconds so far, `p` a WebP, `w` why.
+
+    Of the uncached run also `n`, the step's seconds without measuring, and `b`, those in blocks:
+    with them the browser foretells what another threshold would do. `v` keeps every digit.
+    """
     record = event.record
     row: Row = {
         "k": "step",
         "run": event.run,
         "i": record.step_index,
         "a": LETTERS[record.action],
-        "v": rounded(record.indicator),
+        "v": rounded(record.indicator, 17),
         "s": rounded(elapsed),
         "w": record.reason,
     }
+    if event.run == "baseline":
+        row |= {"n": rounded(record.net_seconds), "b": rounded(record.block_seconds)}
     if record.distances is not None:
         row["d"] = [rounded(x, 3) for x in record.distances]
     if event.preview is not None:
@@ -112,12 +144,42 @@ def video(run: str, url: str) -> Row:
     return {"k": "video", "run": run, "url": url}
 
 
-def done(summary: Mapping[str, object], files: Mapping[str, str]) -> Row:
-    """The verdict, its numbers, and where the files are."""
+def frames(summary: Mapping[str, object]) -> list[Row]:
+    """PSNR (dB; None where identical) and SSIM of each frame from `at` on, a few dozen a row.
+
+    Each row also says how much the difference video is amplified, and why there is no LPIPS.
+    """
+    psnr, ssim = summary["frames_psnr_db"], summary["frames_ssim"]
+    common = {"gain": summary["difference_gain"], "lpips_reason": summary["lpips_reason"]}
+    return [
+        {
+            "k": "frames",
+            "at": at,
+            "psnr": [rounded(value) for value in psnr[at : at + FRAMES_A_ROW]],
+            "ssim": [rounded(value) for value in ssim[at : at + FRAMES_A_ROW]],
+            **common,
+        }
+        for at in range(0, len(psnr), FRAMES_A_ROW)
+    ]
+
+
+def words(summary: Mapping[str, object], language: str) -> Row:
+    """The verdict and the warning: the summary's own in English, else said once more."""
+    if language == "en":
+        return {name: summary[name] for name in ("verdict", "warning")}
+    limits = find(summary["model"]).pays_from
+    return {
+        "verdict": sentence(summary, language),
+        "warning": warning(summary, limits, language),
+    }
+
+
+def done(summary: Mapping[str, object], files: Mapping[str, str], language: str = "en") -> Row:
+    """The verdict in a language, its numbers, and where the files are."""
     numbers = {key: rounded(summary[key]) for key in NUMBERS if key in summary}
     return {
         "k": "done",
-        "verdict": summary["verdict"],
+        **words(summary, language),
         "device": summary["device"],
         **numbers,
         "files": dict(files),

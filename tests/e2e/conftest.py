@@ -5,14 +5,11 @@ Without a browser they are skipped, saying why; where `CI=true` they fail instea
 
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "ui"))
 
 WAIT = int(os.environ.get("BWCACHE_E2E_WAIT", 120)) * 1000  # ms; generous, for slow machines
 ARGUMENTS = [
@@ -21,6 +18,8 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-quic",
 ]
+# Nothing yet, or a recorded run in its place
+LANDED = ".bw-empty:visible, .bw-gallery[data-shows=recorded]:visible"
 # Keeps a copy of every message that the server streams to the page.
 LISTEN = r"""
 const original = window.fetch;
@@ -65,11 +64,18 @@ def browser():
 
 
 @contextmanager
-def serving(compare, new_store) -> Iterator[str]:
-    """The page around a compare function, on a free port; yields its address."""
+def serving(compare, new_store, runs: Path | None = None, kiosk: bool = False) -> Iterator[str]:
+    """The page around a compare function, on a free port; yields its address.
+
+    Args:
+        compare: As `bwcache.compare.compare`.
+        new_store: Makes a visitor's memory.
+        runs: A folder of recorded runs, for the landing; None for the empty page.
+        kiosk: Whether every visitor gets the kiosk.
+    """
     from bwcache.ui import build, launch
 
-    page = build(compare, new_store)
+    page = build(compare, new_store, runs=runs, kiosk=kiosk)
     _, address, _ = launch(page, prevent_thread_lock=True, quiet=True)
     try:
         yield address
@@ -89,14 +95,14 @@ class Visit:
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("request", self._on_request)
         self.page.goto(address)
-        self.page.wait_for_selector(".bw-empty")
+        self.page.wait_for_selector(LANDED)
 
     def _on_console(self, message) -> None:
         if message.type == "error":
             self.faults.append(message.text)
 
     def _on_request(self, request) -> None:
-        if not request.url.startswith((self.address, "data:", "blob:")):
+        if not request.url.startswith((self.address.split("?")[0], "data:", "blob:")):
             self.outside.append(request.url)
 
     def generate(self) -> None:

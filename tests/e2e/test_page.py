@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from conftest import Visit, serving
-from fake_backend import FakeBackend, Store
 
 from bwcache.models import find
+from tests.e2e.conftest import Visit, serving
+from tests.ui.fake_backend import FakeBackend, Store
 
 pytestmark = pytest.mark.e2e
 LIMIT = 1500  # bytes of a live update
@@ -178,9 +178,9 @@ def test_the_files_can_be_fetched(visit):
     visit.phase("done")
     links = visit.page.locator(".bw-files a")
     names = [links.nth(i).get_attribute("href").rsplit("/", 1)[-1] for i in range(links.count())]
-    assert names == ["baseline.mp4", "cached.mp4", "trace.json", "summary.json"]
+    assert names == ["baseline.mp4", "cached.mp4", "difference.mp4", "trace.json", "summary.json"]
     with visit.page.expect_download() as download:
-        links.nth(2).click()
+        links.nth(3).click()
     assert json.loads(download.value.path().read_text())["format"] == "bwcache-trace"
 
 

@@ -1,9 +1,9 @@
 """The page around the real thing: TinyWorld on the CPU."""
 
 import pytest
-from conftest import Visit, serving
 
 from bwcache.models import find
+from tests.e2e.conftest import Visit, serving
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 from bwcache.config import BWCacheConfig
 from bwcache.events import StepRecord, Trace, TraceFile
+from bwcache.metrics import apart, difference_gain
 from bwcache.models import find
 from bwcache.policy import PolicyState, decide
 from bwcache.stream import (
@@ -27,7 +28,7 @@ from bwcache.stream import (
     RunStarted,
     StepDone,
 )
-from bwcache.verdict import sentence
+from bwcache.verdict import sentence, warning
 from bwcache.whatif import reuse_starts_above
 
 EDGE, FRAMES, BLOCKS = 64, 17, 8
@@ -61,11 +62,14 @@ def distances(step: int, steps: int, blocks: int = BLOCKS) -> tuple[float, ...]:
 
 
 def frames(shift: float = 0.0) -> np.ndarray:
-    """A red circle crossing a light ground, `[17, 64, 64, 3]` in 0-1."""
+    """A red circle crossing a light ground, `[17, 64, 64, 3]` in 0-1; `shift` pixels further.
+
+    Each frame has its share of the shift, so that the first is the same whatever the shift.
+    """
     rows, columns = np.mgrid[:EDGE, :EDGE]
     pictures = []
     for frame in range(FRAMES):
-        x = 14 + 36 * frame / (FRAMES - 1) + shift
+        x = 14 + (36 + shift) * frame / (FRAMES - 1)
         inside = np.clip(11 - np.hypot(columns - x, rows - EDGE / 2), 0, 1)[..., None]
         pictures.append(inside * [0.88, 0.16, 0.2] + (1 - inside) * [0.96, 0.95, 0.92])
     return np.stack(pictures).astype(np.float32)
@@ -176,6 +180,7 @@ def summarise(request: Request, runs: list[RunFinished]) -> dict[str, object]:
     baseline, cached, *control = runs
     whole, part = baseline.trace.net_seconds, cached.trace.seconds
     difference = psnr(baseline.frames, cached.frames)
+    each = [psnr(*pair) for pair in zip(cached.frames, baseline.frames, strict=True)]
     summary: dict[str, object] = {
         "model": find(request.model).name,
         "prompt": request.prompt,
@@ -198,6 +203,9 @@ def summarise(request: Request, runs: list[RunFinished]) -> dict[str, object]:
         "identical": difference is None,
         "lpips": None,
         "lpips_reason": "not measured by the fake",
+        "frames_psnr_db": each,
+        "frames_ssim": [1.0 if one is None else 1 - 1 / one for one in each],
+        "difference_gain": difference_gain(apart(cached.frames, baseline.frames)),
         "peak_memory_bytes": 10**8,
         "device": "cpu: a fake",
         "versions": {},
@@ -208,4 +216,5 @@ def summarise(request: Request, runs: list[RunFinished]) -> dict[str, object]:
             "control_seconds": run.trace.net_seconds,
             "control_psnr_db": psnr(baseline.frames, run.frames),
         }
-    return summary | {"verdict": sentence(summary)}
+    limits = find(request.model).pays_from
+    return summary | {"verdict": sentence(summary), "warning": warning(summary, limits)}

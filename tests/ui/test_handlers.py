@@ -5,18 +5,20 @@ import json
 import math
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
 import pytest
-from fake_backend import FakeBackend, Store
 
+from bwcache import models
 from bwcache.config import ConfigError
 from bwcache.models import ModelError, find
 from bwcache.ui import build, form, rows, texts
 from bwcache.ui.handlers import Handlers
 from bwcache.ui.panel import script, template
 from bwcache.ui.visitors import Visitors
+from tests.ui.fake_backend import FakeBackend, Store
 
 PROMPT = "a red circle moving right on a white background"
 GOOD = {
@@ -49,8 +51,8 @@ def test_rows_come_one_at_a_time_and_only_grow(tmp_path):
         assert after[:-1] == before
         assert after is not before
     kinds = [row["k"] for row in lists[-1]]
-    steps = ["step"] * 12
-    assert kinds == ["begin", "start", *steps, "start", *steps, "video", "video", "done"]
+    steps, ending = ["step"] * 12, ["video", "video", "frames", "done"]
+    assert kinds == ["begin", "start", *steps, "start", *steps, *ending]
     assert updates[-1][0] == rows.END
     assert "Expected" in updates[-1][-1]
 
@@ -61,15 +63,17 @@ def test_buttons_swap_while_a_run_is_under_way(tmp_path):
     assert [button["interactive"] for button in updates[-1][1:3]] == [True, False]
 
 
-def test_files_are_published_and_their_folder_is_gone(tmp_path):
-    before = set(Path(tempfile.gettempdir()).glob("bwcache-*"))
+def test_files_are_published_and_their_folder_is_gone(tmp_path, monkeypatch):
+    own = tmp_path / "temporary"  # nobody else's files come and go there
+    own.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(own))
     rows = shown(handlers(folder=tmp_path).generate(*fields(prompt=PROMPT), session="a"))
     files = rows[-1]["files"]
-    assert set(files) == {"baseline", "cached", "summary", "trace"}
+    assert set(files) == {"baseline", "cached", "difference", "summary", "trace"}
     assert all(url.startswith("/gradio_api/file=") for url in files.values())
     assert not any("circle" in url for url in files.values())
     assert json.loads((tmp_path / "summary.json").read_text())["prompt"] == PROMPT
-    assert set(Path(tempfile.gettempdir()).glob("bwcache-*")) == before
+    assert not list(own.iterdir())
 
 
 def test_a_second_run_finds_the_baseline_and_another_visitor_does_not(tmp_path):
@@ -183,6 +187,17 @@ def test_advice_before_and_after_a_run(tmp_path):
     assert "Estimated" in page.advice(*fields(gate="recheck"), session="a")
     assert "nothing is reused" in page.advice(*fields(threshold=0.01), session="a")
     assert page.advice(*fields(threshold=None), session="a") == ""
+
+
+def test_too_few_computed_steps_are_minded_before_and_after(tmp_path, monkeypatch):
+    """The fake's limit: half of the steps must be computed."""
+    limited = replace(find("tinyworld"), pays_from={"residual": (15, 30)})
+    monkeypatch.setattr(models, "CATALOGUE", {"tinyworld": limited})
+    page, few = handlers(folder=tmp_path), fields(threshold=1.0, interval="6")
+    updates = list(page.generate(*few, session="a"))
+    assert "uncached steps" in shown(updates)[-1]["warning"]
+    assert "Mind" in page.advice(*few, session="a")
+    assert "Mind" not in page.advice(*fields(threshold=1.0, interval="1"), session="a")
 
 
 def test_presets_are_recognised():

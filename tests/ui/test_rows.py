@@ -2,15 +2,17 @@
 
 import json
 import math
+from typing import get_args
 
 import pytest
-from fake_backend import FakeBackend, distances
 
-from bwcache.config import BWCacheConfig
+from bwcache.config import BWCacheConfig, Reuse
 from bwcache.events import StepRecord
+from bwcache.metrics import LPIPS_REASON
 from bwcache.models import find
 from bwcache.stream import ComparisonFinished, Request, RunStarted, StepDone
-from bwcache.ui import rows
+from bwcache.ui import rows, texts
+from tests.ui.fake_backend import FakeBackend, distances
 
 REQUEST = Request("a red circle moving right on a white background")
 
@@ -20,10 +22,10 @@ def record(blocks: int = 8, reason: str = "nothing to compare with yet", **chang
     return StepRecord(3, "compute", reason, **{**fields, **changes})
 
 
-def test_a_step_keeps_four_digits_and_spells_its_action_as_a_letter():
+def test_a_step_keeps_the_indicator_whole_and_spells_its_action_as_a_letter():
     row = rows.step(StepDone("cached", record(), b"webp"), 1.23456)
     assert row | {"d": None} == {
-        "k": "step", "run": "cached", "i": 3, "a": "C", "v": 0.1235, "s": 1.235,
+        "k": "step", "run": "cached", "i": 3, "a": "C", "v": 0.123456789, "s": 1.235,
         "w": "nothing to compare with yet", "p": "d2VicA==", "d": None,
     }  # fmt: skip
     assert len(row["d"]) == 8
@@ -76,8 +78,34 @@ def test_every_row_of_a_comparison_fits(control):
             case StepDone():
                 made.append(rows.step(event, clock.after(event)))
             case ComparisonFinished():
+                made.extend(rows.frames(event.summary))
                 urls = dict.fromkeys(("baseline", "trace"), "/gradio_api/file=/" + "x" * 90)
                 made.append(rows.done(event.summary, urls))
     assert max(map(rows.size, made)) <= rows.MAX_BYTES
     assert made[-1]["verdict"].startswith("Saved")
     assert ("control_steps" in made[-1]) == control
+
+
+@pytest.mark.parametrize(("count", "rows_needed"), [(17, 1), (81, 2), (200, 5)])
+def test_the_numbers_of_frames_come_in_rows_that_fit(count, rows_needed):
+    summary = {
+        "frames_psnr_db": [None, *(30.123456 - i / 1000 for i in range(1, count))],
+        "frames_ssim": [-0.000123456] * count,
+        "difference_gain": 32,
+        "lpips_reason": LPIPS_REASON,
+    }
+    made = rows.frames(summary)
+    assert len(made) == rows_needed
+    assert max(map(rows.size, made)) <= rows.MAX_BYTES
+    assert [row["at"] for row in made] == list(range(0, count, rows.FRAMES_A_ROW))
+    psnr = [value for row in made for value in row["psnr"]]
+    assert psnr[:3] == [None, 30.12, 30.12]
+    assert len(psnr) == sum(len(row["ssim"]) for row in made) == count
+    assert all(row["gain"] == 32 for row in made)
+
+
+@pytest.mark.parametrize("reuse", get_args(Reuse))
+def test_the_panel_is_told_the_methods_name(reuse):
+    request = Request("a red circle moving right", config=BWCacheConfig(0.1, reuse=reuse))
+    assert rows.begin("1", request, find("tinyworld"))["method"].startswith("BWCache")
+    assert len(set(texts.METHOD_NAMES.values())) == len(get_args(Reuse))

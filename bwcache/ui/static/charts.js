@@ -8,6 +8,7 @@ function createCharts(root, T, plotlyUrl) {
   const [chart, strips, heats] = [find(".bw-chart"), find(".bw-strips"), find(".bw-heats")];
   const readout = find(".bw-readout");
   let state = null, show = "both", drawn = "", maps = [];
+  let other = null; // {threshold, letters}: what another threshold would do, drawn in place of the run's
   const colour = (name) => getComputedStyle(root).getPropertyValue(name).trim();
 
   const plotly = new Promise((resolve, reject) => {
@@ -41,7 +42,9 @@ function createCharts(root, T, plotlyUrl) {
     const [left, right] = gutter();
     const ink = colour("--ink-2"), grid = colour("--line");
     const [uncached, cached, limit] = ["--uncached", "--cached", "--limit"].map(colour);
-    const reused = state.runs.cached.rows.filter((row) => row.a === "r").map((row) => row.i + 1);
+    const letters = other?.letters || state.runs.cached.rows.map((row) => row.a);
+    const reused = letters.flatMap((letter, i) => (letter === "r" ? [i + 1] : []));
+    const threshold = other ? other.threshold : state.threshold;
     const values = VIEWS.flatMap((run) => state.runs[run].rows.map((row) => row.v))
       .filter((v) => v > 0);
     if (state.threshold > 0) values.push(state.threshold);
@@ -69,9 +72,9 @@ function createCharts(root, T, plotlyUrl) {
       shapes: reused.map((x) => ({ type: "rect", xref: "x", yref: "paper", x0: x - 0.5, x1: x + 0.5, y0: 0, y1: 1, line: { width: 0 }, fillcolor: colour("--reuse-band"), layer: "below" })),
       annotations: [],
     };
-    if (state.threshold > 0) {
-      layout.shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: state.threshold, y1: state.threshold, line: { color: limit, width: 2, dash: "dash" } });
-      layout.annotations.push({ xref: "paper", x: 0, xanchor: "left", y: Math.log10(state.threshold), yanchor: "bottom", text: `${T.threshold} ${significant(state.threshold)}`, showarrow: false, bgcolor: colour("--card"), opacity: 0.9, borderpad: 1, font: { color: limit, size: 12 } });
+    if (threshold > 0) {
+      layout.shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: threshold, y1: threshold, line: { color: limit, width: 2, dash: "dash" } });
+      layout.annotations.push({ xref: "paper", x: 0, xanchor: "left", y: Math.log10(threshold), yanchor: "bottom", text: `${other ? T.whatif_line : T.threshold} ${significant(threshold)}`, showarrow: false, bgcolor: colour("--card"), opacity: 0.9, borderpad: 1, font: { color: limit, size: 12 } });
     }
     if (!narrow || state.steps <= 30) for (const x of reused) {
       layout.annotations.push({ x, y: 1, yref: "paper", yanchor: "top", text: "r", showarrow: false, font: { color: cached, size: 11 } });
@@ -237,5 +240,7 @@ function createCharts(root, T, plotlyUrl) {
     if (size !== drawn) redraw();
     drawn = size;
   }).observe(heats);
-  return { draw, reset: () => { strips.replaceChildren(); } };
+  const preview = (next) => { other = next; drawCurve().catch(() => {}); };
+  const reset = () => { other = null; strips.replaceChildren(); };
+  return { draw, preview, reset };
 }

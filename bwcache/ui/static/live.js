@@ -1,7 +1,9 @@
 // The panel: takes the rows as they come, keeps the state of both runs, and shows it.
 // `element`, `props` and `watch` are what Gradio hands to a component's script.
 
-const T = props.texts;
+const LANGUAGE = setLanguage(element, props, ".bw");
+tellPage(LANGUAGE, props);
+const T = { ...props.texts[LANGUAGE] };
 const root = element.querySelector(".bw");
 const base = (window.gradio_config?.root || "").replace(/\/$/, "");
 const player = createPlayer(root, T);
@@ -10,7 +12,12 @@ const at = (name) => root.querySelector(name);
 const PACE = 250; // ms between drawings of the charts: the model may need this very processor
 let state = null, seen = 0, pending = false, drawnAt = 0, later = 0;
 
-const FILES = ["baseline", "cached", "control", "trace", "summary"];
+// The panel's parts. Each may have begin(state), row(row, state), done(row, state) and draw(state).
+const panel = { root, T, base, props, player, charts, feed, state: () => state };
+const parts = [createWhatIf, createViews, createGallery, createTour, createProgress, createKiosk].map((create) => create(panel));
+const tell = (event, ...all) => parts.forEach((part) => part[event]?.(...all));
+
+const FILES = ["baseline", "cached", "control", "difference", "trace", "summary"];
 const ROOM = 0.16; // share of a track that the saved seconds need to be written in it
 
 const seconds = (value) => (value < 10 ? value.toFixed(2) : value.toFixed(1));
@@ -22,17 +29,19 @@ const take = {
     const run = () => ({ rows: [], s: 0, steps: row.steps, started: false, remembered: false });
     state = { ...row, runs: Object.fromEntries(row.runs.map((name) => [name, run()])), now: null };
     root.dataset.phase = "running";
+    T.cached = T[`method_${row.settings?.reuse}`] || row.method;
     player.reset(row.runs, row);
     charts.reset();
     at(".bw-race").replaceChildren();
     at(".bw-files").hidden = true;
     at(".bw-sentence").textContent = "";
     at(".bw-numbers").replaceChildren();
-    at(".bw-control-line").hidden = true;
+    at(".bw-control-line").hidden = at(".bw-warning").hidden = true;
     at(".bw-fine-print").textContent = "";
     at(".bw-status-text").textContent = T.preparing;
+    tell("begin", state);
     const top = root.getBoundingClientRect().top;
-    if (top > innerHeight * 0.6) root.scrollIntoView({ behavior: "smooth", block: "start" });
+    if (top > innerHeight * 0.6 && !row.recorded) root.scrollIntoView({ behavior: "smooth", block: "start" });
   },
   start(row) {
     state.now = row.run;
@@ -51,6 +60,7 @@ const take = {
     showRace();
     showResult(row);
     player.begin();
+    tell("done", row, state);
   },
   waiting: (row) => halt("running", row.text),
   stopped: (row) => halt("stopped", row.text),
@@ -65,6 +75,8 @@ function halt(phase, text) {
 
 function showResult(row) {
   at(".bw-sentence").textContent = row.verdict;
+  at(".bw-warning").hidden = !row.warning;
+  at(".bw-warning").textContent = row.warning || "";
   const gained = row.baseline_seconds - row.cached_seconds;
   const psnr = row.psnr_db === null ? T.identical : `${row.psnr_db.toFixed(1)} dB`;
   const tiles = [
@@ -155,10 +167,13 @@ function drawCharts() {
   later = 0;
   drawnAt = performance.now();
   charts.draw(state);
+  tell("draw", state);
 }
 
-function read() {
-  const rows = Array.isArray(props.value) ? props.value : [];
+const read = () => feed(Array.isArray(props.value) ? props.value : []);
+
+// Take the rows that are new. A list with another run's beginning starts the panel afresh.
+function feed(rows) {
   const first = rows[0];
   if (!first) return;
   if (first.k !== "begin") { // a message on its own: about a run that has not begun, or was cancelled
@@ -167,7 +182,10 @@ function read() {
     seen = 0;
   }
   if (first.k === "begin") {
-    for (; seen < rows.length; seen += 1) take[rows[seen].k]?.(rows[seen]);
+    for (; seen < rows.length; seen += 1) {
+      take[rows[seen].k]?.(rows[seen]);
+      tell("row", rows[seen], state);
+    }
   }
   if (!pending) {
     pending = true;

@@ -15,17 +15,21 @@ function createPlayer(root, T) {
   const [stages, transport] = [find(".bw-stages"), find(".bw-transport")];
   const [playButton, seek, frameText] = [find(".bw-play"), find(".bw-seek"), find(".bw-frame")];
   let shown = new Map(); // run → {figure, picture, video, time, note}
+  const guests = new Set(); // videos outside the runs' stages that play along
+  const listeners = []; // told of every new frame
   let fps = 8, frames = 1, generation = 0, shownFrame = -1;
+  let running = false; // whether it is meant to play: who seeks to the last frame has "ended", too
 
-  const videos = () => [...shown.values()].map((stage) => stage.video).filter(Boolean);
+  const videos = () => [...[...shown.values()].map((stage) => stage.video).filter(Boolean), ...guests];
   const leader = () => videos()[0];
   const frameAt = (time) => Math.min(Math.max(Math.floor(time * fps + 1e-3), 0), frames - 1);
 
   function reset(runs, options) {
     generation += 1;
     ({ fps, frames } = options);
-    videos().forEach((video) => video.pause());
+    pause();
     shown = new Map();
+    guests.clear();
     stages.replaceChildren();
     stages.style.setProperty("--aspect", options.aspect);
     stages.dataset.count = runs.length;
@@ -94,11 +98,15 @@ function createPlayer(root, T) {
 
   function play() {
     if (!leader()) return;
+    running = true;
     if (leader().ended) jump(0);
     videos().forEach((video) => video.play().catch(() => {}));
   }
 
-  const pause = () => videos().forEach((video) => video.pause());
+  function pause() {
+    running = false;
+    videos().forEach((video) => video.pause());
+  }
 
   function jump(frame) {
     const at = (Math.min(Math.max(frame, 0), frames - 1) + 0.5) / fps;
@@ -113,7 +121,7 @@ function createPlayer(root, T) {
   function follow(mine) {
     if (mine !== generation) return;
     const lead = leader();
-    if (lead && lead.ended) {
+    if (lead && lead.ended && running) {
       jump(0);
       play();
     } else if (lead && !lead.paused) {
@@ -136,6 +144,7 @@ function createPlayer(root, T) {
     seek.value = at;
     frameText.textContent = fill(T.frame, { i: at + 1, n: frames });
     seek.setAttribute("aria-valuetext", frameText.textContent);
+    listeners.forEach((listener) => listener(at));
   }
 
   function showState() {
@@ -145,10 +154,25 @@ function createPlayer(root, T) {
     playButton.title = playing ? T.pause : T.play;
   }
 
-  const step = (by) => {
+  function seekTo(frame) {
     pause();
-    jump(frameAt(leader().currentTime) + by);
-  };
+    jump(frame);
+  }
+
+  // A video beside those of the runs plays along from here on, until it leaves.
+  function join(video) {
+    guests.add(video);
+    if (!leader()) return;
+    video.currentTime = leader().currentTime;
+    if (!leader().paused) video.play().catch(() => {});
+  }
+
+  function leave(video) {
+    guests.delete(video);
+    video.pause();
+  }
+
+  const step = (by) => seekTo(frameAt(leader().currentTime) + by);
   const buttons = {
     restart: () => { jump(0); play(); },
     back: () => step(-1),
@@ -160,10 +184,9 @@ function createPlayer(root, T) {
     button.addEventListener("click", act);
   }
   playButton.addEventListener("click", () => (leader()?.paused ? play() : pause()));
-  seek.addEventListener("input", () => {
-    pause();
-    jump(Number(seek.value));
-  });
+  seek.addEventListener("input", () => seekTo(Number(seek.value)));
   showState();
-  return { reset, label, preview, load, begin, stage: (run) => shown.get(run)?.figure };
+  const stage = (run) => shown.get(run)?.figure;
+  const onFrame = (listener) => listeners.push(listener);
+  return { reset, label, preview, load, begin, stage, seek: seekTo, onFrame, join, leave };
 }

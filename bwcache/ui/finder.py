@@ -1,0 +1,234 @@
+"""The section "Find my threshold": layout, what its buttons do, and the rows they send.
+
+Every trial is a comparison of the page's own, made one after the other on the queue's one place.
+The rows are drawn by `static/finder.js`; like the live panel's, a list of them only grows.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import logging
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from string import Template
+
+import gradio as gr
+
+from ..candidates import Candidate
+from ..config import ConfigError
+from ..models import ModelError
+from ..search import Goal
+from ..stream import Request, StepDone
+from ..sweep import BaselineStarted, SearchEvent, SearchFinished, SearchStarted, Trial, TrialStarted
+from ..sweep import search as run_search
+from . import finder_texts as texts
+from . import form, languages
+from .handlers import Compare, buttons
+from .languages import DEFAULT, FINDER, label
+from .panel import PLOTLY, STATIC
+from .rows import END, Row, message, rounded
+from .texts import TITLE
+from .visitors import Visitors
+
+log = logging.getLogger(__name__)
+MODEL_QUEUE = "model"  # the queue's one place, shared with Generate
+QUIET = {"api_visibility": "private", "show_progress": "hidden"}
+
+
+class Finder:
+    """What the section's buttons do.
+
+    Args:
+        compare: As `bwcache.compare.compare`.
+        visitors: Where each visitor's uncached runs are kept.
+        device: "cpu" or "cuda".
+    """
+
+    def __init__(self, compare: Compare, visitors: Visitors, device: str):
+        self._compare, self._visitors, self._device = compare, visitors, device
+
+    def enter(self, *values: object, language: str = DEFAULT) -> tuple:
+        """(rows, Find, Stop) for a visitor whose turn comes next; refuses bad input."""
+        checked(values)
+        return [message("waiting", FINDER[language].WAITING)], *buttons(running=True)
+
+    def find(
+        self, *values: object, session: str | None, language: str = DEFAULT
+    ) -> Iterator[tuple]:
+        """Yields (rows, Find, Stop) until the search is over. Closing it closes the trial."""
+        request, goal = checked(values)
+        store = self._visitors.store(session)
+        shown = [begin(secrets.token_hex(4), goal, request)]
+        yield shown, *buttons(running=True)
+        events = run_search(request, goal, self._compare, store, self._device)
+        try:
+            with closing(events):
+                for event in events:
+                    row = as_row(event)
+                    if row is None:
+                        continue
+                    shown = [*shown, row]
+                    yield shown, gr.skip(), gr.skip()
+        except Exception as error:
+            known = isinstance(error, ConfigError | ModelError)
+            if not known:
+                log.exception("a search failed")
+            text = str(error) if known else FINDER[language].FAILED
+            yield [*shown, message("error", text)], *buttons(running=False)
+            raise gr.Error(text, title=TITLE, print_exception=False) from None
+        yield END, *buttons(running=False)
+
+    def stop(self, language: str = DEFAULT) -> tuple:
+        """(rows, Find, Stop) for a search that was cancelled."""
+        return [message("stopped", FINDER[language].STOPPED)], *buttons(running=False)
+
+
+def checked(values: tuple) -> tuple[Request, Goal]:
+    """What the form and the section ask for, or an error that the page shows."""
+    *fields, kind, value = values
+    try:
+        return form.read(*fields), Goal(kind, value)
+    except ConfigError as error:
+        raise gr.Error(str(error), title=TITLE, print_exception=False) from None
+
+
+def begin(run_id: str, goal: Goal, request: Request) -> Row:
+    """The first row: what is looked for."""
+    found = {"k": "begin", "id": run_id, "goal": goal.kind, "value": goal.value}
+    return found | {"model": request.model, "gate": request.config.gate}
+
+
+def as_row(event: SearchEvent) -> Row | None:
+    """An event as the row that shows it."""
+    match event:
+        case BaselineStarted():
+            return {"k": "uncached", "n": event.steps}
+        case StepDone():
+            return {"k": "at", "i": event.record.step_index + 1}
+        case SearchStarted():
+            return {
+                "k": "known",
+                "c": event.candidates,
+                "saved": event.runs_saved,
+                "most": event.most,
+                "n": event.baseline.trace.num_steps,
+                "remembered": event.remembered,
+                "p": _picture(event.strip),
+            }
+        case TrialStarted():
+            seconds = {"s": rounded(event.candidate.seconds), "left": rounded(event.seconds_left)}
+            return {"k": "try", "i": event.number, **_setting(event.candidate), **seconds}
+        case Trial():
+            measured = event.measured
+            return {
+                "k": "trial",
+                "i": event.number,
+                **_setting(event.candidate),
+                "x": rounded(measured.speedup),
+                "psnr": rounded(measured.psnr_db),
+                "ssim": rounded(measured.ssim),
+                "w": event.candidate.schedule,
+                "ok": event.meets,
+                "p": _picture(event.strip),
+            }
+        case SearchFinished(recommendation=found):
+            row: Row = {"k": "done", "text": found.sentence, "ok": found.goal_met}
+            return row if found.candidate is None else row | _setting(found.candidate)
+    return None
+
+
+def _setting(candidate: Candidate) -> Row:
+    return {"t": candidate.config.threshold, "r": str(candidate.config.reuse_interval)}
+
+
+def _picture(strip: bytes | None) -> str | None:
+    return None if strip is None else base64.b64encode(strip).decode()
+
+
+def template(language: str = DEFAULT) -> str:
+    """The component's markup with its texts in place."""
+    escaped = {name: html.escape(text) for name, text in FINDER[language].FINDER.items()}
+    return Template(_read("finder.html")).substitute(escaped)
+
+
+def script() -> str:
+    """The component's JavaScript, in a scope of its own."""
+    return "(() => {\n" + _read("language.js") + _read("scale.js") + _read("finder.js") + "\n})();"
+
+
+def style() -> str:
+    """A `<style>` for the page's head."""
+    return f"<style>{_read('finder.css')}</style>"
+
+
+def _read(name: str) -> str:
+    return (STATIC / name).read_text(encoding="utf-8")
+
+
+def add_finder(
+    compare: Compare,
+    visitors: Visitors,
+    device: str,
+    fields: Mapping[str, gr.components.Component],
+) -> gr.HTML:
+    """Put the section where the page now stands, and wire it.
+
+    Returns:
+        Its component. Its `submit` event carries the threshold, interval, gate and model.
+    """
+    value = texts.VALUES["psnr"][0]
+    with gr.Accordion(label("FINDER_TITLE"), open=False, elem_id="bw-find"):
+        gr.Markdown(label("FINDER_INTRO"), elem_id="bw-find-intro")
+        with gr.Row(elem_id="bw-find-goal"):
+            kind = gr.Radio(
+                [(label("FINDER_KINDS", name), name) for _, name in texts.KINDS],
+                value="psnr",
+                label=label("FINDER_KIND"),
+                scale=3,
+                min_width=260,
+            )
+            number = gr.Number(
+                value,
+                label=label("FINDER_VALUES", "psnr"),
+                scale=1,
+                min_width=150,
+                elem_id="bw-find-value",
+            )
+            find = gr.Button(label("FINDER_FIND"), variant="primary", scale=1, min_width=110)
+            stop = gr.Button(label("FINDER_STOP"), interactive=False, scale=1, min_width=110)
+        panel = gr.HTML(
+            value=[],
+            html_template=template(),
+            js_on_load=script(),
+            apply_default_css=False,
+            elem_id="bw-finder",
+            texts=languages.by_language("FINDER", FINDER),
+            templates={name: template(name) for name in FINDER if name != DEFAULT},
+            plotly=str(PLOTLY),
+        )
+    finder = Finder(compare, visitors, device)
+    inputs = [*(fields[name] for name in form.FIELDS), kind, number]
+    outputs = [panel, find, stop]
+
+    def on_find(request: gr.Request, *values):
+        language = languages.of(request)
+        yield from finder.find(*values, session=request.session_hash, language=language)
+
+    def on_enter(request: gr.Request, *values):
+        return finder.enter(*values, language=languages.of(request))
+
+    def on_stop(request: gr.Request):
+        return finder.stop(languages.of(request))
+
+    def on_kind(chosen):
+        return gr.update(value=texts.VALUES[chosen][0], label=label("FINDER_VALUES", chosen))
+
+    entered = find.click(on_enter, inputs, outputs, concurrency_limit=None, **QUIET)
+    run = entered.success(
+        on_find, inputs, outputs, trigger_mode="multiple", concurrency_id=MODEL_QUEUE, **QUIET
+    )
+    stop.click(on_stop, None, outputs, cancels=[entered, run], queue=False, **QUIET)
+    kind.input(on_kind, kind, number, queue=False, **QUIET)
+    return panel

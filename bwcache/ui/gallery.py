@@ -1,0 +1,59 @@
+"""Recorded runs → the index that the panel's gallery is made of. Knows no component."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+from ..config import ConfigError
+from ..recorded import RecordedError, RecordedRun, listing
+from .handlers import FILE_ROUTE
+from .languages import TEXTS
+from .rows import rounded, words
+
+log = logging.getLogger(__name__)
+Entry = dict[str, object]
+
+
+def index(runs: Path | None) -> list[Entry]:
+    """A small entry for each recorded run; of a broken one, its slug and what is wrong.
+
+    Args:
+        runs: The folder of the runs' folders, served under Gradio's file route; None for none.
+    """
+    if runs is None:
+        return []
+    root = runs.resolve()
+    return [_entry(slug, run, root / slug) for slug, run in listing(root)]
+
+
+def _entry(slug: str, run: RecordedRun | RecordedError, folder: Path) -> Entry:
+    if isinstance(run, RecordedError):
+        log.warning("the recorded run %s is left out: %s", slug, run)
+        return {"slug": slug, "title": slug, "error": str(run)}
+    summary, url = run.summary, f"{FILE_ROUTE}{quote(folder.as_posix())}/"
+    device = str(summary["device"])
+    return {
+        "slug": slug,
+        "title": run.title,
+        "caption": run.caption,
+        "prompt": summary["prompt"],
+        "recorded": run.recorded,
+        "hardware": device.partition(": ")[2] or device,
+        "folder": url,
+        "thumbnail": url + run.files["thumbnail"],
+        "threshold": rounded(float(summary["config"]["threshold"])),
+        "speedup": rounded(summary["speedup"]),
+        "psnr_db": rounded(summary["psnr_db"]),
+        "words": _words(summary),
+    }
+
+
+def _words(summary: Mapping[str, object]) -> dict[str, Entry]:
+    """Verdict and warning in each language; none where the run's model is not known here."""
+    try:
+        return {language: words(summary, language) for language in TEXTS}
+    except (ConfigError, KeyError, TypeError):
+        return {}

@@ -1,0 +1,161 @@
+"""Permalink, kiosk, language and progress in a real browser."""
+
+import re
+
+import pytest
+
+from tests.e2e.conftest import Visit, serving
+from tests.ui.fake_backend import FakeBackend, Store
+
+pytestmark = pytest.mark.e2e
+PROMPT = "a blue square bouncing on a gray background"
+LINK = (
+    "?model=tinyworld&prompt=a+blue+square+bouncing+on+a+gray+background&seed=5&steps=12"
+    "&threshold=0.2&interval=3&gate=recheck&reuse=forecast"
+)
+NUMBER = "document.querySelector('#bw-threshold input[type=number]').value"
+
+
+@pytest.fixture(scope="module")
+def backend():
+    return FakeBackend()
+
+
+@pytest.fixture(scope="module")
+def address(backend):
+    with serving(backend, Store) as address:
+        yield address.rstrip("/")
+
+
+def test_an_address_restores_the_settings(browser, address, backend):
+    visit = Visit(browser, f"{address}/{LINK}")
+    visit.page.wait_for_function(f"{NUMBER} === '0.2'")
+    assert visit.page.get_by_label("Prompt").input_value() == PROMPT
+    visit.generate()
+    visit.phase("done", "nothing")
+    request = backend.requests[-1]
+    assert (request.prompt, request.seed, request.steps) == (PROMPT, 5, 12)
+    config = request.config
+    assert (config.threshold, config.reuse_interval) == (0.2, 3)
+    assert (config.gate, config.reuse) == ("recheck", "forecast")
+    assert not visit.faults
+    visit.close()
+
+
+def test_bad_values_are_said_once_and_ignored(browser, address):
+    visit = Visit(browser, f"{address}/?model=nope&steps=1e9&seed=3&threshold=0.2")
+    visit.page.wait_for_selector("text=was ignored: model, steps")
+    visit.page.wait_for_function(f"{NUMBER} === '0.2'")
+    assert visit.page.get_by_text("was ignored").count() == 1
+    assert not visit.faults
+    visit.close()
+
+
+def test_the_button_copies_an_address_that_gives_the_same(browser, address):
+    permissions = ["clipboard-read", "clipboard-write"]
+    visit = Visit(browser, f"{address}/{LINK}", permissions=permissions)
+    visit.page.wait_for_function(f"{NUMBER} === '0.2'")
+    visit.page.get_by_role("button", name="Copy link").click()
+    visit.page.wait_for_selector("#bw-link >> text=Link copied")
+    assert visit.page.evaluate("navigator.clipboard.readText()") == f"{address}/{LINK}"
+    visit.close()
+
+
+def test_without_a_clipboard_the_address_can_be_selected(browser, address):
+    visit = Visit(browser, address)
+    visit.page.evaluate(
+        "const value = {writeText: () => Promise.reject()};"
+        "Object.defineProperty(navigator, 'clipboard', {value})"
+    )
+    visit.page.get_by_role("button", name="Copy link").click()
+    field = visit.page.get_by_label("Link to these settings")
+    field.wait_for()
+    assert "model=tinyworld&prompt=a+red+circle" in field.input_value()
+    assert visit.page.evaluate("getSelection().toString()").startswith("http")
+    visit.close()
+
+
+def test_a_german_browser_gets_german(browser, address):
+    visit = Visit(browser, address, locale="de-DE")
+    page = visit.page
+    assert page.evaluate("document.documentElement.lang") == "de"
+    assert page.get_by_label("Schwelle").count() >= 1
+    assert page.get_by_role("radio", name="Ausgewogen").is_checked()
+    assert "Hier treten zwei Videos" in visit.text(".bw-empty")
+    page.wait_for_selector("#bw-advice >> text=Der Indikator dieses Modells")
+    page.get_by_role("button", name="Erzeugen").click()
+    visit.phase("done")
+    assert "gespart" in visit.text(".bw-sentence")
+    page.wait_for_selector("#bw-advice >> text=Erwartet")
+    page.get_by_role("link", name="English").click()
+    page.wait_for_function("document.documentElement.lang === 'en'")
+    page.get_by_role("button", name="Generate").wait_for()
+    assert "Two videos will race here" in visit.text(".bw-empty")
+    assert not visit.faults
+    visit.close()
+
+
+def test_an_english_browser_can_ask_for_german_and_another_gets_english(browser, address):
+    visit = Visit(browser, f"{address}/?lang=de")
+    visit.page.get_by_role("button", name="Erzeugen").wait_for()
+    assert "Hier treten zwei Videos" in visit.text(".bw-empty")
+    assert visit.text(".bw-header p:visible").startswith("Ein Videomodell")
+    visit.close()
+    visit = Visit(browser, address, locale="fr-FR")
+    assert visit.page.evaluate("document.documentElement.lang") == "en"
+    visit.page.get_by_role("button", name="Generate").wait_for()
+    visit.close()
+
+
+def test_progress_says_how_long_and_speaks_once_a_run(browser, address, backend):
+    visit = Visit(browser, address)
+    page = visit.page
+    page.evaluate("""() => {
+      window.spoken = [];
+      const line = document.querySelector('.bw-spoken');
+      new MutationObserver(() => line.textContent && window.spoken.push(line.textContent))
+        .observe(line, {childList: true});
+    }""")
+    assert page.locator(".bw-progress").is_hidden()
+    backend.pause = 0.2
+    visit.generate()
+    page.wait_for_selector(".bw-progress progress:indeterminate", state="attached")
+    page.wait_for_selector(".bw-strip[data-run=baseline] span:nth-child(5)")
+    assert re.fullmatch(r"about \d+ s left", visit.text(".bw-progress-left"))
+    early = page.evaluate("document.querySelector('.bw-progress progress').value")
+    page.wait_for_selector(".bw-strip[data-run=cached] span:nth-child(3)")
+    assert page.evaluate("document.querySelector('.bw-progress progress').value") > early
+    backend.pause = 0.0
+    visit.phase("done")
+    assert page.locator(".bw-progress").is_hidden()
+    assert page.evaluate("window.spoken") == [
+        "The uncached run begins.",
+        "The run with BWCache begins.",
+    ]
+    assert not visit.faults
+    visit.close()
+
+
+def test_the_kiosk_shows_the_essentials_and_starts_afresh(browser, address):
+    visit = Visit(browser, f"{address}/?kiosk=1&idle=2")
+    page = visit.page
+    page.wait_for_selector("body.bw-kiosk")
+    assert page.evaluate("'kiosk' in document.querySelector('.bw').dataset")
+    for seen in ("#bw-examples", "#bw-presets", "#bw-buttons"):
+        assert page.locator(seen).is_visible()
+    for unseen in ("#bw-model", "#bw-threshold", "#bw-advanced", "#bw-copy-link", "footer"):
+        assert page.locator(unseen).is_hidden()
+    visit.generate()
+    visit.phase("done")
+    page.wait_for_selector(".bw[data-phase=empty]")  # left alone
+    assert "kiosk=1" in page.url
+    assert page.evaluate("Object.keys(localStorage).length") == 0
+    assert page.evaluate("history.length") <= 2
+    visit.close()
+
+
+def test_a_kiosk_can_be_started_for_everybody(browser):
+    with serving(FakeBackend(), Store, kiosk=True) as address:
+        visit = Visit(browser, address)
+        visit.page.wait_for_selector("body.bw-kiosk")
+        visit.close()

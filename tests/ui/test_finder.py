@@ -1,0 +1,199 @@
+"""Find my threshold, without a browser and without a model."""
+
+import base64
+import itertools
+import json
+import math
+import re
+
+import gradio as gr
+import pytest
+
+from bwcache.config import BWCacheConfig
+from bwcache.models import ModelError
+from bwcache.stream import Request
+from bwcache.ui import build, finder_texts, form, rows
+from bwcache.ui.finder import MODEL_QUEUE, Finder, script, style, template
+from bwcache.ui.visitors import Visitors
+from tests.ui.fake_backend import FakeBackend, Store
+
+PROMPT = "a red circle moving right on a white background"
+GOOD = {
+    "model": "tinyworld", "prompt": PROMPT, "threshold": 0.06, "steps": 12, "seed": 0,
+    "interval": "0.1", "gate": "once", "reuse": "residual", "control": True,
+}  # fmt: skip
+LIMIT = 5000  # bytes of a row: a picture of six frames is up to 4 KB of text
+
+
+def values(kind: object = "psnr", value: object = 40, **changes) -> tuple:
+    return *({**GOOD, **changes}[name] for name in form.FIELDS), kind, value
+
+
+def finder(backend=None, visitors=None) -> Finder:
+    return Finder(
+        backend or FakeBackend(), Visitors(Store) if visitors is None else visitors, "cpu"
+    )
+
+
+def shown(updates) -> list[dict]:
+    """The longest list of rows among a search's updates."""
+    return max((u[0] for u in updates if isinstance(u[0], list)), key=len)
+
+
+def test_rows_come_one_at_a_time_and_only_grow():
+    updates = list(finder().find(*values(), session="a"))
+    lists = [update[0] for update in updates if isinstance(update[0], list)]
+    for before, after in itertools.pairwise(lists):
+        assert len(after) == len(before) + 1
+        assert after[:-1] == before
+        assert after is not before
+    kinds = [row["k"] for row in lists[-1]]
+    trials = kinds.count("trial")
+    each = ["try", *["at"] * 12, "trial"]
+    assert kinds == ["begin", "uncached", *["at"] * 12, "known", *each * trials, "done"]
+    assert updates[-1][0] == rows.END
+
+
+def test_rows_are_small_and_strict_json():
+    for row in shown(finder().find(*values(), session="a")):
+        json.dumps(row, allow_nan=False)
+        assert rows.size(row) <= LIMIT
+        if row["k"] in ("trial", "known"):
+            assert base64.b64decode(row["p"])[8:12] == b"WEBP"
+
+
+def test_a_trial_says_what_it_did():
+    found = [r for r in shown(finder().find(*values(), session="a")) if r["k"] == "trial"]
+    for trial in found:
+        config = BWCacheConfig(trial["t"], int(trial["r"]))
+        *_, again = FakeBackend()(Request(PROMPT, steps=12, config=config), Store())
+        assert trial["psnr"] == rows.rounded(again.summary["psnr_db"])
+        assert trial["x"] == rows.rounded(again.summary["speedup"])
+        assert trial["w"].count("r") == again.summary["steps_reused"]
+        assert trial["ok"] == (trial["psnr"] >= 40)
+
+
+@pytest.mark.parametrize(("kind", "value"), [("psnr", 40), ("psnr", 45.5), ("speedup", 1.5)])
+def test_a_search_ends_with_a_setting_that_meets_the_goal(kind, value):
+    all_rows = shown(finder().find(*values(kind, value), session="a"))
+    done, trials = all_rows[-1], [row for row in all_rows if row["k"] == "trial"]
+    assert done["ok"]
+    assert done["text"].startswith("Use threshold")
+    (chosen, *_) = [t for t in trials if (t["t"], t["r"]) == (done["t"], done["r"])]
+    assert chosen[{"psnr": "psnr", "speedup": "x"}[kind]] >= value
+
+
+def test_a_goal_out_of_reach_gets_a_sentence():
+    done = shown(finder().find(*values("speedup", 90), session="a"))[-1]
+    assert not done["ok"]
+    assert done["text"].startswith("No setting tried is 90× as fast.")
+    assert {"t", "r"} <= set(done)
+
+
+def test_nothing_to_choose_from_offers_no_setting():
+    done = shown(finder().find(*values(steps=2), session="a"))[-1]
+    assert not done["ok"]
+    assert "t" not in done
+
+
+def test_the_uncached_run_is_shared_with_generate_and_with_nobody_else():
+    visitors, backend = Visitors(Store), FakeBackend()
+    page = finder(backend, visitors)
+
+    def remembered(session, **changes):
+        found = shown(page.find(*values(**changes), session=session))
+        return next(row["remembered"] for row in found if row["k"] == "known")
+
+    assert not remembered("a")
+    assert remembered("a", value=50)
+    assert not remembered("b")
+    request = form.read(*values()[:-2])
+    assert visitors.store("a").get(request) is not None
+    assert not any(request.control for request in backend.requests)
+
+
+def test_buttons_swap_while_a_search_is_under_way():
+    updates = list(finder().find(*values(), session="a"))
+    assert [button["interactive"] for button in updates[0][1:]] == [False, True]
+    assert [button["interactive"] for button in updates[-1][1:]] == [True, False]
+    panel, find, stop = finder().enter(*values())
+    assert panel == [{"k": "waiting", "text": finder_texts.WAITING}]
+    assert (find["interactive"], stop["interactive"]) == (False, True)
+    panel, find, stop = finder().stop()
+    assert panel == [{"k": "stopped", "text": finder_texts.STOPPED}]
+    assert (find["interactive"], stop["interactive"]) == (True, False)
+
+
+def test_closing_the_search_closes_its_comparison():
+    backend = FakeBackend()
+    run = finder(backend).find(*values(), session="a")
+    for _ in range(5):
+        next(run)
+    run.close()
+    assert backend.closed == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"kind": "ssim"}, "goal"),
+        ({"kind": None}, "goal"),
+        ({"value": None}, "goal"),
+        ({"value": "30"}, "goal"),
+        ({"value": True}, "goal"),
+        ({"value": math.nan}, "goal"),
+        ({"value": math.inf}, "goal"),
+        ({"value": 0}, "goal"),
+        ({"value": 10**400}, "goal"),
+        ({"value": -3}, "goal"),
+        ({"prompt": "  "}, "prompt"),
+        ({"steps": 10**6}, "steps"),
+        ({"model": "../../etc"}, "model"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_starts_nothing(change, word):
+    backend = FakeBackend()
+    with pytest.raises(gr.Error) as caught:
+        finder(backend).enter(*values(**change))
+    with pytest.raises(gr.Error, match=word):
+        next(finder(backend).find(*values(**change), session="a"))
+    assert caught.value.message.startswith(f"{word}: got")
+    assert "\n" not in caught.value.message
+    assert not backend.requests
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (lambda: ModelError("model: not here"), "model: not here"),
+        (lambda: RuntimeError("secret path"), finder_texts.FAILED),
+    ],
+)
+def test_an_error_is_said_in_words_and_frees_the_button(error, said):
+    updates = []
+    with pytest.raises(gr.Error) as caught:
+        updates.extend(finder(FakeBackend(fail_at=4, error=error)).find(*values(), session="a"))
+    assert caught.value.message == said
+
+
+def test_the_rows_before_an_error_say_it_too():
+    updates = []
+    with pytest.raises(gr.Error):
+        updates.extend(finder(FakeBackend(fail_at=4)).find(*values(), session="a"))
+    assert updates[-1][0][-1] == {"k": "error", "text": finder_texts.FAILED}
+    assert updates[-1][1]["interactive"]
+
+
+def test_the_component_has_all_its_texts_and_nothing_that_gradio_would_evaluate():
+    for part in ("${", "{{", "`", "<script"):
+        assert part not in template()
+    assert all(finder_texts.FINDER.values())
+    assert set(re.findall(r"\bT\.(\w+)", script())) <= set(finder_texts.FINDER)
+    assert style().startswith("<style>")
+
+
+def test_generate_and_find_wait_in_the_same_queue():
+    page = build(FakeBackend(), Store)
+    running = [fn for fn in page.fns.values() if fn.concurrency_id == MODEL_QUEUE]
+    assert len(running) == 2
+    assert all(fn.api_visibility == "private" for fn in page.fns.values() if fn.api_name)

@@ -1,0 +1,96 @@
+"""The gallery's index: what the browser is told of recorded runs, and what it may fetch."""
+
+from urllib.parse import unquote
+from urllib.request import urlopen
+
+import pytest
+from gradio.data_classes import _StaticFiles
+
+from bwcache.config import BWCacheConfig
+from bwcache.record_command import LEFT_OUT, record
+from bwcache.recorded import load
+from bwcache.stream import Request
+from bwcache.ui import build, form, launch
+from bwcache.ui.gallery import index
+from bwcache.ui.handlers import FILE_ROUTE, Handlers
+from bwcache.ui.panel import PLOTLY, live_panel
+from bwcache.ui.visitors import Visitors
+from tests.ui.fake_backend import FakeBackend, Store
+
+PROMPT = "a red circle moving right on a white background"
+REQUEST = Request(PROMPT, steps=12, config=BWCacheConfig(0.06), control=True)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("with space") / "runs"
+    for slug in ("1-first", "2-second", "3-third"):
+        record(FakeBackend()(REQUEST), REQUEST, f"Title {slug}", "A caption.", folder / slug)
+    (folder / "2-second" / "run.json").write_text("{")
+    return folder
+
+
+def test_rows_are_those_of_a_visitor_s_own_run(runs):
+    recorded = load(runs / "1-first").rows
+    values = {
+        "model": "tinyworld", "prompt": PROMPT, "threshold": 0.06, "steps": 12, "seed": 0,
+        "interval": "0.1", "gate": "once", "reuse": "residual", "control": True,
+    }  # fmt: skip
+    page = Handlers(FakeBackend(), Visitors(Store), "cpu", str)
+    updates = page.generate(*(values[name] for name in form.FIELDS), session="a")
+    own = max((update[0] for update in updates if isinstance(update[0], list)), key=len)
+    assert len(recorded) == len(own)
+    for ours, theirs in zip(recorded, own, strict=True):
+        left = {key: value for key, value in theirs.items() if key not in (*LEFT_OUT, "id")}
+        assert {key: value for key, value in ours["row"].items() if key != "id"} == left
+
+
+def test_the_index_has_a_card_for_each_run_and_a_sentence_for_a_broken_one(runs):
+    first, second, third = index(runs)
+    assert (first["slug"], first["title"], first["caption"]) == (
+        "1-first", "Title 1-first", "A caption.",
+    )  # fmt: skip
+    assert (first["prompt"], first["threshold"], first["hardware"]) == (PROMPT, 0.06, "a fake")
+    assert first["speedup"] > 1
+    assert first["psnr_db"] > 20
+    assert first["words"]["en"]["verdict"].startswith("Saved")
+    assert first["words"]["de"]["verdict"] != first["words"]["en"]["verdict"]
+    assert second.keys() == {"slug", "title", "error"}
+    assert second["error"].startswith("run.json: found no valid JSON")
+    assert str(runs) not in second["error"]
+    assert third["slug"] == "3-third"
+    assert index(None) == index(runs / "nowhere") == []
+
+
+def test_no_address_leads_outside_the_folder(runs):
+    for entry in index(runs)[::2]:
+        for url in (entry["folder"], entry["thumbnail"]):
+            assert url.startswith(FILE_ROUTE)
+            assert " " not in url
+            path = unquote(url.removeprefix(FILE_ROUTE))
+            assert path.startswith(f"{runs / entry['slug']}/")
+            assert ".." not in path
+
+
+def test_the_panel_carries_the_index_and_serves_that_folder_alone(runs, monkeypatch):
+    monkeypatch.setattr(_StaticFiles, "all_paths", [])
+    assert live_panel(runs).props["runs"] == index(runs)
+    assert _StaticFiles.all_paths == [PLOTLY.resolve(), runs]
+    _StaticFiles.all_paths.clear()
+    assert live_panel().props["runs"] == []
+    assert _StaticFiles.all_paths == [PLOTLY.resolve()]
+
+
+def test_what_is_served(runs, tmp_path_factory):
+    (runs.parent / "secret.json").write_text("{}")
+    page = build(FakeBackend(), Store, runs=runs)
+    _, address, _ = launch(page, prevent_thread_lock=True, quiet=True)
+    try:
+        entry = index(runs)[0]
+        with urlopen(f"{address.rstrip('/')}{entry['folder']}run.json") as answer:
+            assert answer.read() == (runs / "1-first" / "run.json").read_bytes()
+        for path in ("../secret.json", "..%2Fsecret.json", "../../etc/passwd", ""):
+            with pytest.raises(OSError, match="403|404"):
+                urlopen(f"{address.rstrip('/')}{entry['folder']}../{path}")
+    finally:
+        page.close(verbose=False)
