@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from . import models
 from .events import TraceFile
+from .loading import loading
 from .machine import default_device, describe_device, versions
 from .metrics import PSNR_CONVENTION, apart, difference, difference_gain
 from .pipeline import generate
@@ -47,7 +48,8 @@ def compare(
         device: "cpu", "cuda"…; the best there is where None.
 
     Yields:
-        The events of each run in turn, then `ComparisonFinished`. Closing the iterator stops.
+        What loading does, the events of each run in turn, then `ComparisonFinished`. Closing the
+        iterator stops.
 
     Raises:
         ConfigError: The model is unknown, or the prompt is not one that it understands.
@@ -59,7 +61,7 @@ def compare(
     device = device or default_device()
     spec = models.find(request.model)
     models.check_prompt(spec, request.prompt)
-    pipe = models.load(request.model, device, request.random_weights)
+    pipe = yield from loading(spec, device, request.random_weights)
 
     def run(name, steps, config):
         return generate(pipe, spec, name, request.prompt, request.seed, steps, config)

@@ -14,6 +14,7 @@ from .config import BWCacheConfig, ConfigError
 from .events import StepRecord, Trace, TraceFile
 
 RunName = Literal["baseline", "cached", "control"]
+Stage = Literal["download", "load", "warm_up", "retry"]
 MAX_STEPS, MAX_PROMPT, MAX_SEED = 200, 1000, 2**32 - 1
 
 
@@ -59,6 +60,22 @@ class Request:
         """What the uncached run and its measurement depend on; the threshold is no part of it."""
         request = (self.model, self.prompt, self.steps, self.seed, self.random_weights)
         return (*request, self.config.measuring())
+
+
+@dataclass(frozen=True)
+class Loading:
+    """The model is being made ready.
+
+    Args:
+        stage: What is being done.
+        done, total: Bytes so far and in all, for a download; None where there is no telling.
+        note: A sentence for people where something went wrong and is tried again; else "".
+    """
+
+    stage: Stage
+    done: int | None = None
+    total: int | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,4 +126,4 @@ class ComparisonFinished:
     runs: tuple[RunFinished, ...]
 
 
-Event = RunStarted | StepDone | RunFinished | ComparisonFinished
+Event = Loading | RunStarted | StepDone | RunFinished | ComparisonFinished

@@ -4,6 +4,7 @@ import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler, WanPipeline
 
+from bwcache import loading
 from bwcache.tinyworld.codec import PatchCodec
 from bwcache.tinyworld.text import build_text_encoder, build_tokenizer
 from bwcache.tinyworld.train import build_transformer
@@ -51,3 +52,12 @@ def run_wan(pipe: WanPipeline, steps: int = 8, seed: int = 0, **changes) -> torc
 @pytest.fixture(scope="session")
 def wan() -> WanPipeline:
     return build_wan()
+
+
+@pytest.fixture
+def small_model(monkeypatch, wan):
+    """Whatever model is asked for, this small one is what loads."""
+    loading.forget()
+    monkeypatch.setattr(loading, "build", lambda *_: wan)
+    yield
+    loading.forget()

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ..models import ModelError, ModelSpec, find
+from ..models import ASSETS, ModelError, ModelSpec, find
 from .judge import Verdict, judge
 from .load import load
 from .scenes import Scene, held_out_scenes
@@ -112,12 +112,11 @@ def main() -> int:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
     spec = find("tinyworld")
-    if args.model:
-        spec = dataclasses.replace(spec, source=str(args.model.resolve()))
+    folder = args.model.resolve() if args.model else ASSETS / spec.source
     settings = {"num_inference_steps": args.steps or spec.steps}
     settings["guidance_scale"] = args.guidance or spec.call["guidance_scale"]
     try:
-        pipe = load(spec, args.device)
+        pipe = load(spec, folder).to(args.device)
     except ModelError as error:
         print(error, file=sys.stderr)
         return 2

@@ -12,7 +12,8 @@ from diffusers import UniPCMultistepScheduler, WanPipeline, WanTransformer3DMode
 from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
-from ..models import ASSETS, ModelError, ModelSpec
+from ..assembly import first_line
+from ..spec import ModelError, ModelSpec
 from .codec import PatchCodec
 
 _WEIGHTS = {
@@ -31,20 +32,19 @@ PARTS = {
 REMEDY = "restore the folder with `git checkout -- assets/tinyworld`, or export the model anew"
 
 
-def load(spec: ModelSpec, device: str) -> WanPipeline:
-    """The model's pipeline, on a device, in float32.
+def load(spec: ModelSpec, folder: Path) -> WanPipeline:
+    """The model's pipeline, on the CPU, in float32.
 
     Args:
-        spec: `source` is a folder under `assets/`, or an absolute path.
-        device: Where it shall run.
+        spec: Its entry.
+        folder: Where its files are.
 
     Raises:
         ModelError: The folder or a file in it is missing or damaged; one line that names it.
     """
-    folder = ASSETS / spec.source
     if not folder.is_dir():
         raise ModelError(f"model: {spec.title} is missing, no folder {folder}; {REMEDY}")
-    return WanPipeline(**{part: _load_part(folder, part) for part in PARTS}).to(device)
+    return WanPipeline(**{part: _load_part(folder, part) for part in PARTS})
 
 
 def _load_part(folder: Path, part: str):
@@ -61,9 +61,5 @@ def _load_part(folder: Path, part: str):
                 raise ValueError(f"{len(gaps)} weights are absent, such as {gaps[0]}")
             loaded.eval()
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-        raise ModelError(f"model: {path} is damaged ({_first_line(error)}); {REMEDY}") from error
+        raise ModelError(f"model: {path} is damaged ({first_line(error)}); {REMEDY}") from error
     return loaded
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

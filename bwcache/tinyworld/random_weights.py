@@ -17,7 +17,7 @@ def build(spec: ModelSpec, device: str) -> WanPipeline:
     """The pipeline on a device, in float32; its videos are noise.
 
     Args:
-        spec: `flow_shift` goes to the scheduler.
+        spec: `scheduler_options` go to the scheduler.
         device: Where it shall run.
 
     The codec is linear here, without the learned painter: decoding is outside the denoising loop.
@@ -34,6 +34,6 @@ def build(spec: ModelSpec, device: str) -> WanPipeline:
     for part in parts.values():
         part.eval().requires_grad_(False)
     scheduler = UniPCMultistepScheduler(
-        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=spec.flow_shift
+        prediction_type="flow_prediction", use_flow_sigmas=True, **spec.scheduler_options
     )
     return WanPipeline(tokenizer=build_tokenizer(), scheduler=scheduler, **parts).to(device)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
 
-from bwcache import BWCacheConfig, models, wan
+from bwcache import BWCacheConfig, loading, models, wan
 from bwcache.cli import main
 from bwcache.compare import compare
 from bwcache.models import ModelError
@@ -24,8 +24,9 @@ def one_block(monkeypatch):
     small = {"num_layers": 1, "num_attention_heads": 1, "ffn_dim": 64}
     monkeypatch.setattr(wan, "TRANSFORMER_1_3B", wan.TRANSFORMER_1_3B | small)
     monkeypatch.setattr(wan, "AutoencoderKLWan", lambda: AutoencoderKLWan(base_dim=8))
+    loading.forget()
     yield
-    models._load.cache_clear()  # it must not outlive the change
+    loading.forget()  # it must not outlive the change
 
 
 def test_tinyworld_is_the_real_architecture():
@@ -37,7 +38,7 @@ def test_tinyworld_is_the_real_architecture():
     assert {key: built[key] for key in real if key[0] != "_"} == {
         key: value for key, value in real.items() if key[0] != "_"
     }
-    assert pipe.scheduler.config.flow_shift == spec.flow_shift
+    assert pipe.scheduler.config.flow_shift == spec.scheduler_options["flow_shift"]
 
 
 def test_the_weights_are_the_same_every_time_and_the_caller_keeps_its_own_numbers():
@@ -91,7 +92,7 @@ def test_wan_is_built_on_any_machine_but_not_offered(monkeypatch):
     assert pipe.transformer.dtype == pipe.text_encoder.dtype == torch.bfloat16
     assert pipe.vae.dtype == torch.float32
     assert pipe.text_encoder.config.d_model == 4096
-    assert pipe.scheduler.config.flow_shift == WAN.flow_shift
+    assert pipe.scheduler.config.flow_shift == WAN.scheduler_options["flow_shift"]
     assert torch.get_default_dtype() == torch.float32
     again = wan.build_random(WAN, "cpu")
     for one, other in zip(

@@ -6,7 +6,8 @@ import pytest
 import torch
 from diffusers import AutoencoderKLWan, WanPipeline
 
-from bwcache import BWCacheConfig, models, wan
+from bwcache import BWCacheConfig, models
+from bwcache.assembly import assemble
 from bwcache.compare import compare
 from bwcache.models import ModelError
 from bwcache.stream import Request
@@ -41,21 +42,21 @@ def repository(tmp_path_factory):
 
 
 def tiny(repository, **changes):
-    return replace(SPEC, source=str(repository), height=32, width=32, num_frames=5, **changes)
+    size = {"height": 32, "width": 32, "num_frames": 5}
+    return replace(SPEC, source=str(repository), needs_cuda=False, **size, **changes)
 
 
 def test_components_arrive_in_the_published_types(repository):
-    pipe = wan.load(tiny(repository), "cpu")
+    pipe = assemble(SPEC, repository)
     assert isinstance(pipe, WanPipeline)
     assert pipe.vae.dtype == torch.float32
     assert pipe.transformer.dtype == pipe.text_encoder.dtype == torch.bfloat16
-    assert pipe.scheduler.config.flow_shift == SPEC.flow_shift
+    assert pipe.scheduler.config.flow_shift == SPEC.scheduler_options["flow_shift"]
 
 
 def test_a_comparison_goes_through(repository, monkeypatch):
     spec = tiny(repository)
     monkeypatch.setattr(models, "CATALOGUE", {spec.name: spec})
-    monkeypatch.setattr(models, "load", lambda name, device, random_weights: wan.load(spec, device))
     request = Request("a cat", spec.name, steps=5, config=BWCacheConfig(1e6, 1))
     *steps, last = compare(request, device="cpu")
     assert last.summary["steps_reused"] == 2
@@ -65,11 +66,11 @@ def test_a_comparison_goes_through(repository, monkeypatch):
 
 def test_a_missing_or_damaged_repository_is_one_clear_line(repository, tmp_path):
     damaged = tmp_path / "damaged"
-    wan.load(tiny(repository), "cpu").save_pretrained(damaged)
+    assemble(SPEC, repository).save_pretrained(damaged)
     next((damaged / "transformer").glob("*.safetensors")).write_bytes(b"not weights")
     for source in (tmp_path / "nowhere", damaged):
         with pytest.raises(ModelError, match="could not be loaded") as caught:
-            wan.load(tiny(source), "cpu")
+            assemble(SPEC, source)
         assert "\n" not in str(caught.value)
         assert "tinyworld" in str(caught.value)
 

@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import shutil
 
@@ -13,9 +12,7 @@ from bwcache.tinyworld.load import PARTS, load
 
 TRANSFORMER = "transformer/diffusion_pytorch_model.safetensors"
 
-
-def spec_of(folder):
-    return dataclasses.replace(find("tinyworld"), source=str(folder))
+SPEC = find("tinyworld")
 
 
 @pytest.fixture
@@ -24,7 +21,7 @@ def copy(model, tmp_path):
 
 
 def test_what_is_exported_is_what_loads(model, run):
-    pipe = load(spec_of(model), "cpu")
+    pipe = load(SPEC, model)
     state = torch.load(run / "checkpoint.pt", weights_only=True)
     for part in ("transformer", "text_encoder"):
         loaded = getattr(pipe, part).state_dict()
@@ -32,7 +29,7 @@ def test_what_is_exported_is_what_loads(model, run):
             assert torch.equal(loaded[name], value), name
     assert torch.equal(pipe.vae.basis, state["codec"]["basis"])
     assert pipe.vae.painter is not None
-    assert pipe.scheduler.config.flow_shift == find("tinyworld").flow_shift
+    assert pipe.scheduler.config.flow_shift == SPEC.scheduler_options["flow_shift"]
 
 
 def test_compiled_names_are_put_right():
@@ -41,13 +38,12 @@ def test_compiled_names_are_put_right():
 
 
 def test_a_loaded_model_makes_clips_that_do_not_depend_on_the_batch(model):
-    spec = spec_of(model)
-    pipe = load(spec, "cpu")
+    pipe = load(SPEC, model)
     pipe.set_progress_bar_config(disable=True)
     captions = ["a red circle still", "a blue square growing"]
-    both = generate(pipe, spec, captions, seed=0, num_inference_steps=2)
+    both = generate(pipe, SPEC, captions, seed=0, num_inference_steps=2)
     assert both.shape == (2, 17, 64, 64, 3)
-    alone = generate(pipe, spec, captions[1:], seed=1, num_inference_steps=2)
+    alone = generate(pipe, SPEC, captions[1:], seed=1, num_inference_steps=2)
     assert abs(both[1] - alone[0]).max() < 1e-3
 
 
@@ -82,7 +78,7 @@ def test_exporting_again_replaces_the_folder_whole(copy, run):
 
 def refused(folder) -> str:
     with pytest.raises(ModelError) as caught:
-        load(spec_of(folder), "cpu")
+        load(SPEC, folder)
     message = str(caught.value)
     assert "\n" not in message
     assert "git checkout" in message

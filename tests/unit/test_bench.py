@@ -35,8 +35,7 @@ STACK_BYTES = 2 * TOKENS * 64 * 4  # two branches, two heads of 32, float32
 
 
 @pytest.fixture
-def small_model(monkeypatch, wan):
-    monkeypatch.setattr(models, "load", lambda name, device, random_weights: wan)
+def setting(small_model):
     return Setting(device="cpu", steps=6, prompts=(PROMPT,))
 
 
@@ -313,11 +312,11 @@ def test_the_plain_way_by_hand():
     assert not any(block._forward_hooks for block in pipe.transformer.blocks)
 
 
-def test_the_plain_way_agrees_with_ours_over_all_tokens(small_model, wan):
+def test_the_plain_way_agrees_with_ours_over_all_tokens(setting, wan):
     with paper_style(wan) as plain:
-        small_model.denoise(wan)
+        setting.denoise(wan)
     with cached(wan, BWCacheConfig(0.0, indicator_tokens=None)) as run:
-        small_model.denoise(wan)
+        setting.denoise(wan)
     assert plain.indicators[0] is run.trace.indicators[0] is None
     assert plain.indicators[1:] == pytest.approx(run.trace.indicators[1:], rel=1e-5)
 
@@ -325,7 +324,7 @@ def test_the_plain_way_agrees_with_ours_over_all_tokens(small_model, wan):
 # -- the benchmarks -----------------------------------------------------------------------------
 
 
-def test_overhead_runs_every_arm_in_turn(small_model, monkeypatch):
+def test_overhead_runs_every_arm_in_turn(setting, monkeypatch):
     order = []
     timed = overhead.timed
 
@@ -335,7 +334,7 @@ def test_overhead_runs_every_arm_in_turn(small_model, monkeypatch):
         return result
 
     monkeypatch.setattr(overhead, "timed", noted)
-    result = overhead.overhead(small_model, 2, BWCacheConfig(1e6, 2))
+    result = overhead.overhead(setting, 2, BWCacheConfig(1e6, 2))
     assert order == [4] * 4 + ["whole"] * 8
     assert "".join(action[0] for action in result["schedule"]) == "ccrrcr"
     assert result["rounds"] == 2
@@ -350,9 +349,9 @@ def test_overhead_runs_every_arm_in_turn(small_model, monkeypatch):
     assert (result["model"], result["steps"], result["seed"]) == ("tinyworld", 6, 0)
 
 
-def test_memory_by_part_and_the_same_every_time(small_model):
+def test_memory_by_part_and_the_same_every_time(setting):
     config = BWCacheConfig(1e6, 2, indicator_tokens=None)
-    result = memory(small_model, config)
+    result = memory(setting, config)
     assert result["how"] == "live tensor bytes"
     assert (result["branches"], result["steps_reused"]) == (2, 3)
     assert result["stack_bytes"] == STACK_BYTES
@@ -361,17 +360,17 @@ def test_memory_by_part_and_the_same_every_time(small_model):
     assert result["extra_bytes"] >= result["sample_bytes"]
     assert result["goal_bytes"] == STACK_BYTES + ALLOWANCE
     assert result["within_goal"] is True
-    again = memory(small_model, config)
+    again = memory(setting, config)
     assert again == result
-    sampled = memory(small_model, replace(config, indicator_tokens=8))
+    sampled = memory(setting, replace(config, indicator_tokens=8))
     assert sampled["sample_bytes"] < result["sample_bytes"] / 10
     assert sampled["extra_bytes"] < result["extra_bytes"]
     assert sampled["baseline_peak_bytes"] == result["baseline_peak_bytes"]
 
 
-def test_methods_run_no_schedule_twice(small_model):
+def test_methods_run_no_schedule_twice(setting):
     names = ["bwcache-residual", "bwcache-residual-recheck", FEWER_STEPS]
-    result = methods(small_model, names, thresholds=[1e6, 1e7, 1e-9], intervals=[1, 2])
+    result = methods(setting, names, thresholds=[1e6, 1e7, 1e-9], intervals=[1, 2])
     by_method = {name: [p for p in result["points"] if p["method"] == name] for name in names}
     assert {name: len(points) for name, points in by_method.items()} == {
         "bwcache-residual": 6,
@@ -423,7 +422,7 @@ def test_where_prompts_come_from(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("bench", ["overhead", "memory", "methods"])
-@pytest.mark.usefixtures("small_model")
+@pytest.mark.usefixtures("setting")
 def test_one_object_on_stdout_and_the_same_in_the_file(bench, tmp_path, capsys):
     own = {
         "overhead": ["--rounds", "1"],
@@ -473,7 +472,7 @@ def test_one_object_on_stdout_and_the_same_in_the_file(bench, tmp_path, capsys):
         ([], "BENCHMARK"),
     ],
 )
-@pytest.mark.usefixtures("small_model")
+@pytest.mark.usefixtures("setting")
 def test_bad_input_is_one_line_and_status_two(arguments, field, tmp_path, capsys):
     given = [*arguments, "--out", str(tmp_path / "result.json")] if arguments else []
     try:
@@ -488,7 +487,7 @@ def test_bad_input_is_one_line_and_status_two(arguments, field, tmp_path, capsys
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.usefixtures("small_model")
+@pytest.mark.usefixtures("setting")
 def test_a_file_that_cannot_be_written(tmp_path, capsys):
     for bad in (tmp_path, tmp_path / "none" / "result.json", "/proc/result.json"):
         assert main(["bench", "memory", "--out", str(bad)]) == 2

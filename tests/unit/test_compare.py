@@ -8,22 +8,19 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from bwcache import BWCacheConfig, ConfigError, TraceFile, models, predict
+from bwcache import BWCacheConfig, ConfigError, TraceFile, predict
 from bwcache import compare as comparing
 from bwcache.cli import main
 from bwcache.compare import BaselineStore, compare
 from bwcache.metrics import difference
 from bwcache.results import check_folder, save
-from bwcache.stream import ComparisonFinished, Request, RunFinished, RunStarted, StepDone
+from bwcache.stream import ComparisonFinished, Loading, Request, RunFinished, RunStarted, StepDone
 from bwcache.verdict import sentence
 
 PROMPT = "a red circle moving right on a white background"
 REUSING = BWCacheConfig(1e6, 2)
 
-
-@pytest.fixture(autouse=True)
-def _small_model(monkeypatch, wan):
-    monkeypatch.setattr(models, "load", lambda name, device, random_weights: wan)
+pytestmark = pytest.mark.usefixtures("small_model")
 
 
 def request(**changes) -> Request:
@@ -36,7 +33,8 @@ def finish(*arguments, **keywords) -> ComparisonFinished:
 
 
 def test_events_arrive_in_order():
-    events = list(compare(request(control=True), device="cpu"))
+    loading, *events = compare(request(control=True), device="cpu")
+    assert loading == Loading("load")
     kinds = [type(event) for event in events]
     one_run = [RunStarted, *[StepDone] * 6, RunFinished]
     control = [RunStarted, *[StepDone] * 3, RunFinished]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bwcache import models, record_command
+from bwcache import record_command
 from bwcache.cli import main
 from bwcache.config import BWCacheConfig
 from bwcache.events import StepRecord, Trace, TraceFile
@@ -144,11 +144,6 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["1-run"]
 
 
-@pytest.fixture
-def _small_model(monkeypatch, wan):
-    monkeypatch.setattr(models, "load", lambda name, device, random_weights: wan)
-
-
 def arguments(folder, **changes) -> list[str]:
     given = {
         "prompt": "a red circle moving right on a white background", "threshold": "1e6",
@@ -157,7 +152,7 @@ def arguments(folder, **changes) -> list[str]:
     return ["record", *(part for name, value in given.items() for part in (f"--{name}", value))]
 
 
-@pytest.mark.usefixtures("_small_model")
+@pytest.mark.usefixtures("small_model")
 def test_recording_writes_a_run_that_can_be_read(tmp_path, capsys):
     folder = tmp_path / "runs" / "1-run"
     assert main([*arguments(folder), "--control", "--device", "cpu"]) == 0
@@ -210,7 +205,7 @@ def test_only_a_recorded_run_is_replaced(tmp_path, capsys):
     assert (tmp_path / "mine" / "thesis.txt").exists()
 
 
-@pytest.mark.usefixtures("_small_model")
+@pytest.mark.usefixtures("small_model")
 def test_a_failing_run_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(record_command, "save", lambda *a: 1 / 0)
     with pytest.raises(ZeroDivisionError):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bwcache import BWCacheConfig, ConfigError, models
+from bwcache import BWCacheConfig, ConfigError
 from bwcache.cli import main
 from bwcache.filmstrip import MAX_BYTES, filmstrip
 from bwcache.rowsfile import RowsFile, key
@@ -245,8 +245,7 @@ def test_processes_split_the_prompts(monkeypatch):
 
 
 @pytest.fixture
-def _small_model(monkeypatch, wan):
-    monkeypatch.setattr(models, "load", lambda name, device, random_weights: wan)
+def _one_process(monkeypatch, small_model):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
 
 
@@ -254,7 +253,7 @@ def sweep_line(*arguments: object) -> int:
     return main(["sweep", "--steps", "6", "--device", "cpu", *map(str, arguments)])
 
 
-@pytest.mark.usefixtures("_small_model")
+@pytest.mark.usefixtures("_one_process")
 def test_a_goal_from_the_command_line(tmp_path, capsys):
     out = tmp_path / "trials.jsonl"
     assert sweep_line("--prompt", PROMPT, "--goal", "psnr=5", "--json", "--out", out) == 0
@@ -273,13 +272,13 @@ def test_a_goal_from_the_command_line(tmp_path, capsys):
     assert rerun["psnr_db"] == found["psnr_db"]
 
 
-@pytest.mark.usefixtures("_small_model")
+@pytest.mark.usefixtures("_one_process")
 def test_a_goal_in_words(capsys):
     assert sweep_line("--prompt", PROMPT, "--goal", "psnr=100", "--trials", 2) == 0
     assert capsys.readouterr().out.startswith("No setting tried stays at 100 dB")
 
 
-@pytest.mark.usefixtures("_small_model")
+@pytest.mark.usefixtures("_one_process")
 def test_a_sweep_from_the_command_line(tmp_path, capsys):
     prompts, out = tmp_path / "prompts.txt", tmp_path / "rows.jsonl"
     prompts.write_text(f"{PROMPT}\n\n{OTHER}\n{PROMPT}\n")

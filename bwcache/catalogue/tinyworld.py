@@ -1,0 +1,50 @@
+"""The embedded model's entry."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from ..spec import ModelSpec, Preset
+
+SWEEP = "benchmarks/results/tinyworld-presets.json"
+
+TINYWORLD = ModelSpec(
+    name="tinyworld",
+    title="TinyWorld (embedded)",
+    about="Trained for this demo: flat shapes that move. Runs on any computer.",
+    licence="Apache-2.0",
+    source="tinyworld",
+    pipeline="WanPipeline",
+    loader="bwcache.tinyworld.load:load",
+    needs_cuda=False,
+    dtypes=MappingProxyType({"default": "float32"}),
+    height=64,
+    width=64,
+    num_frames=17,
+    fps=8,
+    steps=30,
+    scheduler="UniPCMultistepScheduler",
+    scheduler_options=MappingProxyType({"flow_shift": 2.0}),
+    call=MappingProxyType(
+        {"guidance_scale": 3.0, "negative_prompt": "", "max_sequence_length": 24}
+    ),
+    parameters=MappingProxyType({"transformer": 0.002, "vae": 0.0005, "text_encoder": 0.0001}),
+    activations_gb=0.2,
+    presets=MappingProxyType(
+        {
+            "Safe": Preset(0.045, 1, SWEEP),
+            "Balanced": Preset(0.045, 2, SWEEP),
+            "Fast": Preset(0.045, 4, SWEEP),
+        }
+    ),
+    indicator_range=(0.028, 0.247),
+    examples=(
+        "a red circle moving right on a white background",
+        "a blue square bouncing on a gray background",
+        "a yellow triangle growing on a black background",
+        "a green circle moving up and a purple square moving down on a white background",
+    ),
+    prompt_check="bwcache.tinyworld.text:check_prompt",
+    pays_from=MappingProxyType({"residual": (8, 30), "output": (11, 30)}),
+    random_builder="bwcache.tinyworld.random_weights:build",
+)

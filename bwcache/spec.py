@@ -1,0 +1,143 @@
+"""What the catalogue says of a model: one frozen record. Pure data, standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .config import BWCacheConfig
+
+ImageUse = Literal["none", "optional", "required"]
+Offload = Literal["none", "model", "sequential"]
+OFFLOADS: tuple[Offload, ...] = ("none", "model", "sequential")  # from fastest to lightest
+BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
+MEASURING_INTERVAL = BWCacheConfig.reuse_interval
+
+
+class ModelError(RuntimeError):
+    """A model that cannot be used here: says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named setting. `source`: the results file it was picked from; None where unmeasured."""
+
+    threshold: float
+    reuse_interval: int | float = 0.1
+    source: str | None = None
+
+    def config(self, **changes: object) -> BWCacheConfig:
+        return BWCacheConfig(self.threshold, self.reuse_interval, **changes)
+
+
+MEASURE_ONLY = Preset(0.0)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One model of the catalogue.
+
+    Args:
+        name: What the command line and the page call it.
+        title: For people.
+        about: One sentence for people.
+        licence: Of the weights, in a few words.
+        licence_url: Where it stands; "" where it comes with the code.
+        source: Hub repository ("owner/name"), a folder under `assets/`, or an absolute path.
+        revision: Commit of a hub repository; None for its newest.
+        pipeline: Class in diffusers.
+        image: Whether a picture to start from is taken.
+        image_pipeline: Class in diffusers that takes it, where that is another.
+        dtypes: Component → "bfloat16", "float16" or "float32"; "default" for the others.
+        needs_cuda: Whether it is offered only where a CUDA GPU is present.
+        height, width, num_frames, fps: Of the video, in pixels, frames and frames a second.
+        size_multiple: Height and width are multiples of it.
+        frame_multiple: The number of frames is one more than a multiple of it; 1 for any.
+        steps: Denoising steps by default.
+        scheduler: Class in diffusers that takes the published one's place; None keeps that.
+        scheduler_options: Changes of its settings.
+        call: Further arguments of the pipeline's call, guidance among them.
+        parameters: Component → billions of parameters.
+        activations_gb: Estimated peak memory beside the weights, at the size above.
+        presets: Named settings, gentlest first; empty where nothing has been measured.
+        indicator_range: Smallest and largest indicator measured over a set of prompts, or None.
+        examples: Prompts to start from.
+        loader: "module:function" called with (spec, folder), gives a pipeline on the CPU.
+        prompt_check: "module:function" that raises `ConfigError` for a prompt that the model
+            cannot understand; None where any text will do.
+        random_builder: "module:function" called with (spec, device); gives the same pipeline with
+            seeded random weights and downloads nothing. None where there is none.
+        indicator_blocks, indicator_tokens: How much of the features is measured on this model by
+            default, as in `BWCacheConfig`; None for all.
+        pays_from: Per `reuse`, (computed, steps): with a smaller share of computed steps, taking
+            fewer steps is about as good in the same time. Measured by `bench methods`; a method is
+            absent where it always pays, as far as measured, or nobody has measured it.
+    """
+
+    name: str
+    title: str
+    about: str
+    licence: str
+    source: str
+    pipeline: str
+    licence_url: str = ""
+    revision: str | None = None
+    image: ImageUse = "none"
+    image_pipeline: str | None = None
+    dtypes: Mapping[str, str] = field(default_factory=lambda: {"default": "bfloat16"})
+    needs_cuda: bool = True
+    height: int = 480
+    width: int = 832
+    num_frames: int = 81
+    fps: int = 16
+    size_multiple: int = 16
+    frame_multiple: int = 4
+    steps: int = 50
+    scheduler: str | None = None
+    scheduler_options: Mapping[str, object] = field(default_factory=dict)
+    call: Mapping[str, object] = field(default_factory=dict)
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    activations_gb: float = 0.0
+    presets: Mapping[str, Preset] = field(default_factory=dict)
+    indicator_range: tuple[float, float] | None = None
+    examples: tuple[str, ...] = ()
+    loader: str = "bwcache.assembly:assemble"
+    prompt_check: str | None = None
+    random_builder: str | None = None
+    indicator_blocks: int | None = BWCacheConfig.indicator_blocks
+    indicator_tokens: int | None = BWCacheConfig.indicator_tokens
+    pays_from: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def indicator(self) -> dict[str, int | None]:
+        """How much is measured, as arguments of `BWCacheConfig`."""
+        return {
+            "indicator_blocks": self.indicator_blocks,
+            "indicator_tokens": self.indicator_tokens,
+        }
+
+    @property
+    def default_preset(self) -> Preset:
+        """Balanced, or the first where there is no such; where there is none, only measuring."""
+        return self.presets.get("Balanced") or next(iter(self.presets.values()), MEASURE_ONLY)
+
+    @property
+    def on_hub(self) -> bool:
+        """Whether the weights come from the Hugging Face hub."""
+        return self.source.count("/") == 1 and not self.source.startswith("/")
+
+    def weights_gb(self, component: str) -> float:
+        """Size of one component in its own type, in GB (10^9 bytes)."""
+        dtype = self.dtypes.get(component, self.dtypes["default"])
+        return self.parameters.get(component, 0.0) * BYTES[dtype]
+
+    def memory_gb(self, offload: Offload) -> float:
+        """Estimated device memory that a run takes, in GB (10^9 bytes), by offload mode.
+
+        Everything at once; the largest component at once ("model"); or hardly more than the
+        activations ("sequential", a few layers at a time).
+        """
+        sizes = [self.weights_gb(component) for component in self.parameters] or [0.0]
+        resident = {"none": sum(sizes), "model": max(sizes), "sequential": 0.05 * max(sizes)}
+        return resident[offload] + self.activations_gb
