@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 
 from .config import BWCacheConfig
-from .similarity import Samples, sample_tokens
+from .similarity import Samples
 
 Tensors = tuple[torch.Tensor | None, ...]
 
@@ -31,8 +31,7 @@ class Branch:
     def __init__(self, config: BWCacheConfig, alternating: bool = False):
         self._config, self._alternating = config, alternating
         self._keeps = config.threshold > 0  # a run that only measures has nothing to replay
-        self.samples: Samples | None = None
-        self._running: list[torch.Tensor] = []
+        self.samples = Samples(config.indicator_tokens)
         self.ratios: torch.Tensor | None = None
         self.replayed: Tensors | None = None
         self._change: Tensors | None = None
@@ -51,25 +50,12 @@ class Branch:
 
     def enter(self, stack_input: Tensors, reusing: bool) -> None:
         """The stack is about to run on these inputs, or to be passed by."""
-        self._running = []
+        self.samples.begin()
         self._stack_input = stack_input if reusing or self._needs_input else None
         if not reusing and self._config.reuse != "forecast":
             self.replayed = None  # about to be replaced: its memory serves the blocks meanwhile
         if not reusing:
             self._kind = _kind(stack_input)
-
-    def measure(self, features: torch.Tensor) -> None:
-        """A measured block has given its features: keep a sample of them."""
-        self._running.append(sample_tokens(features, self._config.indicator_tokens))
-
-    def compare(self) -> None:
-        """All measured blocks have run: compare with the last time that they did."""
-        if not self._running:
-            return
-        samples, self._running = Samples(self._running), []
-        if self.samples is not None and samples.kind == self.samples.kind:
-            self.ratios = samples.relative_l1(self.samples)
-        self.samples = samples
 
     def leave(self, stack_output: Tensors, level: float) -> None:
         """The stack has run, at this noise level: keep what a reused step would replay."""

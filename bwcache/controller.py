@@ -111,21 +111,19 @@ class Controller:
         if not self.reusing:
             self._block_time.start()
 
+    @torch.no_grad()
     def measure(self, features: torch.Tensor) -> None:
         """A measured block has run; the time that measuring takes is not the blocks'."""
-        self._block_time.stop()
-        self._indicator_time.start()
-        self._branch.measure(features)
-        self._indicator_time.stop()
-        self._block_time.start()
+        self._block_time.hand_over(self._indicator_time)
+        self._branch.samples.take(features)
+        self._indicator_time.hand_over(self._block_time)
 
     @torch.no_grad()
     def leave_stack(self, stack_output: Tensors) -> None:
         """The last block has run."""
         self._branch.leave(stack_output, self._level)
-        self._block_time.stop()
-        self._indicator_time.start()
-        self._branch.compare()
+        self._block_time.hand_over(self._indicator_time)
+        self._branch.ratios = self._branch.samples.compare()
         self._indicator_time.stop()
 
     def replay(self, passed_by: Tensors) -> Tensors:

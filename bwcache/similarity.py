@@ -12,7 +12,9 @@ from itertools import groupby
 
 import torch
 
-STACKED_AT_MOST = 2**20  # numbers compared at once: a few MiB of memory, and few operations
+# Numbers compared at once: a few MiB and few operations on a GPU; on a CPU, few enough to stay near
+# the core and for PyTorch not to split an operation, which waits for whatever else runs there.
+STACKED_AT_MOST, STACKED_ON_CPU = 2**20, 2**15
 
 
 def evenly_spaced(count: int, wanted: int | None) -> list[int]:
@@ -25,22 +27,20 @@ def evenly_spaced(count: int, wanted: int | None) -> list[int]:
 
 
 def sample_tokens(features: torch.Tensor, wanted: int | None) -> torch.Tensor:
-    """A copy of some tokens, the same ones every time for one shape.
+    """Some of the tokens, the same ones every time for one shape.
 
     Args:
         features: `[..., channels]`; every row of channels is a token, those of a whole batch too.
         wanted: At most so many tokens, evenly strided over all; None for all.
 
     Returns:
-        `[tokens, channels]`, dtype and device as given. The stride is an odd prime, so that it
-        does not fall on the same columns of a picture again and again.
-
-    Two operations only: after a block, each costs a small model more than the numbers it moves.
+        A view of the features, or of a contiguous copy: `[tokens, channels]`, dtype and device as
+        given. The stride is an odd prime, so that it does not fall on the same columns of a
+        picture again and again.
     """
     if not features.is_contiguous():
         features = features.contiguous()
-    size, stride = _strided_view(features.shape, wanted)
-    return features.detach().as_strided(size, stride).clone()
+    return features.detach().as_strided(*_strided_view(features.shape, wanted))
 
 
 @lru_cache
@@ -61,40 +61,106 @@ def _odd_prime_from(number: int) -> int:
 
 
 class Samples:
-    """Sampled features of a call's blocks.
+    """One guidance branch's sampled features: those being taken, and those of the last time.
 
     Args:
-        features: One tensor for each block, `[tokens, channels]` of any floating dtype.
+        wanted: How many tokens of each block, see `sample_tokens`.
 
-    Neighbours that are alike are kept in one tensor, as many as are small together: then comparing
-    takes a handful of operations for all of them, rather than as many for each block.
+    Both lie in buffers that are made once, neighbours that are alike in one of them: taking a
+    sample is then one copy, and comparing a handful of operations for all blocks that are small
+    together. After a block each operation costs a small model more than the numbers it moves.
     """
 
-    def __init__(self, features: Sequence[torch.Tensor]):
-        self.tensors: list[torch.Tensor] = []
-        for (shape, _), alike in groupby(features, key=lambda x: (x.shape, x.device)):
-            blocks, together = list(alike), max(1, STACKED_AT_MOST // shape.numel())
-            for first in range(0, len(blocks), together):
-                self.tensors.append(torch.stack(blocks[first : first + together]))
-        self._sizes: list[torch.Tensor] | None = None
+    def __init__(self, wanted: int | None):
+        self._wanted = wanted
+        self._now = self._last = _Buffers([])
+        self._loose: list[torch.Tensor] = []
+        self._taken = 0
 
     @property
-    def kind(self) -> list[tuple]:
-        """What two samples must share to be compared."""
-        return [(x.shape, x.dtype, x.device) for x in self.tensors]
+    def tensors(self) -> list[torch.Tensor]:
+        """Everything that is kept."""
+        return [*self._now.stacks, *self._last.stacks, *self._loose]
 
-    def relative_l1(self, previous: Samples) -> torch.Tensor:
-        """How much each block's features changed: `[blocks]`, float32; see `relative_l1`."""
-        before = previous._sizes or [_l1(x.float().abs()) for x in previous.tensors]
-        distances, self._sizes = [], []
-        for new, old in zip(self.tensors, previous.tensors, strict=True):
+    def begin(self) -> None:
+        """A call begins: what an earlier one left half-done counts no more."""
+        self._loose, self._taken = [], 0
+
+    def take(self, features: torch.Tensor) -> None:
+        """The next block has given its features, `[..., channels]`; what is kept is a copy."""
+        sample, rows, place = sample_tokens(features, self._wanted), self._now.rows, self._taken
+        self._taken += 1
+        if not self._loose and place < len(rows) and _kind(sample) == _kind(rows[place]):
+            rows[place].copy_(sample)
+            return
+        if not self._loose:  # the first call, or one of another shape
+            self._loose = [row.clone() for row in rows[:place]]
+        self._loose.append(sample.clone())
+
+    def compare(self) -> torch.Tensor | None:
+        """All blocks have given theirs: how much each changed since the last time.
+
+        Returns:
+            `[blocks]`, float32, see `relative_l1`; None where there is nothing alike to compare
+            with. The blocks' samples become those of the last time.
+        """
+        taken = self._loose or self._now.rows[: self._taken]
+        alike = not self._loose and self._taken == len(self._now.rows)
+        self.begin()
+        if not taken:
+            return None
+        if not alike:
+            self._last = _Buffers(taken)
+            self._now = self._last.empty_copy()
+            return None
+        ratios = self._now.relative_l1(self._last)
+        self._now, self._last = self._last, self._now
+        return ratios
+
+
+class _Buffers:
+    """Samples of a call's blocks, neighbours that are alike in one tensor.
+
+    Args:
+        samples: One for each block, `[tokens, channels]` of any floating dtype; copied.
+    """
+
+    def __init__(self, samples: Sequence[torch.Tensor]):
+        self.stacks: list[torch.Tensor] = []
+        for (shape, _, device), same in groupby(samples, key=_kind):
+            most = STACKED_ON_CPU if device.type == "cpu" else STACKED_AT_MOST
+            blocks, together = list(same), max(1, most // shape.numel())
+            for first in range(0, len(blocks), together):
+                self.stacks.append(torch.stack(blocks[first : first + together]))
+        self._settle()
+
+    def _settle(self) -> None:
+        self.rows = [row for stack in self.stacks for row in stack.unbind()]
+        self.sizes: list[torch.Tensor] | None = None
+
+    def empty_copy(self) -> _Buffers:
+        """Room for as much."""
+        other = _Buffers([])
+        other.stacks = [torch.empty_like(stack) for stack in self.stacks]
+        other._settle()
+        return other
+
+    def relative_l1(self, previous: _Buffers) -> torch.Tensor:
+        """How much each block changed: `[blocks]`, float32; see `relative_l1`."""
+        before = previous.sizes or [_l1(x.float().abs()) for x in previous.stacks]
+        distances, self.sizes = [], []
+        for new, old in zip(self.stacks, previous.stacks, strict=True):
             new = new.float()
             buffer = new - old.float()
             distances.append(_l1(buffer.abs_()))
-            self._sizes.append(_l1(torch.abs(new, out=buffer)))  # memory anew costs more than sums
+            self.sizes.append(_l1(torch.abs(new, out=buffer)))  # memory anew costs more than sums
         pairs = zip(distances, before, strict=True)
-        device = self.tensors[0].device
+        device = self.stacks[0].device
         return torch.cat([(distance / size).to(device) for distance, size in pairs])
+
+
+def _kind(sample: torch.Tensor) -> tuple:
+    return sample.shape, sample.dtype, sample.device
 
 
 def relative_l1(current: torch.Tensor, previous: torch.Tensor) -> torch.Tensor:

@@ -29,17 +29,18 @@ class Stopwatch:
         self._laps: list[tuple[torch.Event, torch.Event]] = []
 
     def start(self) -> None:
-        self._started = time.perf_counter() if self._on_cpu else self._event()
+        self._started = self._now()
 
     def stop(self) -> None:
         """End the lap; nothing where none has been started."""
-        if self._started is None:
-            return
-        if self._on_cpu:
-            self._seconds += time.perf_counter() - self._started
-        else:
-            self._laps.append((self._started, self._event()))
-        self._started = None
+        if self._started is not None:
+            self._end(self._now())
+
+    def hand_over(self, other: Stopwatch) -> None:
+        """End the lap, if one has been started, and start one of another at the same moment."""
+        other._started = now = self._now()
+        if self._started is not None:
+            self._end(now)
 
     def read(self) -> float:
         """Seconds of all finished laps, then zero again. The device must be synchronised."""
@@ -47,7 +48,16 @@ class Stopwatch:
         self._started, self._seconds, self._laps = None, 0.0, []
         return seconds
 
-    def _event(self) -> torch.Event:
+    def _end(self, now: float | torch.Event) -> None:
+        if self._on_cpu:
+            self._seconds += now - self._started
+        else:
+            self._laps.append((self._started, now))
+        self._started = None
+
+    def _now(self) -> float | torch.Event:
+        if self._on_cpu:
+            return time.perf_counter()
         event = torch.Event(self._device.type, enable_timing=True)
         event.record()
         return event

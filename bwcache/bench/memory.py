@@ -32,7 +32,7 @@ class Kept:
         action: Of the step.
         branches: How many there are.
         stack_bytes: One tensor like the stack's output for each, which a reused step replays.
-        sample_bytes: The features that the indicator compares with next.
+        sample_bytes: The features that the indicator compares with next, and room for the next.
     """
 
     action: str
@@ -46,7 +46,7 @@ class Kept:
             record.action,
             len(branches),
             stored_bytes(branch.replayed for branch in branches),
-            stored_bytes(branch.samples.tensors for branch in branches if branch.samples),
+            stored_bytes(branch.samples.tensors for branch in branches),
         )
 
 

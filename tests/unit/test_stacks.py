@@ -207,10 +207,10 @@ def test_a_stack_split_over_two_devices(reuse):
         branch = Branch(config(reuse=reuse))
         for step in range(3):
             branch.enter((first,), False)
-            branch.measure(first)
-            branch.measure(last)
+            branch.samples.take(first)
+            branch.samples.take(last)
             branch.leave((last,), float(-step))
-            branch.compare()
+            branch.samples.compare()
         branch.enter((first,), True)
         (replayed,) = branch.replay((first,), -3.0)
     assert replayed.device == last.device
