@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import diffusers
 import torch
 from diffusers import DiffusionPipeline
 
 from .spec import ModelError, ModelSpec
+
+INDEX = "model_index.json"
+LIBRARIES = ("diffusers", "transformers")
+_with_image: WeakKeyDictionary = WeakKeyDictionary()
 
 
 def assemble(spec: ModelSpec, folder: Path) -> DiffusionPipeline:
@@ -19,23 +26,72 @@ def assemble(spec: ModelSpec, folder: Path) -> DiffusionPipeline:
         folder: Its files; nothing is downloaded. Only safetensors are read, and no code.
 
     Raises:
-        ModelError: A file is missing or damaged.
+        ModelError: A file is missing or damaged, or the folder asks for code of its own.
     """
     kind = getattr(diffusers, spec.pipeline)
     dtypes = {component: getattr(torch, name) for component, name in spec.dtypes.items()}
     try:
+        foreign = _foreign_code(spec, json.loads((folder / INDEX).read_text(encoding="utf-8")))
+        if foreign:
+            raise ModelError(
+                f"model: {spec.title} in {folder} asks for code that is not run here ({foreign}); "
+                "use a repository made of diffusers' and transformers' own classes, or tinyworld"
+            )
         pipe = kind.from_pretrained(
-            str(folder), torch_dtype=dtypes, use_safetensors=True, local_files_only=True
+            str(folder), dtype=dtypes, use_safetensors=True, local_files_only=True
         )
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+    except ModelError:
+        raise
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
             f"model: {spec.title} could not be loaded from {folder} ({first_line(error)}); delete "
             "that folder so that it is fetched anew, or use tinyworld"
         ) from error
+    return settle(pipe, spec)
+
+
+def _foreign_code(spec: ModelSpec, index: dict[str, object]) -> str | None:
+    """What an index names that is not the entry's pipeline or a class of the two libraries."""
+    if (pipeline := index.get("_class_name")) != spec.pipeline:
+        return f"the pipeline is {pipeline}, not {spec.pipeline}"
+    for name, kind in index.items():
+        if isinstance(kind, list) and any(kind) and kind[0] not in LIBRARIES:
+            return f"component {name} is {'.'.join(map(str, kind))}"
+    return None
+
+
+def settle(pipe: DiffusionPipeline, spec: ModelSpec) -> DiffusionPipeline:
+    """Give a pipeline the entry's scheduler and way of decoding."""
     if spec.scheduler is not None:
         scheduler = getattr(diffusers, spec.scheduler)
         pipe.scheduler = scheduler.from_config(pipe.scheduler.config, **spec.scheduler_options)
+    if spec.vae_tiling:
+        pipe.vae.enable_tiling()
     return pipe
+
+
+def with_image(pipe: DiffusionPipeline, spec: ModelSpec) -> DiffusionPipeline:
+    """The pipeline that starts from a picture, made of the same components.
+
+    Args:
+        pipe: The entry's pipeline, where it shall run.
+        spec: Its `image_pipeline` is the class; where there is none, the pipeline itself.
+
+    Returns:
+        The same one every time. (`from_pipe` would do it too, but it casts all weights.)
+    """
+    if spec.image_pipeline is None:
+        return pipe
+    if pipe not in _with_image:
+        kind = getattr(diffusers, spec.image_pipeline)
+        taken = inspect.signature(kind.__init__).parameters
+        given = {**pipe.config, **pipe.components}
+        made = kind(**{name: value for name, value in given.items() if name in taken})
+        made.set_progress_bar_config(**getattr(pipe, "_progress_bar_config", {}))
+        if getattr(pipe, "_all_hooks", None):  # offloaded component by component
+            made.enable_model_cpu_offload(device=pipe._offload_device)
+        _with_image[pipe] = made
+    return _with_image[pipe]
 
 
 def first_line(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 
 from .catalogue import CATALOGUE
@@ -16,6 +17,7 @@ __all__ = [
     "ModelSpec",
     "Preset",
     "available",
+    "check_image",
     "check_prompt",
     "find",
     "function",
@@ -51,13 +53,32 @@ def check_prompt(spec: ModelSpec, prompt: str) -> None:
         function(spec.prompt_check)(prompt)
 
 
+def check_image(spec: ModelSpec, image: bytes | None) -> None:
+    """Refuse a picture that the model cannot take, or the lack of one that it needs.
+
+    Raises:
+        ConfigError: Naming the field and the models that would do.
+    """
+    if image is not None and spec.image == "none":
+        taking = [other.name for other in CATALOGUE.values() if other.image != "none"]
+        instead = f", or one of {', '.join(taking)}" if taking else ""
+        raise ConfigError("image", f"{len(image)} bytes", f"none for {spec.name}{instead}")
+    if image is None and spec.image == "required":
+        raise ConfigError("image", None, f"a picture, which {spec.name} starts from")
+
+
 def function(path: str):
     """What an entry's "module:function" names."""
     module, name = path.split(":")
     return getattr(importlib.import_module(module), name)
 
 
-def load(name: str, device: str, random_weights: bool = False):
+def load(
+    name: str,
+    device: str,
+    random_weights: bool = False,
+    tell: Callable[[object], None] = lambda event: None,
+):
     """The model's pipeline on a device, ready to be called; loaded once, then kept.
 
     Args:
@@ -66,6 +87,7 @@ def load(name: str, device: str, random_weights: bool = False):
         random_weights: Build it with seeded random weights instead: nothing is downloaded, every
             shape and every cost is the real one, and the videos show nothing. Runs on any machine
             with the memory for it.
+        tell: Called with each `stream.Loading` of what is being done.
 
     Raises:
         ConfigError: The name is not in the catalogue.
@@ -73,4 +95,4 @@ def load(name: str, device: str, random_weights: bool = False):
     """
     from .loading import loading, result_of  # torch takes seconds to load; looking up does without
 
-    return result_of(loading(find(name), device, random_weights))
+    return result_of(loading(find(name), device, random_weights, warm=False), tell).pipe

@@ -15,15 +15,17 @@ from weakref import WeakSet
 
 import torch
 
+from .assembly import with_image
 from .config import BWCacheConfig
 from .events import StepRecord
 from .hooks import cached
 from .models import ModelSpec
+from .picture import fitted
 from .preview import latent_preview
 from .stream import Event, RunFinished, RunName, RunStarted, StepDone
 
 WARM_UP_STEPS = 2
-_one_at_a_time = threading.Lock()
+_one_at_a_time = threading.RLock()
 _warm: WeakSet = WeakSet()
 
 
@@ -32,7 +34,14 @@ class Stopped(Exception):
 
 
 def generate(
-    pipe, spec: ModelSpec, run: RunName, prompt: str, seed: int, steps: int, config: BWCacheConfig
+    pipe,
+    spec: ModelSpec,
+    run: RunName,
+    prompt: str,
+    seed: int,
+    steps: int,
+    config: BWCacheConfig,
+    image: bytes | None = None,
 ) -> Iterator[Event]:
     """Make one video, reporting each step as it ends.
 
@@ -44,6 +53,7 @@ def generate(
         seed: Of the initial noise, drawn on the CPU, so that it is the same on every device.
         steps: Denoising steps.
         config: The caching settings; a threshold of 0 measures an uncached run.
+        image: The picture to start from, if any.
 
     Yields:
         `RunStarted`, a `StepDone` for each step, `RunFinished`. Closing the iterator stops the
@@ -58,13 +68,15 @@ def generate(
     def report(record: StepRecord, latents: torch.Tensor | None) -> None:
         if stop.is_set():
             raise Stopped
-        events.put(StepDone(run, record, latent_preview(pipe, latents)))
+        events.put(StepDone(run, record, latent_preview(pipe, latents, spec.latent_frames_axis)))
 
     def work() -> None:
         try:
             with _one_at_a_time:
-                warm_up(pipe, spec)
-                events.put(_run(pipe, spec, run, prompt, seed, steps, config, report))
+                called = pipe if image is None else with_image(pipe, spec)
+                warm_up(called, spec, image)
+                call = call_arguments(spec, prompt, seed, steps, image)
+                events.put(_run(called, run, call, config, report))
         except Stopped:
             pass
         except BaseException as error:  # handed over, so that nobody waits for ever
@@ -85,33 +97,43 @@ def generate(
         worker.join()
 
 
-def warm_up(pipe, spec: ModelSpec) -> None:
+def warm_up(pipe, spec: ModelSpec, image: bytes | None = None) -> None:
     """Run a pipeline for two steps once, so that no measured run pays for first-time work."""
-    if pipe not in _warm:
-        pipe(**call_arguments(spec, "", 0, WARM_UP_STEPS))
-        _warm.add(pipe)
+    with _one_at_a_time:
+        if pipe not in _warm:
+            pipe(**call_arguments(spec, "", 0, WARM_UP_STEPS, image))
+            _warm.add(pipe)
 
 
-def _run(pipe, spec, run, prompt, seed, steps, config, report) -> RunFinished:
+def _run(pipe, run, call, config, report) -> RunFinished:
     on_cuda = torch.cuda.is_available()
     if on_cuda:
         torch.cuda.reset_peak_memory_stats()
     started = time.perf_counter()
     with cached(pipe, config, on_step=report) as state:
-        frames = pipe(**call_arguments(spec, prompt, seed, steps)).frames[0]
+        frames = pipe(**call).frames[0]
     seconds = time.perf_counter() - started
     peak = torch.cuda.max_memory_allocated() if on_cuda else _peak_resident_bytes()
     return RunFinished(run, state.trace, frames, seconds, peak)
 
 
-def call_arguments(spec: ModelSpec, prompt: str, seed: int, steps: int) -> dict[str, object]:
-    """What a pipeline of this model is called with; the noise is drawn on the CPU."""
+def call_arguments(
+    spec: ModelSpec, prompt: str, seed: int, steps: int, image: bytes | None = None
+) -> dict[str, object]:
+    """What a pipeline of this model is called with; the noise is drawn on the CPU.
+
+    A model that needs a picture gets a plain grey one where none is given: that is for warming up
+    and for benchmarks.
+    """
+    pictured = image is not None or spec.image == "required"
+    start = {"image": fitted(image, spec.width, spec.height)} if pictured else {}
     return {
         **spec.call,
+        **start,
         "prompt": prompt,
         "height": spec.height,
         "width": spec.width,
-        "num_frames": spec.num_frames,
+        spec.frames_argument: spec.num_frames,
         "num_inference_steps": steps,
         "generator": torch.Generator("cpu").manual_seed(seed),
         "output_type": "np",

@@ -11,19 +11,22 @@ EDGE, MAX_BYTES = 32, 400
 
 
 @torch.no_grad()
-def latent_preview(pipe, latents: torch.Tensor | None) -> bytes | None:
+def latent_preview(pipe, latents: torch.Tensor | None, frames_axis: int = 2) -> bytes | None:
     """A WebP picture of the middle frame, or None where the latents have no picture's shape.
 
     Args:
         pipe: Its `vae` may offer `decode_linear`, as TinyWorld's does; other latents are shown in
             false colours, each a third of the channels.
-        latents: `[B, C, T, h, w]`, any device and floating dtype.
+        latents: `[B, C, T, h, w]`, or `[B, T, C, h, w]`, any device and floating dtype. Packed
+            ones `[B, S, C]` have no picture's shape.
+        frames_axis: Which of them T is, 2 or 1.
 
     Returns:
         At most 400 bytes, 32 pixels on the longer edge.
     """
     if latents is None or latents.ndim != 5:
         return None
+    latents = latents.movedim(frames_axis, 2)
     middle = latents.shape[2] // 2
     frame = latents[:1, :, middle : middle + 1].float()
     vae = getattr(pipe, "vae", None)

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .config import BWCacheConfig
+from .config import BWCacheConfig, ConfigError
 
 ImageUse = Literal["none", "optional", "required"]
 Offload = Literal["none", "model", "sequential"]
 OFFLOADS: tuple[Offload, ...] = ("none", "model", "sequential")  # from fastest to lightest
 BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 MEASURING_INTERVAL = BWCacheConfig.reuse_interval
+SMALLEST_SIDE, LARGEST_SIDE, MOST_FRAMES = 16, 4096, 1025
 
 
 class ModelError(RuntimeError):
@@ -35,6 +36,19 @@ MEASURE_ONLY = Preset(0.0)
 
 
 @dataclass(frozen=True)
+class Part:
+    """A component as it is built without its weights.
+
+    Args:
+        kind: Class in diffusers or transformers.
+        config: What differs from the class's own settings.
+    """
+
+    kind: str
+    config: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """One model of the catalogue.
 
@@ -47,19 +61,26 @@ class ModelSpec:
         source: Hub repository ("owner/name"), a folder under `assets/`, or an absolute path.
         revision: Commit of a hub repository; None for its newest.
         pipeline: Class in diffusers.
+        pipeline_options: What it is built with beside its components, as its repository says too.
         image: Whether a picture to start from is taken.
         image_pipeline: Class in diffusers that takes it, where that is another.
         dtypes: Component → "bfloat16", "float16" or "float32"; "default" for the others.
         needs_cuda: Whether it is offered only where a CUDA GPU is present.
         height, width, num_frames, fps: Of the video, in pixels, frames and frames a second.
         size_multiple: Height and width are multiples of it.
-        frame_multiple: The number of frames is one more than a multiple of it; 1 for any.
+        frame_multiple, frame_offset: The number of frames is `frame_offset` more than a multiple
+            of `frame_multiple`; 1 for any number.
+        fixed: Which of "height", "width" and "num_frames" can take no other value.
+        frames_argument: What the pipeline's call names the number of frames.
+        latent_frames_axis: Of the latents in the denoising loop; 2 where channels come first.
+        vae_tiling: Whether the autoencoder works tile by tile, which bounds its memory.
         steps: Denoising steps by default.
         scheduler: Class in diffusers that takes the published one's place; None keeps that.
-        scheduler_options: Changes of its settings.
+        scheduler_options: Its settings, as published unless a comment says otherwise.
         call: Further arguments of the pipeline's call, guidance among them.
         parameters: Component → billions of parameters.
-        activations_gb: Estimated peak memory beside the weights, at the size above.
+        activations_gb: Estimated peak memory beside the weights, at the size above. Nobody has
+            measured it here.
         presets: Named settings, gentlest first; empty where nothing has been measured.
         indicator_range: Smallest and largest indicator measured over a set of prompts, or None.
         examples: Prompts to start from.
@@ -68,6 +89,8 @@ class ModelSpec:
             cannot understand; None where any text will do.
         random_builder: "module:function" called with (spec, device); gives the same pipeline with
             seeded random weights and downloads nothing. None where there is none.
+        parts: Component → what it is built of then. Transformers and autoencoders are the
+            published ones; text encoders are narrow stand-ins with the published output width.
         indicator_blocks, indicator_tokens: How much of the features is measured on this model by
             default, as in `BWCacheConfig`; None for all.
         pays_from: Per `reuse`, (computed, steps): with a smaller share of computed steps, taking
@@ -83,6 +106,7 @@ class ModelSpec:
     pipeline: str
     licence_url: str = ""
     revision: str | None = None
+    pipeline_options: Mapping[str, object] = field(default_factory=dict)
     image: ImageUse = "none"
     image_pipeline: str | None = None
     dtypes: Mapping[str, str] = field(default_factory=lambda: {"default": "bfloat16"})
@@ -93,6 +117,11 @@ class ModelSpec:
     fps: int = 16
     size_multiple: int = 16
     frame_multiple: int = 4
+    frame_offset: int = 1
+    fixed: tuple[str, ...] = ()
+    frames_argument: str = "num_frames"
+    latent_frames_axis: int = 2
+    vae_tiling: bool = False
     steps: int = 50
     scheduler: str | None = None
     scheduler_options: Mapping[str, object] = field(default_factory=dict)
@@ -104,7 +133,8 @@ class ModelSpec:
     examples: tuple[str, ...] = ()
     loader: str = "bwcache.assembly:assemble"
     prompt_check: str | None = None
-    random_builder: str | None = None
+    random_builder: str | None = "bwcache.random_weights:build"
+    parts: Mapping[str, Part] = field(default_factory=dict)
     indicator_blocks: int | None = BWCacheConfig.indicator_blocks
     indicator_tokens: int | None = BWCacheConfig.indicator_tokens
     pays_from: Mapping[str, tuple[int, int]] = field(default_factory=dict)
@@ -127,17 +157,50 @@ class ModelSpec:
         """Whether the weights come from the Hugging Face hub."""
         return self.source.count("/") == 1 and not self.source.startswith("/")
 
+    def check_shape(self, height: object, width: object, num_frames: object) -> None:
+        """Refuse a video that the model cannot make.
+
+        Args:
+            height, width: In pixels.
+            num_frames: How many.
+
+        Raises:
+            ConfigError: Naming "height", "width" or "frames", and what is allowed.
+        """
+        given = {"height": height, "width": width, "num_frames": num_frames}
+        named = {"num_frames": "frames"}
+        for name in self.fixed:
+            own = getattr(self, name)
+            if given[name] != own:
+                only = f"{own}, since {self.title} makes no other"
+                raise ConfigError(named.get(name, name), given[name], only)
+        step = self.size_multiple
+        for name in ("height", "width"):
+            value, low = given[name], max(step, SMALLEST_SIDE)
+            if not _whole(value, low, LARGEST_SIDE) or value % step:
+                allowed = f"a multiple of {step} from {low} to {LARGEST_SIDE} pixels"
+                raise ConfigError(name, value, allowed)
+        step, first = self.frame_multiple, self.frame_offset or self.frame_multiple
+        if not _whole(num_frames, first, MOST_FRAMES) or (num_frames - first) % step:
+            row = ", ".join(str(first + n * step) for n in range(3))
+            raise ConfigError("frames", num_frames, f"{row} and so on up to {MOST_FRAMES} frames")
+
     def weights_gb(self, component: str) -> float:
         """Size of one component in its own type, in GB (10^9 bytes)."""
         dtype = self.dtypes.get(component, self.dtypes["default"])
         return self.parameters.get(component, 0.0) * BYTES[dtype]
 
     def memory_gb(self, offload: Offload) -> float:
-        """Estimated device memory that a run takes, in GB (10^9 bytes), by offload mode.
+        """Device memory that a run takes, by offload mode, in GB (10^9 bytes): an estimate.
 
         Everything at once; the largest component at once ("model"); or hardly more than the
-        activations ("sequential", a few layers at a time).
+        activations ("sequential", a few layers at a time). The weights are counted exactly, the
+        activations are estimated.
         """
         sizes = [self.weights_gb(component) for component in self.parameters] or [0.0]
         resident = {"none": sum(sizes), "model": max(sizes), "sequential": 0.05 * max(sizes)}
         return resident[offload] + self.activations_gb
+
+
+def _whole(value: object, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high

@@ -10,8 +10,10 @@ from typing import Literal
 
 import numpy as np
 
+from . import picture
 from .config import BWCacheConfig, ConfigError
 from .events import StepRecord, Trace, TraceFile
+from .spec import Offload
 
 RunName = Literal["baseline", "cached", "control"]
 Stage = Literal["download", "load", "warm_up", "retry"]
@@ -30,6 +32,7 @@ class Request:
         config: The caching settings.
         control: Also run uncached with as many steps as the cached run computed.
         random_weights: Use the model with seeded random weights.
+        image: The picture to start from, as a PNG, JPEG or WebP file holds it; None for none.
 
     Raises:
         ConfigError: A field is of the wrong kind or out of its bounds.
@@ -42,6 +45,7 @@ class Request:
     config: BWCacheConfig = field(default_factory=BWCacheConfig)
     control: bool = False
     random_weights: bool = False
+    image: bytes | None = None
 
     def __post_init__(self) -> None:
         allowed = f"1 to {MAX_PROMPT} characters of text"
@@ -54,20 +58,25 @@ class Request:
             whole = isinstance(value, int) and not isinstance(value, bool)
             if not whole or not low <= value <= high:
                 raise ConfigError(name, value, f"a whole number from {low} to {high}")
+        if self.image is not None:
+            picture.check(self.image)
 
     @property
     def baseline_key(self) -> tuple[object, ...]:
         """What the uncached run and its measurement depend on; the threshold is no part of it."""
-        request = (self.model, self.prompt, self.steps, self.seed, self.random_weights)
-        return (*request, self.config.measuring())
+        made_of = (self.model, self.prompt, self.image, self.steps, self.seed)
+        return (*made_of, self.random_weights, self.config.measuring())
 
 
 @dataclass(frozen=True)
 class Loading:
     """The model is being made ready.
 
+    The last one may come again and again while nothing else happens.
+
     Args:
-        stage: What is being done.
+        stage: What is being done. After "retry" everything starts anew, and what a run has told
+            so far is void.
         done, total: Bytes so far and in all, for a download; None where there is no telling.
         note: A sentence for people where something went wrong and is tried again; else "".
     """
@@ -107,6 +116,7 @@ class RunFinished:
         total_seconds: From the call of the pipeline to its frames: text, denoising, decoding.
         peak_memory_bytes: Of the device during the run; of the whole process on a CPU.
         remembered: Whether it was made earlier.
+        offload: How the model was put on the device; runs of different modes do not compare.
     """
 
     run: RunName
@@ -115,6 +125,7 @@ class RunFinished:
     total_seconds: float
     peak_memory_bytes: int
     remembered: bool = False
+    offload: Offload = "none"
 
 
 @dataclass(frozen=True)

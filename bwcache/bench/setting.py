@@ -11,6 +11,7 @@ import torch
 
 from .. import models
 from ..config import BWCacheConfig, ConfigError
+from ..loading_bar import LoadingBar
 from ..machine import default_device, describe_device, versions
 from ..models import ModelSpec
 from ..pipeline import call_arguments
@@ -18,7 +19,7 @@ from ..stream import Request
 
 PROMPTS = Path(__file__).parents[2] / "benchmarks" / "prompts.txt"
 ALWAYS_MET = 1e6  # a threshold above any indicator of random weights
-MAX_SIZE, MAX_FRAMES, MAX_ROUNDS = 4096, 1025, 1000
+MAX_ROUNDS = 1000
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Setting:
         steps: Denoising steps; the model's default where None.
         seed: Of the initial noise.
         prompts: What the videos show; each benchmark has its own default.
-        height, width: In pixels, multiples of 16; the model's where None.
-        frames: 1 more than a multiple of 4; the model's where None.
+        height, width: In pixels, as the model's entry allows; its own where None.
+        frames: Likewise.
 
     Raises:
         ConfigError: A field is of the wrong kind or out of its bounds.
@@ -54,12 +55,7 @@ class Setting:
         for prompt in self.prompts or spec.examples[:1]:
             Request(prompt, self.model, spec.steps, self.seed)
             models.check_prompt(spec, prompt)
-        for name, value in (("height", spec.height), ("width", spec.width)):
-            if not _whole(value, 16, MAX_SIZE) or value % 16:
-                raise ConfigError(name, value, f"a multiple of 16 from 16 to {MAX_SIZE} pixels")
-        if not _whole(spec.num_frames, 1, MAX_FRAMES) or spec.num_frames % 4 != 1:
-            allowed = f"1, 5, 9 and so on up to {MAX_FRAMES} frames"
-            raise ConfigError("frames", spec.num_frames, allowed)
+        models.find(self.model).check_shape(spec.height, spec.width, spec.num_frames)
         if self.device not in (None, "cpu", "cuda"):
             raise ConfigError("device", self.device, "cpu or cuda")
         if self.device == "cuda" and not torch.cuda.is_available():
@@ -83,8 +79,8 @@ class Setting:
         return self.device or default_device()
 
     def pipe(self):
-        """The model's pipeline, see `models.load`."""
-        return models.load(self.model, self.place, self.random_weights)
+        """The model's pipeline, see `models.load`; how far it is on stderr."""
+        return models.load(self.model, self.place, self.random_weights, LoadingBar().show)
 
     @property
     def prompt(self) -> str:

@@ -5,28 +5,28 @@ from dataclasses import replace
 
 import pytest
 import torch
-from diffusers import AutoencoderKLWan, WanTransformer3DModel
 
-from bwcache import BWCacheConfig, loading, models, wan
+from bwcache import BWCacheConfig, loading, models
+from bwcache import random_weights as catalogue_weights
+from bwcache.catalogue import CATALOGUE
 from bwcache.cli import main
 from bwcache.compare import compare
 from bwcache.models import ModelError
+from bwcache.pipeline import call_arguments
 from bwcache.stream import Request
 from bwcache.tinyworld import random_weights
+from tests.pipelines.narrow import narrowed
 
 PROMPT = "a red circle moving right on a white background"
 WAN = models.find("wan2.1-t2v-1.3b")
+NAMES = [name for name in CATALOGUE if name != "tinyworld"]
 
 
-@pytest.fixture
-def one_block(monkeypatch):
-    """Wan 2.1 1.3B with 1 of its 30 blocks, and thinner: only how it is put together counts."""
-    small = {"num_layers": 1, "num_attention_heads": 1, "ffn_dim": 64}
-    monkeypatch.setattr(wan, "TRANSFORMER_1_3B", wan.TRANSFORMER_1_3B | small)
-    monkeypatch.setattr(wan, "AutoencoderKLWan", lambda: AutoencoderKLWan(base_dim=8))
+@pytest.fixture(autouse=True)
+def _nothing_kept():
     loading.forget()
     yield
-    loading.forget()  # it must not outlive the change
+    loading.forget()  # what was built from a changed entry must not outlive the change
 
 
 def test_tinyworld_is_the_real_architecture():
@@ -68,21 +68,51 @@ def test_the_command_line_builds_them(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["random_weights"] is True
 
 
+def numbers(transformer) -> float:
+    """Billions of parameters."""
+    return sum(weight.numel() for weight in transformer.parameters()) / 1e9
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_transformer_and_autoencoder_has_the_published_size(name):
+    spec = CATALOGUE[name]
+    for component, part in spec.parts.items():
+        if component.startswith(("transformer", "vae")):
+            with torch.device("meta"):
+                made = catalogue_weights.make(part)
+            assert numbers(made) == pytest.approx(spec.parameters[component], rel=0.02), component
+
+
 def test_wan_as_published():
     """The 1.3B model differs from diffusers' defaults (the 14B model) in its size only."""
     with torch.device("meta"):
-        transformer = WanTransformer3DModel(**wan.TRANSFORMER_1_3B)
-        standard = WanTransformer3DModel(num_layers=1)
+        transformer = catalogue_weights.make(WAN.parts["transformer"])
     assert sum(weight.numel() for weight in transformer.parameters()) == 1_418_996_800
-    names = wan.TRANSFORMER_1_3B
-    changed = {name for name in names if transformer.config[name] != standard.config[name]}
-    assert changed == {"num_attention_heads", "ffn_dim", "num_layers"}
+    changed = {"num_attention_heads", "ffn_dim", "num_layers"}
+    assert set(WAN.parts["transformer"].config) == changed
 
 
-@pytest.mark.usefixtures("one_block")
+@pytest.mark.parametrize("name", NAMES)
+def test_every_entry_runs_with_text_of_the_published_width(name):
+    """Narrow transformer and autoencoder, but the entry's own stand-ins for its text encoders."""
+    spec = narrowed(CATALOGUE[name], text=False)
+    pipe = catalogue_weights.build(spec, "cpu")
+    pipe.set_progress_bar_config(disable=True)
+    for component, part in CATALOGUE[name].parts.items():
+        if component.startswith("text_encoder"):
+            widths = {part.config.get(width) for width in ("d_model", "hidden_size")}
+            config = getattr(pipe, component).config
+            assert getattr(config, "d_model", config.hidden_size) in widths
+    frames = pipe(**call_arguments(spec, "a cat", 0, 2)).frames[0]
+    assert frames.shape == (spec.num_frames, spec.height, spec.width, 3)
+    assert torch.isfinite(torch.from_numpy(frames)).all()
+
+
 def test_wan_is_built_on_any_machine_but_not_offered(monkeypatch):
     assert WAN not in models.available(has_cuda=False)
-    pipe = models.load(WAN.name, "cpu", random_weights=True)
+    spec = replace(narrowed(WAN, text=False), needs_cuda=True)
+    monkeypatch.setattr(models, "CATALOGUE", {spec.name: spec})
+    pipe = models.load(spec.name, "cpu", random_weights=True)
     names = {
         name for name, weight in pipe.transformer.named_parameters() if weight.dtype.itemsize == 4
     }
@@ -94,13 +124,11 @@ def test_wan_is_built_on_any_machine_but_not_offered(monkeypatch):
     assert pipe.text_encoder.config.d_model == 4096
     assert pipe.scheduler.config.flow_shift == WAN.scheduler_options["flow_shift"]
     assert torch.get_default_dtype() == torch.float32
-    again = wan.build_random(WAN, "cpu")
+    again = catalogue_weights.build(spec, "cpu")
     for one, other in zip(
         pipe.transformer.parameters(), again.transformer.parameters(), strict=True
     ):
         assert torch.equal(one, other)
-    spec = replace(WAN, height=32, width=32, num_frames=5)
-    monkeypatch.setattr(models, "CATALOGUE", {spec.name: spec})
     request = Request("a cat", spec.name, steps=2, random_weights=True)
     *_, last = compare(request, device="cpu")
     assert last.runs[0].frames.shape == (5, 32, 32, 3)

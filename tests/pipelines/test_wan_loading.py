@@ -1,10 +1,13 @@
 """The loader of real Wan models, on a small repository laid out alike."""
 
+import json
+import shutil
 from dataclasses import replace
 
 import pytest
 import torch
 from diffusers import AutoencoderKLWan, WanPipeline
+from safetensors.torch import load_file
 
 from bwcache import BWCacheConfig, models
 from bwcache.assembly import assemble
@@ -61,7 +64,7 @@ def test_a_comparison_goes_through(repository, monkeypatch):
     *steps, last = compare(request, device="cpu")
     assert last.summary["steps_reused"] == 2
     assert last.runs[0].frames.shape == (5, 32, 32, 3)
-    assert steps[3].preview
+    assert steps[4].preview
 
 
 def test_a_missing_or_damaged_repository_is_one_clear_line(repository, tmp_path):
@@ -73,6 +76,37 @@ def test_a_missing_or_damaged_repository_is_one_clear_line(repository, tmp_path)
             assemble(SPEC, source)
         assert "\n" not in str(caught.value)
         assert "tinyworld" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("_class_name", ["pipeline", "MyPipeline"], "the pipeline is"),
+        ("_class_name", "CogVideoXPipeline", "the pipeline is CogVideoXPipeline, not WanPipeline"),
+        ("transformer", ["my_blocks", "Transformer"], "component transformer is my_blocks.Tra"),
+        ("vae", ["AutoencoderKLWan", "pipelines"], "component vae is AutoencoderKLWan.pipelines"),
+    ],
+)
+def test_a_repository_that_brings_its_own_code_is_refused(repository, tmp_path, name, value, said):
+    foreign = tmp_path / "foreign"
+    shutil.copytree(repository, foreign)
+    index = json.loads((foreign / "model_index.json").read_text())
+    (foreign / "model_index.json").write_text(json.dumps(index | {name: value}))
+    (foreign / "transformer" / "my_blocks.py").write_text("raise SystemExit('it ran')")
+    with pytest.raises(ModelError, match="asks for code that is not run here") as caught:
+        assemble(SPEC, foreign)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_pickled_weights_are_not_read(repository, tmp_path):
+    pickled = tmp_path / "pickled"
+    shutil.copytree(repository, pickled)
+    weights = next((pickled / "transformer").glob("*.safetensors"))
+    torch.save(load_file(weights), weights.with_suffix(".bin"))
+    weights.unlink()
+    with pytest.raises(ModelError, match="could not be loaded"):
+        assemble(SPEC, pickled)
 
 
 def test_without_cuda_it_is_neither_offered_nor_loaded():

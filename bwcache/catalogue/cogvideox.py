@@ -1,0 +1,104 @@
+"""CogVideoX's entries. Sources: the repositories' model cards and configs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from ..spec import ModelSpec, Part
+from .stand_ins import t5
+
+T5, VAE = 4.762, 0.216
+LICENCE_5B = "https://huggingface.co/zai-org/CogVideoX-5b/blob/main/LICENSE"
+
+
+def diffusion(snr_shift_scale: float) -> Mapping[str, object]:
+    """The published settings; only the shift of the noise levels differs between the models."""
+    return MappingProxyType(
+        {
+            "beta_start": 0.00085,
+            "beta_end": 0.012,
+            "beta_schedule": "scaled_linear",
+            "clip_sample": False,
+            "prediction_type": "v_prediction",
+            "rescale_betas_zero_snr": True,
+            "snr_shift_scale": snr_shift_scale,
+            "timestep_spacing": "trailing",
+        }
+    )
+
+
+def entry(name: str, title: str, about: str, repository: str, **more: object) -> ModelSpec:
+    """What both entries share."""
+    return ModelSpec(
+        name=name,
+        title=title,
+        about=about,
+        source=f"zai-org/{repository}",
+        pipeline="CogVideoXPipeline",
+        height=480,
+        width=720,
+        num_frames=49,
+        fps=8,
+        frame_multiple=8,
+        latent_frames_axis=1,
+        vae_tiling=True,
+        scheduler="CogVideoXDDIMScheduler",
+        call=MappingProxyType({"guidance_scale": 6.0}),
+        examples=(
+            "A panda in a small red jacket plays a guitar in a bamboo forest, sunlight filtering "
+            "through the leaves",
+            "A wooden toy ship glides over a plush blue carpet that looks like the waves of a sea",
+        ),
+        **more,
+    )
+
+
+COGVIDEOX = (
+    entry(
+        "cogvideox-2b",
+        "CogVideoX 2B",
+        "Small and old: 480 × 720, six seconds at eight frames a second.",
+        "CogVideoX-2b",
+        licence="Apache-2.0",
+        licence_url="https://huggingface.co/zai-org/CogVideoX-2b",
+        dtypes=MappingProxyType({"default": "float16"}),
+        scheduler_options=diffusion(3.0),
+        parameters=MappingProxyType({"transformer": 1.694, "text_encoder": T5, "vae": VAE}),
+        activations_gb=5.0,
+        parts=MappingProxyType(
+            {
+                "transformer": Part("CogVideoXTransformer3DModel"),
+                "text_encoder": t5(4096),
+                "vae": Part("AutoencoderKLCogVideoX"),
+            }
+        ),
+    ),
+    entry(
+        "cogvideox-5b",
+        "CogVideoX 5B",
+        "The larger one: 480 × 720, six seconds at eight frames a second.",
+        "CogVideoX-5b",
+        licence="CogVideoX licence",
+        licence_url=LICENCE_5B,
+        scheduler_options=diffusion(1.0),
+        parameters=MappingProxyType({"transformer": 5.57, "text_encoder": T5, "vae": VAE}),
+        activations_gb=6.0,
+        parts=MappingProxyType(
+            {
+                "transformer": Part(
+                    "CogVideoXTransformer3DModel",
+                    MappingProxyType(
+                        {
+                            "num_attention_heads": 48,
+                            "num_layers": 42,
+                            "use_rotary_positional_embeddings": True,
+                        }
+                    ),
+                ),
+                "text_encoder": t5(4096),
+                "vae": Part("AutoencoderKLCogVideoX", MappingProxyType({"scaling_factor": 0.7})),
+            }
+        ),
+    ),
+)

@@ -1,0 +1,201 @@
+"""The catalogue's entries: complete, true to what diffusers offers, and within their own rules."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import diffusers
+import pytest
+import torch
+import transformers
+
+from bwcache import ConfigError, models
+from bwcache.bench.setting import Setting
+from bwcache.catalogue import CATALOGUE, PINNED, revisions
+from bwcache.pipeline import call_arguments
+from bwcache.preview import latent_preview
+from bwcache.spec import BYTES, OFFLOADS, ModelSpec
+from bwcache.stacks import STACKS
+from scripts import pin_revisions
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ENTRIES = pytest.mark.parametrize("spec", CATALOGUE.values(), ids=list(CATALOGUE))
+
+
+def test_the_models_that_are_asked_for_are_there():
+    assert set(CATALOGUE) == {
+        "tinyworld",
+        *("wan2.1-t2v-1.3b", "wan2.1-t2v-14b"),
+        *("wan2.2-ti2v-5b", "wan2.2-t2v-a14b", "wan2.2-i2v-a14b"),
+        *("cogvideox-2b", "cogvideox-5b", "ltx-video"),
+        *("hunyuanvideo", "hunyuanvideo-1.5", "mochi-1", "latte-1", "allegro"),
+    }
+    assert next(iter(CATALOGUE)) == "tinyworld"
+    assert [spec.name for spec in models.available(has_cuda=False)] == ["tinyworld"]
+
+
+@ENTRIES
+def test_an_entry_says_what_it_is(spec: ModelSpec):
+    assert re.fullmatch(r"[a-z0-9]+([.-][a-z0-9]+)*", spec.name)
+    assert CATALOGUE[spec.name] is spec
+    assert [other.title for other in CATALOGUE.values()].count(spec.title) == 1
+    assert spec.about.endswith(".")
+    assert spec.licence
+    assert len(spec.examples) >= 2 or spec.name == "tinyworld"
+    if spec.on_hub:
+        assert spec.licence_url.startswith("https://huggingface.co/")
+        assert re.fullmatch(r"[0-9a-f]{40}", spec.revision)
+    family = re.match(r"[A-Za-z]+", spec.title)[0]
+    assert family in README.partition("## Which pipelines")[2] or spec.name == "tinyworld"
+
+
+@ENTRIES
+def test_its_classes_exist(spec: ModelSpec):
+    kinds = [spec.pipeline, spec.scheduler, *filter(None, [spec.image_pipeline])]
+    assert all(hasattr(diffusers, kind) for kind in kinds)
+    for part in spec.parts.values():
+        assert hasattr(diffusers, part.kind) or hasattr(transformers, part.kind), part.kind
+    for name, part in spec.parts.items():
+        if name.startswith("transformer"):
+            assert part.kind in STACKS
+    takes = diffusers.SchedulerMixin, getattr(diffusers, spec.scheduler)
+    assert issubclass(takes[1], takes[0])
+    made = takes[1](**spec.scheduler_options)
+    assert {key: made.config[key] for key in spec.scheduler_options} == dict(spec.scheduler_options)
+
+
+@ENTRIES
+def test_its_types_and_images_are_known(spec: ModelSpec):
+    assert set(spec.dtypes.values()) <= set(BYTES)
+    assert "default" in spec.dtypes
+    assert set(spec.dtypes) <= {"default", *spec.parameters}
+    assert all(hasattr(torch, name) for name in spec.dtypes.values())
+    assert spec.image in ("none", "optional", "required")
+    assert spec.image_pipeline is None or spec.image == "optional"
+    assert set(spec.parts) <= {*spec.parameters, "guider", "tokenizer", "tokenizer_2"}
+    assert set(spec.fixed) <= {"height", "width", "num_frames"}
+
+
+@ENTRIES
+def test_its_size_obeys_its_rules(spec: ModelSpec):
+    spec.check_shape(spec.height, spec.width, spec.num_frames)
+    for name, value in (
+        ("height", spec.height + 1),
+        ("width", 0),
+        ("width", 8192),
+        ("width", True),
+        ("height", "480"),
+    ):
+        wrong = {"height": spec.height, "width": spec.width} | {name: value}
+        with pytest.raises(ConfigError, match=f"^{name}: got "):
+            spec.check_shape(**wrong, num_frames=spec.num_frames)
+    for frames in (0, -4, 5.0, 100_000):
+        with pytest.raises(ConfigError, match="^frames: got "):
+            spec.check_shape(spec.height, spec.width, frames)
+    if spec.frame_multiple > 1:
+        with pytest.raises(ConfigError, match="^frames: got "):
+            spec.check_shape(spec.height, spec.width, spec.num_frames + 1)
+
+
+def test_the_rules_in_words():
+    wan, allegro, mochi = (CATALOGUE[name] for name in ("wan2.2-ti2v-5b", "allegro", "mochi-1"))
+    with pytest.raises(ConfigError, match="a multiple of 32 from 32 to 4096 pixels"):
+        wan.check_shape(720, 1280, 121)
+    with pytest.raises(ConfigError, match="1, 7, 13 and so on up to 1025 frames"):
+        mochi.check_shape(480, 848, 86)
+    with pytest.raises(ConfigError, match="height: got 360; allowed is 720, since Allegro makes"):
+        allegro.check_shape(360, 1280, 88)
+    with pytest.raises(ConfigError, match="4, 8, 12 and so on"):
+        replace(allegro, fixed=()).check_shape(720, 1280, 90)
+
+
+@ENTRIES
+def test_nothing_is_claimed_that_nobody_measured(spec: ModelSpec):
+    measured = spec.name == "tinyworld"
+    assert bool(spec.presets) is measured
+    assert bool(spec.pays_from) is measured
+    assert (spec.indicator_range is None) is not measured
+    assert spec.indicator_tokens >= 128
+    if not measured:
+        assert spec.default_preset.config().threshold == 0
+
+
+@ENTRIES
+def test_a_lighter_mode_takes_less_memory(spec: ModelSpec):
+    needs = [spec.memory_gb(mode) for mode in OFFLOADS]
+    assert needs == sorted(needs, reverse=True)
+    assert needs[0] == pytest.approx(
+        sum(map(spec.weights_gb, spec.parameters)) + spec.activations_gb
+    )
+    assert needs[-1] > spec.activations_gb > 0
+
+
+def test_pins_are_commits_with_their_source_and_nothing_else(tmp_path):
+    pins = json.loads(revisions.FILE.read_text(encoding="utf-8"))
+    assert set(pins) == {spec.source for spec in CATALOGUE.values() if spec.on_hub}
+    assert all(pin["found"] for pin in pins.values())
+    bad = tmp_path / "revisions.json"
+    for commit in ("main", "0fad780", "A" * 40, None):
+        bad.write_text(json.dumps({"owner/name": {"commit": commit}}))
+        with pytest.raises(ValueError, match="owner/name has"):
+            revisions.read(bad)
+
+
+def test_pinning_asks_the_hub_and_writes_all_or_nothing(tmp_path, monkeypatch):
+    file = tmp_path / "revisions.json"
+    before = revisions.FILE.read_text(encoding="utf-8")
+    file.write_text(before, encoding="utf-8")
+    monkeypatch.setattr(revisions, "FILE", file)
+    newest = {"genmo/mochi-1-preview": "1" * 40, "Lightricks/LTX-Video": "main"}
+
+    def model_info(self, name):
+        if name not in newest:
+            raise OSError("no such repository\nTry another.")
+        return SimpleNamespace(sha=newest[name])
+
+    monkeypatch.setattr(pin_revisions.HfApi, "model_info", model_info)
+    pin_revisions.main(["genmo/mochi-1-preview"])
+    assert revisions.read(file) == {**PINNED, "genmo/mochi-1-preview": "1" * 40}
+    after = file.read_text(encoding="utf-8")
+    for asked in (["genmo/mochi-1-preview", "rhymes-ai/Allegro"], ["someone/else"]):
+        with pytest.raises(SystemExit, match=asked[-1]):
+            pin_revisions.main(asked)
+    with pytest.raises(ValueError, match="'main' for a commit"):
+        pin_revisions.main(["Lightricks/LTX-Video"])
+    assert file.read_text(encoding="utf-8") == after
+
+
+def test_a_call_is_what_the_entry_says():
+    latte = call_arguments(CATALOGUE["latte-1"], "a cat", 0, 5)
+    assert latte["video_length"] == 16
+    assert "num_frames" not in latte
+    assert latte["clean_caption"] is False
+    assert "image" not in call_arguments(CATALOGUE["wan2.2-ti2v-5b"], "a cat", 0, 5)
+    plain = call_arguments(CATALOGUE["wan2.2-i2v-a14b"], "a cat", 0, 5)  # to warm up with
+    assert plain["image"].size == (832, 480)
+
+
+def test_a_benchmark_keeps_to_the_rules_of_its_model():
+    with pytest.raises(ConfigError, match="^height: got 720; allowed is a multiple of 32"):
+        Setting("wan2.2-ti2v-5b", height=720)
+    with pytest.raises(ConfigError, match="^frames: got 161; allowed is 1, 7, 13"):
+        Setting("mochi-1", frames=161)
+    with pytest.raises(ConfigError, match="^width: got 640; allowed is 1280"):
+        Setting("allegro", width=640)
+    assert Setting("ltx-video", height=64, width=96, frames=9).spec.num_frames == 9
+
+
+def test_previews_take_the_frames_where_the_entry_has_them():
+    """A picture that is red in the last frame and, in a middle one, bright on its left."""
+    latents = torch.zeros(1, 6, 5, 8, 8)
+    latents[:, :, 2, :, :4] = 1
+    latents[:, :2, 4] = 9
+    shown = latent_preview(None, latents)
+    assert shown == latent_preview(None, latents.transpose(1, 2), 1)
+    assert shown != latent_preview(None, latents.transpose(1, 2))
+    assert latent_preview(None, torch.zeros(1, 320, 6)) is None
+    assert latent_preview(None, None) is None
+    first = [spec.name for spec in CATALOGUE.values() if spec.latent_frames_axis == 1]
+    assert first == ["cogvideox-2b", "cogvideox-5b"]
