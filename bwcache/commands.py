@@ -9,10 +9,13 @@ from contextlib import closing
 
 from tqdm import tqdm
 
+from . import picture
 from .compare import compare
 from .config import BWCacheConfig
+from .loading_bar import LoadingBar
 from .models import find
 from .results import check_folder, save
+from .spec import Offload
 from .stream import ComparisonFinished, Request, RunStarted, StepDone
 from .verdict import CAVEAT
 
@@ -22,11 +25,11 @@ def compare_command(
 ) -> int:
     """Make and save a comparison; the verdict, or with `--json` the summary, on stdout."""
     steps = find(args.model).steps if args.steps is None else args.steps
-    request = Request(
-        args.prompt, args.model, steps, args.seed, config, args.control, args.random_weights
-    )
+    image = None if args.image is None else picture.read(args.image)
+    of = (config, args.control, args.random_weights, image)
+    request = Request(args.prompt, args.model, steps, args.seed, *of)
     check_folder(args.out)
-    finished = _with_progress(request, args.device)
+    finished = _with_progress(request, args.device, args.offload)
     written = save(finished, args.out)
     if args.json:
         print_json(finished.summary)
@@ -50,12 +53,17 @@ def _decibels(value: float | None) -> str:
     return "nothing at all" if value is None else f"{value:.1f} dB"
 
 
-def _with_progress(request: Request, device: str | None) -> ComparisonFinished:
-    """Run to the end, with a bar for each run on stderr."""
-    bar = None
-    with closing(compare(request, device=device)) as events:
+def _with_progress(
+    request: Request, device: str | None, offload: Offload | None
+) -> ComparisonFinished:
+    """Run to the end, with a bar for the download and for each run on stderr."""
+    bar, loading = None, LoadingBar()
+    with closing(compare(request, device=device, offload=offload)) as events:
         for event in events:
+            loading.show(event)
             if isinstance(event, RunStarted):
+                if bar is not None:
+                    bar.close()  # of a run that was cut short
                 bar = tqdm(total=event.num_steps, desc=event.run, unit="step", file=sys.stderr)
             elif isinstance(event, StepDone):
                 bar.update()

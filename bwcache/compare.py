@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from dataclasses import replace
 
-from . import models
+from . import models, timings
 from .events import TraceFile
-from .loading import loading
+from .loading import SHELF, loading, step_down
 from .machine import default_device, describe_device, versions
+from .memory_errors import out_of_memory
 from .metrics import PSNR_CONVENTION, apart, difference, difference_gain
 from .pipeline import generate
+from .shelf import Ready
+from .spec import ModelSpec, Offload
 from .stream import ComparisonFinished, Event, Request, RunFinished, RunStarted, StepDone
 from .verdict import sentence, warning
 from .whatif import reuse_starts_above
@@ -38,7 +42,10 @@ class BaselineStore:
 
 
 def compare(
-    request: Request, store: BaselineStore | None = None, device: str | None = None
+    request: Request,
+    store: BaselineStore | None = None,
+    device: str | None = None,
+    offload: Offload | None = None,
 ) -> Iterator[Event]:
     """Make the video twice, uncached and cached, and compare.
 
@@ -46,6 +53,8 @@ def compare(
         request: What to make.
         store: Where uncached runs are remembered and looked up; None remembers nothing.
         device: "cpu", "cuda"…; the best there is where None.
+        offload: How the model is put on the device; the fastest mode that fits where None, and
+            then once more in the next lighter one if memory runs out.
 
     Yields:
         What loading does, the events of each run in turn, then `ComparisonFinished`. Closing the
@@ -61,37 +70,63 @@ def compare(
     device = device or default_device()
     spec = models.find(request.model)
     models.check_prompt(spec, request.prompt)
-    pipe = yield from loading(spec, device, request.random_weights)
+    models.check_image(spec, request.image)
+    retry = offload is None
+    while True:
+        ready = yield from loading(spec, device, request.random_weights, offload, retry=retry)
+        mode, retry = ready.offload, retry and not ready.retried
+        try:
+            with SHELF.in_use(ready):
+                yield from _both(request, store, device, spec, ready)
+            return
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            del ready
+            again = step_down(spec, device, mode, error, retry)
+        retry = False
+        yield again
+
+
+def _both(
+    request: Request, store: BaselineStore | None, device: str, spec: ModelSpec, ready: Ready
+) -> Iterator[Event]:
+    """The runs of a comparison, all on the same model in the same mode, and their summary."""
 
     def run(name, steps, config):
-        return generate(pipe, spec, name, request.prompt, request.seed, steps, config)
+        of = (request.prompt, request.seed, steps, config, request.image)
+        return _through(generate(ready.pipe, spec, name, *of), ready.offload)
 
     measure_only = request.config.measuring()
     baseline = store.get(request) if store is not None else None
-    if baseline is None:
-        baseline = yield from _through(run("baseline", request.steps, measure_only))
+    if baseline is None or baseline.offload != ready.offload:
+        baseline = yield from run("baseline", request.steps, measure_only)
         if store is not None:
             store.put(request, baseline)
         remembered = False
     else:
         yield from _remember(baseline)
         remembered = True
-    cached = yield from _through(run("cached", request.steps, request.config))
+    cached = yield from run("cached", request.steps, request.config)
     runs = [baseline, cached]
     if request.control:
         steps = cached.trace.steps_computed
-        runs.append((yield from _through(run("control", steps, measure_only))))
-    summary = summarise(request, runs, device, remembered)
+        runs.append((yield from run("control", steps, measure_only)))
+    summary = summarise(request, runs, device, remembered, ready.revision)
     trace_file = TraceFile(
         request.model, request.prompt, request.seed, baseline.trace, cached.trace
     )
-    yield ComparisonFinished(summary, trace_file, tuple(runs))
+    finished = ComparisonFinished(summary, trace_file, tuple(runs))
+    timings.learn(finished)
+    yield finished
 
 
-def _through(events: Iterator[Event]) -> Iterator[Event]:
+def _through(events: Iterator[Event], offload: Offload) -> Generator[Event, None, RunFinished]:
     """Pass a run's events on, and return its last."""
     last = None
     for last in events:
+        if isinstance(last, RunFinished):
+            last = replace(last, offload=offload)
         yield last
     return last
 
@@ -100,13 +135,15 @@ def _remember(run: RunFinished) -> Iterator[Event]:
     yield RunStarted(run.run, run.trace.num_steps, remembered=True)
     for record in run.trace.steps:
         yield StepDone(run.run, record)
-    yield RunFinished(
-        run.run, run.trace, run.frames, run.total_seconds, run.peak_memory_bytes, remembered=True
-    )
+    yield replace(run, remembered=True)
 
 
 def summarise(
-    request: Request, runs: list[RunFinished], device: str, remembered: bool
+    request: Request,
+    runs: list[RunFinished],
+    device: str,
+    remembered: bool,
+    revision: str | None = None,
 ) -> dict[str, object]:
     """`summary.json` of a comparison: every number measured, seconds and bytes."""
     baseline, cached, *control = runs
@@ -116,6 +153,7 @@ def summarise(
     summary = {
         "model": request.model,
         "random_weights": request.random_weights,
+        "revision": revision,
         "prompt": request.prompt,
         "seed": request.seed,
         "steps": request.steps,
@@ -139,6 +177,7 @@ def summarise(
         "difference_gain": difference_gain(apart(cached.frames, baseline.frames)),
         "peak_memory_bytes": cached.peak_memory_bytes,
         "device": describe_device(device),
+        "offload": cached.offload,
         "versions": versions(),
     }
     if control:

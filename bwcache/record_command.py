@@ -16,11 +16,12 @@ from PIL import Image
 from . import models
 from .compare import compare
 from .config import BWCacheConfig, ConfigError
+from .loading import loading, result_of
+from .loading_bar import LoadingBar
 from .machine import default_device
-from .pipeline import warm_up
 from .recorded import PLAIN_NAME, RUN_FILE, RecordedRun, replacing
 from .results import check_folder, save
-from .stream import ComparisonFinished, Event, Request, RunStarted, StepDone
+from .stream import ComparisonFinished, Event, Loading, Request, RunStarted, StepDone
 from .ui import rows
 from .verdict import CAVEAT
 from .video import enlarge
@@ -45,7 +46,7 @@ def record_command(
     models.check_prompt(spec, request.prompt)
     device = args.device or default_device()
     # A recording shows a model that is loaded and warm, as any visitor but the first meets it.
-    warm_up(models.load(request.model, device, request.random_weights), spec)
+    result_of(loading(spec, device, request.random_weights), LoadingBar().show)
     with closing(compare(request, device=device)) as events:
         run = record(_told(events), request, args.title, caption, args.out)
     if args.json:
@@ -82,6 +83,9 @@ def record(
         keep(rows.begin(folder.name, request, spec))
         for event in events:
             match event:
+                case Loading(stage="retry"):  # all that was told so far is void
+                    del kept[1:]
+                    clock, started = rows.Clock(), time.perf_counter()
                 case RunStarted():
                     keep(rows.start(event))
                 case StepDone():
@@ -139,8 +143,10 @@ def check_target(folder: Path) -> None:
 
 
 def _told(events: Iterator[Event]) -> Iterator[Event]:
-    """Pass events on, and say on stderr which run begins."""
+    """Pass events on, and say on stderr what is loaded and which run begins."""
+    bar = LoadingBar()
     for event in events:
+        bar.show(event)
         if isinstance(event, RunStarted):
             print(f"{event.run}: {event.num_steps} steps", file=sys.stderr, flush=True)
         yield event

@@ -19,7 +19,7 @@ from .filmstrip import filmstrip
 from .recommend import Recommendation, recommend
 from .rowsfile import RowsFile, key
 from .search import MOST_TRIALS, Goal, Measured, Search
-from .stream import ComparisonFinished, Event, Request, RunFinished, StepDone
+from .stream import ComparisonFinished, Event, Loading, Request, RunFinished, StepDone
 
 Compare = Callable[..., Iterator[Event]]
 
@@ -91,7 +91,9 @@ class SearchFinished:
     summary: dict[str, object] | None
 
 
-SearchEvent = BaselineStarted | SearchStarted | TrialStarted | StepDone | Trial | SearchFinished
+SearchEvent = (
+    BaselineStarted | SearchStarted | TrialStarted | Loading | StepDone | Trial | SearchFinished
+)
 
 
 def search(
@@ -118,7 +120,8 @@ def search(
 
     Yields:
         `BaselineStarted` unless it is remembered, `SearchStarted`, for each trial `TrialStarted`
-        and `Trial`, then `SearchFinished`; in between, the steps as they are done.
+        and `Trial`, then `SearchFinished`; in between, what loading does, and the steps as they
+        are done: anew after `Loading("retry")`.
 
     Raises:
         ConfigError: The model or the prompt cannot be used.
@@ -158,23 +161,23 @@ def search(
     yield SearchFinished(result, int(not remembered), summaries.get(result.candidate))
 
 
-def _baseline(events: Iterator[Event]) -> Iterator[StepDone]:
+def _baseline(events: Iterator[Event]) -> Iterator[Loading | StepDone]:
     """Run a comparison up to the end of its uncached run, which is returned."""
     with closing(events):
         for event in events:
-            if isinstance(event, StepDone):
+            if isinstance(event, Loading | StepDone):
                 yield event
             elif isinstance(event, RunFinished):
                 return event
     raise RuntimeError("a comparison ended before its uncached run")
 
 
-def _comparison(events: Iterator[Event]) -> Iterator[StepDone]:
-    """Run a comparison, pass the cached run's steps on, and return the end."""
+def _comparison(events: Iterator[Event]) -> Iterator[Loading | StepDone]:
+    """Run a comparison, pass loading and the cached run's steps on, and return the end."""
     last = None
     with closing(events):
         for last in events:
-            if isinstance(last, StepDone) and last.run == "cached":
+            if isinstance(last, Loading) or (isinstance(last, StepDone) and last.run == "cached"):
                 yield last
     return last
 
@@ -184,11 +187,12 @@ def sweep(
     file: RowsFile,
     compare: Compare = compare,
     device: str | None = None,
-) -> Iterator[StepDone | ComparisonFinished | None]:
+) -> Iterator[Loading | StepDone | ComparisonFinished | None]:
     """Make the comparisons that a file does not hold yet, and add each one's summary to it.
 
     Yields:
-        Steps as they are done; for each request its end, None where the file had it already.
+        What loading does, and steps as they are done; for each request its end, None where the
+        file had it already.
 
     Raises:
         ConfigError: The file is of some other kind; or see `compare`.

@@ -14,11 +14,12 @@ from tqdm import tqdm
 from . import models
 from .bench.command import check_file
 from .config import BWCacheConfig, ConfigError
+from .loading_bar import LoadingBar
 from .machine import default_device, describe_device, versions
 from .recommend import decibels, setting
 from .rowsfile import RowsFile, key
 from .search import Goal
-from .stream import ComparisonFinished, Request, StepDone
+from .stream import ComparisonFinished, Loading, Request, StepDone
 from .sweep import (
     BaselineStarted,
     SearchFinished,
@@ -102,10 +103,11 @@ def _search(
 ) -> int:
     there = set() if file is None else {key(row) for row in file.rows()}
     options = {"thresholds": args.thresholds, "intervals": args.intervals, "methods": args.reuse}
-    bar = None
+    bar, loading = None, LoadingBar()
     events = search(request, goal, device=args.device, most=args.trials, **options)
     with closing(events):
         for event in events:
+            loading.show(event)
             match event:
                 case BaselineStarted():
                     bar = _bar(event.steps, "uncached")
@@ -116,6 +118,8 @@ def _search(
                     bar = _bar(request.steps, f"trial {event.number}, {text}")
                 case StepDone():
                     bar.update()
+                case Loading(stage="retry"):
+                    bar.reset()
                 case Trial():
                     found = event.measured
                     verdict = "meets" if event.meets else "misses"
@@ -156,9 +160,10 @@ def as_json(finished: SearchFinished, args: argparse.Namespace) -> dict[str, obj
 
 def _sweep(args, prompts: list[str], requests, file: RowsFile, print_json: PrintJson) -> int:
     share = Share(args.device)
-    own = requests(share.of(prompts))
+    own, loading = requests(share.of(prompts)), LoadingBar()
     with tqdm(total=len(own), desc="sweep", unit="run", file=sys.stderr) as bar:
         for event in sweep(own, file, device=share.device):
+            loading.show(event)
             if event is None or isinstance(event, ComparisonFinished):
                 bar.update()
     share.wait()

@@ -183,6 +183,7 @@ def summarise(request: Request, runs: list[RunFinished]) -> dict[str, object]:
     each = [psnr(*pair) for pair in zip(cached.frames, baseline.frames, strict=True)]
     summary: dict[str, object] = {
         "model": find(request.model).name,
+        "revision": None,
         "prompt": request.prompt,
         "seed": request.seed,
         "steps": request.steps,
@@ -208,6 +209,7 @@ def summarise(request: Request, runs: list[RunFinished]) -> dict[str, object]:
         "difference_gain": difference_gain(apart(cached.frames, baseline.frames)),
         "peak_memory_bytes": 10**8,
         "device": "cpu: a fake",
+        "offload": "none",
         "versions": {},
     }
     for run in control:

@@ -33,8 +33,8 @@ def finish(*arguments, **keywords) -> ComparisonFinished:
 
 
 def test_events_arrive_in_order():
-    loading, *events = compare(request(control=True), device="cpu")
-    assert loading == Loading("load")
+    load, warm_up, *events = compare(request(control=True), device="cpu")
+    assert [load, warm_up] == [Loading("load"), Loading("warm_up")]
     kinds = [type(event) for event in events]
     one_run = [RunStarted, *[StepDone] * 6, RunFinished]
     control = [RunStarted, *[StepDone] * 3, RunFinished]

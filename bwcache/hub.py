@@ -1,0 +1,179 @@
+"""Fetch a model's weights from the Hugging Face hub, with progress; every failure one sentence.
+
+A file appears under its name only when it is complete, so a fetch that is cut short is taken up
+where it stopped, file by file.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+from huggingface_hub import get_cached_repo_tree, snapshot_download
+from huggingface_hub.utils import filter_repo_objects
+from huggingface_hub.utils import tqdm as HubBar
+
+from .hub_errors import OTHERWISE, damaged, interrupted, sentence
+from .hub_files import INDEX, discard_damaged, free_bytes, local, patterns
+from .spec import ModelError, ModelSpec
+from .stream import Loading
+
+BYTES_ON_DISK = "huggingface_hub.snapshot_download"  # what that function calls this bar of its own
+SPARE = 500_000_000  # bytes that a download leaves free
+HEARTBEAT = 1.0  # seconds after which the last event is repeated, so that a reader can leave
+SILENCE = 300.0  # seconds without a byte after which a download is given up
+PATIENCE = 5.0  # seconds that a stopped download is waited for; it ends at its next byte
+GB = 1e9
+
+Told = tuple[int, int] | Path | BaseException
+
+
+class Stopped(Exception):
+    """The reader went away; raised inside a download to end it."""
+
+
+def fetch(spec: ModelSpec) -> Generator[Loading, None, Path]:
+    """Bring a model's files here.
+
+    Args:
+        spec: An entry with `on_hub`. Its `revision` is what is fetched; the newest where None.
+
+    Yields:
+        `Loading("download", bytes so far, bytes in all)` for each percent, and again where nothing
+        moves; nothing where all files are here already. The bytes are those that were missing.
+        Closing the generator stops the download.
+
+    Returns:
+        The folder, laid out as on the hub; its name is the commit.
+
+    Raises:
+        ModelError: One sentence with its remedy. What is complete is kept.
+    """
+    if (folder := local(spec)) is not None:
+        return folder
+    for last in (False, True):
+        try:
+            return (yield from _download(spec))
+        except ModelError:
+            raise
+        except Exception as error:
+            if last or not interrupted(error):
+                raise ModelError(sentence(spec, error)) from error
+        note = "The download was interrupted; taking it up again."
+        yield Loading("retry", note=note)
+    raise AssertionError("unreachable")
+
+
+def _download(spec: ModelSpec) -> Generator[Loading, None, Path]:
+    """Run `_work` in a thread and tell what it reports."""
+    told: queue.Queue[Told] = queue.Queue()
+    stop = threading.Event()
+
+    def work() -> None:
+        try:
+            told.put(_work(spec, told.put, stop))
+        except BaseException as error:  # handed over, so that nobody waits for ever
+            told.put(error)
+
+    worker = threading.Thread(target=work, name="bwcache-download", daemon=True)
+    worker.start()
+    shown, silent = Loading("download"), 0.0
+    yield shown
+    try:
+        while True:
+            try:
+                news = told.get(timeout=HEARTBEAT)
+            except queue.Empty:
+                silent += HEARTBEAT
+                if silent >= SILENCE:
+                    raise TimeoutError from None
+                yield shown
+                continue
+            silent = 0.0
+            if isinstance(news, Path):
+                return news
+            if isinstance(news, BaseException):
+                raise news
+            if _percent(*news) != _percent(shown.done, shown.total):
+                shown = Loading("download", *news)
+                yield shown
+    finally:
+        stop.set()
+        if worker.is_alive():
+            _abort_xet()
+            worker.join(PATIENCE)
+
+
+def _percent(done: int | None, total: int | None) -> int:
+    return 100 * done // total if total else -1
+
+
+def _work(spec: ModelSpec, tell: Callable[[Told], None], stop: threading.Event) -> Path:
+    endpoint = os.environ.get("HF_ENDPOINT")
+    repository = {"repo_id": spec.source, "endpoint": endpoint}
+    quiet = _bar(lambda n: None, stop)
+    folder = Path(
+        snapshot_download(
+            **repository, revision=spec.revision, allow_patterns=[INDEX], tqdm_class=quiet
+        )
+    )
+    if not (folder / INDEX).is_file():
+        raise ModelError(
+            f"model: {spec.title}: {spec.source} holds no diffusers pipeline ({INDEX} is missing); "
+            f"get a newer version of this program, {OTHERWISE}"
+        )
+    try:
+        chosen = patterns(folder)
+    except ValueError:
+        discard_damaged(folder)
+        raise ModelError(damaged(spec, [INDEX])) from None
+    tree = get_cached_repo_tree(spec.source, revision=folder.name)
+    sizes = {file.path: file.size for file in tree}
+    wanted = filter_repo_objects(sizes, **chosen)
+    total = sum(sizes[path] for path in wanted if not (folder / path).exists())
+    if total + SPARE > (free := free_bytes()):
+        raise ModelError(
+            f"model: {spec.title}: its download of {total / GB:.1f} GB does not fit on the disk, "
+            f"which has {free / GB:.1f} GB free; free some space or set HF_HOME to another disk, "
+            f"{OTHERWISE}"
+        )
+    done = 0
+
+    def count(n: float) -> None:
+        nonlocal done
+        done += int(n)
+        tell((min(max(done, 0), total), total))
+
+    tell((0, total))
+    snapshot_download(**repository, revision=folder.name, tqdm_class=_bar(count, stop), **chosen)
+    tell((total, total))
+    return folder
+
+
+def _bar(count: Callable[[float], None], stop: threading.Event) -> type[HubBar]:
+    """A progress bar of `huggingface_hub` that shows nothing, but counts, and ends when told."""
+
+    class Bar(HubBar):
+        def __init__(self, *args, name: str | None = None, **options):
+            self._counts = name == BYTES_ON_DISK
+            super().__init__(*args, **{**options, "disable": True})
+
+        def update(self, n: float | None = 1) -> None:
+            if stop.is_set():
+                raise Stopped
+            if self._counts and n:
+                count(n)
+
+    return Bar
+
+
+def _abort_xet() -> None:
+    """End transfers that another library makes, out of reach of a bar's exception."""
+    if "hf_xet" in sys.modules:
+        from huggingface_hub.utils._xet import abort_xet_session
+
+        abort_xet_session()
