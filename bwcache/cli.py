@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import get_args
 
 from .config import BWCacheConfig, ConfigError, Gate, Reuse, parse_interval
+from .deploy_arguments import add_deploy
 from .events import TraceError, TraceFile, finite
 from .models import ModelError, find
+from .spec import OFFLOADS
 from .sweep_arguments import add_sweep
 from .whatif import predict
 
@@ -54,6 +56,8 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--control", action="store_true", help="also run uncached with as many steps as computed"
     )
+    command.add_argument("--offload", choices=OFFLOADS, help="to the CPU; what fits by default")
+    command.add_argument("--image", type=Path, help="the picture to start from, for some models")
     _add_config(command)
     command.set_defaults(run=run_compare)
 
@@ -82,6 +86,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("bench", help="measure what caching costs and what it gives")
     _add_benches(command)
+
+    add_deploy(commands)
     return parser
 
 

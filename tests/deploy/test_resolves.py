@@ -1,0 +1,40 @@
+"""What the Space's folder asks for can be met with the Python of its card and ZeroGPU's torch."""
+
+import pytest
+
+from bwcache import space_card
+from bwcache.space_card import ZERO, ZERO_TORCH
+from bwcache.space_folder import pin
+
+from .conftest import deployed, fresh_python, pip
+
+# With this pip a dry run reads the wheels' metadata alone: 35 MB instead of 2 GB for CUDA's torch.
+PIP = "pip>=25.3"
+PINNED = ("gradio", "diffusers", "transformers")
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory):
+    return fresh_python(tmp_path_factory.mktemp("environment") / "venv", PIP)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hardware", [ZERO, "cpu-basic"])
+def test_requirements_resolve_for_its_python(python, tmp_path, hardware):
+    folder = deployed(tmp_path / "space", hardware)
+    version = space_card.read(folder / "README.md").data.python_version
+    assert version == "3.12.12"
+    nowhere = tmp_path / "nowhere"
+    said = pip(
+        python, "--dry-run", "--ignore-installed", "--use-feature=fast-deps", "--only-binary=:all:",
+        "--python-version", version, "--target", str(nowhere),
+        "-r", str(folder / "requirements.txt"),
+    )  # fmt: skip
+    would = said.splitlines()[-1].split(" ")
+    assert would[:2] == ["Would", "install"]
+    text = (folder / "requirements.txt").read_text(encoding="utf-8")
+    for package in PINNED:
+        assert f"{package}-{pin(text, package).removeprefix('==')}" in would
+    if hardware == ZERO:
+        assert f"torch-{ZERO_TORCH[-1]}" in would
+    assert not nowhere.exists()
