@@ -18,7 +18,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from bwcache.compare import BaselineStore, compare
 from bwcache.machine import default_device
-from bwcache.ui import build, launch
+from bwcache.ui import Host, build, launch
 
 FIGURES = Path(__file__).parent.parent / "assets" / "figures"
 SIZES = {390: 844, 768: 1024, 1440: 900}  # width: height, CSS pixels
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=FIGURES)
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
-    page = build(compare, BaselineStore, default_device())
+    page = build(compare, BaselineStore, Host(default_device()))
     _, address, _ = launch(page, prevent_thread_lock=True, quiet=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(

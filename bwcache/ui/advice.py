@@ -5,28 +5,76 @@ from __future__ import annotations
 from types import ModuleType
 
 from .. import models
+from ..quota import Cost
 from ..stream import Request, RunFinished
+from ..suggestion import suggest
 from ..verdict import warning
 from ..whatif import predict, reuse_starts_above
-from .languages import TEXTS
+from .languages import OFFERS, TEXTS
 
 
-def advise(request: Request, baseline: RunFinished | None, language: str = "en") -> str:
-    """Markdown: the measured range, where reuse starts, what these settings would do.
+def advise(
+    request: Request,
+    baseline: RunFinished | None,
+    language: str = "en",
+    cost: Cost | None = None,
+) -> str:
+    """Markdown: the measured range, where reuse starts, what these settings would do and cost.
 
     Args:
         request: The settings as they stand.
         baseline: The visitor's uncached run of the same prompt, steps and seed, if there is one.
         language: "en" or "de".
+        cost: Of the visitor's quota; None where nobody counts.
     """
-    texts = TEXTS[language]
+    advice = _expectation(request, baseline, language)
+    if cost is None:
+        return advice
+    return f"{advice}\n\n{cost_words(cost, language)}"
+
+
+def _expectation(request: Request, baseline: RunFinished | None, language: str) -> str:
+    texts, unmeasured = TEXTS[language], not models.find(request.model).presets
     lines = [_range(request, baseline, texts)]
     if baseline is None:
-        return f"{lines[0]} {texts.EXPECT_LATER}"
+        later = OFFERS[language].NOT_MEASURED_YET if unmeasured else texts.EXPECT_LATER
+        return f"{lines[0]} {later}"
+    if unmeasured and not request.config.threshold:
+        return f"{lines[0]}\n\n{_suggested(request, baseline, OFFERS[language])}"
     lowest = reuse_starts_above(baseline.trace, request.config)
     if lowest is not None:
         lines.append(texts.STARTS_ABOVE.format(value=lowest))
     return " ".join(lines) + "\n\n" + _expected(request, baseline, language)
+
+
+def _suggested(request: Request, baseline: RunFinished, texts: ModuleType) -> str:
+    found = suggest(baseline.trace, request.config)
+    if found is None:
+        return texts.NOTHING_TO_SUGGEST
+    return texts.SUGGESTED.format(
+        threshold=found.config.threshold,
+        interval=found.config.reuse_interval,
+        reused=found.prediction.steps_reused,
+        steps=len(found.prediction.schedule),
+        seconds=found.prediction.predicted_seconds,
+        whole=baseline.trace.net_seconds,
+    )
+
+
+def cost_words(cost: Cost, language: str = "en") -> str:
+    """What a run asks of the visitor's quota, and whether that is likely to be enough."""
+    texts = OFFERS[language]
+    words = texts.COST.format(
+        seconds=cost.seconds,
+        quota=cost.quota_seconds,
+        daily=cost.daily_seconds,
+        kind=texts.COST_KINDS[cost.visitor],
+    )
+    if cost.basis == "estimated":
+        words += texts.COST_ESTIMATED
+    if not cost.enough:
+        words += texts.COST_SHORT.format(needed=cost.needed_seconds)
+    return words
 
 
 def _range(request: Request, baseline: RunFinished | None, texts: ModuleType) -> str:

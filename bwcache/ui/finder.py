@@ -10,7 +10,7 @@ import base64
 import html
 import logging
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from string import Template
 
@@ -44,21 +44,29 @@ class Finder:
         compare: As `bwcache.compare.compare`.
         visitors: Where each visitor's uncached runs are kept.
         device: "cpu" or "cuda".
+        read: As `form.read`; refuses what this host does not allow, too.
     """
 
-    def __init__(self, compare: Compare, visitors: Visitors, device: str):
+    def __init__(
+        self,
+        compare: Compare,
+        visitors: Visitors,
+        device: str,
+        read: Callable[..., Request] = form.read,
+    ):
         self._compare, self._visitors, self._device = compare, visitors, device
+        self._read = read
 
     def enter(self, *values: object, language: str = DEFAULT) -> tuple:
         """(rows, Find, Stop) for a visitor whose turn comes next; refuses bad input."""
-        checked(values)
+        self._checked(values)
         return [message("waiting", FINDER[language].WAITING)], *buttons(running=True)
 
     def find(
         self, *values: object, session: str | None, language: str = DEFAULT
     ) -> Iterator[tuple]:
         """Yields (rows, Find, Stop) until the search is over. Closing it closes the trial."""
-        request, goal = checked(values)
+        request, goal = self._checked(values)
         store = self._visitors.store(session)
         shown = [begin(secrets.token_hex(4), goal, request)]
         yield shown, *buttons(running=True)
@@ -84,14 +92,13 @@ class Finder:
         """(rows, Find, Stop) for a search that was cancelled."""
         return [message("stopped", FINDER[language].STOPPED)], *buttons(running=False)
 
-
-def checked(values: tuple) -> tuple[Request, Goal]:
-    """What the form and the section ask for, or an error that the page shows."""
-    *fields, kind, value = values
-    try:
-        return form.read(*fields), Goal(kind, value)
-    except ConfigError as error:
-        raise gr.Error(str(error), title=TITLE, print_exception=False) from None
+    def _checked(self, values: tuple) -> tuple[Request, Goal]:
+        """What the form and the section ask for, or an error that the page shows."""
+        *fields, kind, value = values
+        try:
+            return self._read(*fields), Goal(kind, value)
+        except ConfigError as error:
+            raise gr.Error(str(error), title=TITLE, print_exception=False) from None
 
 
 def begin(run_id: str, goal: Goal, request: Request) -> Row:
@@ -172,6 +179,7 @@ def add_finder(
     visitors: Visitors,
     device: str,
     fields: Mapping[str, gr.components.Component],
+    read: Callable[..., Request] = form.read,
 ) -> gr.HTML:
     """Put the section where the page now stands, and wire it.
 
@@ -208,7 +216,7 @@ def add_finder(
             templates={name: template(name) for name in FINDER if name != DEFAULT},
             plotly=str(PLOTLY),
         )
-    finder = Finder(compare, visitors, device)
+    finder = Finder(compare, visitors, device, read)
     inputs = [*(fields[name] for name in form.FIELDS), kind, number]
     outputs = [panel, find, stop]
 

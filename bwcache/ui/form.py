@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from .. import models
+from pathlib import Path
+
+from .. import models, picture
 from ..config import BWCacheConfig, ConfigError, parse_interval
 from ..models import ModelSpec
 from ..stream import Request
 
 FIELDS = (
     "model", "prompt", "threshold", "steps", "seed", "interval", "gate", "reuse", "control",
+    "image",
 )  # fmt: skip
 SLIDER_TOP = 0.3  # where a model's range is not known
 
@@ -25,6 +28,8 @@ def whole(field: str, value: object) -> int:
 def read(*values: object) -> Request:
     """The request that the form describes; one value for each of `FIELDS`.
 
+    The image is the path of an uploaded file, or a picture file's bytes, or None.
+
     Raises:
         ConfigError: A field cannot be used; the message is a line for the visitor.
     """
@@ -37,7 +42,7 @@ def read(*values: object) -> Request:
         reuse=given["reuse"],
         **spec.indicator,
     )
-    prompt = given["prompt"]
+    prompt, image = given["prompt"], given["image"]
     request = Request(
         prompt=prompt.strip() if isinstance(prompt, str) else prompt,
         model=spec.name,
@@ -45,8 +50,10 @@ def read(*values: object) -> Request:
         seed=whole("seed", given["seed"]),
         config=config,
         control=bool(given["control"]),
+        image=picture.read(Path(image)) if isinstance(image, str) else image,
     )
     models.check_prompt(spec, request.prompt)
+    models.check_image(spec, request.image)
     return request
 
 
@@ -82,3 +89,9 @@ def matching_preset(spec: ModelSpec, threshold: object, interval: object) -> str
         if threshold == preset.threshold and str(interval).strip() == str(preset.reuse_interval):
             return name
     return None
+
+
+def usual_preset(spec: ModelSpec) -> str | None:
+    """The name of the preset that a visitor finds chosen; None where nothing has been measured."""
+    preset = spec.default_preset
+    return matching_preset(spec, preset.threshold, preset.reuse_interval)

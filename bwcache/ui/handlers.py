@@ -20,9 +20,18 @@ from ..config import ConfigError
 from ..events import TraceError
 from ..models import ModelError
 from ..results import save
-from ..stream import ComparisonFinished, Event, Request, RunFinished, RunStarted, StepDone
+from ..stream import (
+    ComparisonFinished,
+    Event,
+    Loading,
+    Request,
+    RunFinished,
+    RunStarted,
+    StepDone,
+)
 from . import form, rows, texts
 from .advice import advise
+from .host import Price
 from .languages import TEXTS
 from .visitors import Store, Visitors
 
@@ -39,6 +48,9 @@ class Handlers:
         visitors: Where each visitor's uncached runs are kept.
         device: "cpu" or "cuda".
         publish: Copies a file to where the page may fetch it; returns its new path.
+        read: As `form.read`; refuses what this host does not allow, too.
+        price: What a run of the request asks of the visitor's quota, given the request, the
+            visitor's store and Gradio's request; None where nobody counts.
     """
 
     def __init__(
@@ -47,26 +59,32 @@ class Handlers:
         visitors: Visitors,
         device: str,
         publish: Callable[[Path], str | None],
+        read: Callable[..., Request] = form.read,
+        price: Price | None = None,
     ):
         self._compare = compare
         self._visitors = visitors
         self._device = device
-        self._publish = publish
+        self._publish, self._read, self._price = publish, read, price
 
     def enter(self, *fields: object, language: str = "en") -> tuple:
         """(panel rows, Generate, Stop) for a visitor whose turn comes next; refuses bad input."""
-        checked(fields)
+        self._checked(fields)
         return [rows.message("waiting", TEXTS[language].WAITING)], *buttons(running=True)
 
     def generate(
-        self, *fields: object, session: str | None, language: str = "en"
+        self,
+        *fields: object,
+        session: str | None,
+        language: str = "en",
+        asking: object = None,
     ) -> Iterator[tuple]:
         """Yields (panel rows, Generate, Stop, advice) until the comparison is complete.
 
         Each list is a new one: Gradio sends the difference to the last, which is the new rows.
         Closing the iterator closes the comparison.
         """
-        request = checked(fields)
+        request = self._checked(fields)
         store = self._visitors.store(session)
         shown = [rows.begin(secrets.token_hex(4), request, models.find(request.model))]
         yield shown, *buttons(running=True), gr.skip()
@@ -83,7 +101,7 @@ class Handlers:
             yield [*shown, rows.message("error", text)], *buttons(running=False), gr.skip()
             raise gr.Error(text, title=texts.TITLE, print_exception=False) from None
         # Gradio repeats the last output whole when a run completes: let that be a short one.
-        yield rows.END, *buttons(running=False), advise(request, store.get(request), language)
+        yield rows.END, *buttons(running=False), self._advice(request, store, language, asking)
 
     def _rows(
         self, events: Iterator[Event], request: Request, store: Store, language: str
@@ -91,6 +109,9 @@ class Handlers:
         clock = rows.Clock()
         for event in events:
             match event:
+                case Loading():
+                    yield rows.loading(event)
+                    clock = rows.Clock() if event.stage == "retry" else clock
                 case RunStarted():
                     yield rows.start(event)
                 case StepDone():
@@ -114,25 +135,33 @@ class Handlers:
         """(panel rows, Generate, Stop) for a run that was cancelled."""
         return [rows.message("stopped", TEXTS[language].STOPPED)], *buttons(running=False)
 
-    def advice(self, *fields: object, session: str | None, language: str = "en") -> str:
-        """What to expect of the settings; nothing while they cannot be used."""
+    def advice(
+        self,
+        *fields: object,
+        session: str | None,
+        language: str = "en",
+        asking: object = None,
+    ) -> str:
+        """What to expect of the settings, and their cost; nothing while they cannot be used."""
         try:
-            request = form.read(*fields)
-            store = self._visitors.store(session)
-            return advise(request, store.get(request), language)
+            request = self._read(*fields)
+            return self._advice(request, self._visitors.store(session), language, asking)
         except (ConfigError, TraceError):
             return ""
 
+    def _advice(self, request: Request, store: Store, language: str, asking: object) -> str:
+        cost = None if self._price is None else self._price(request, store, asking)
+        return advise(request, store.get(request), language, cost)
+
+    def _checked(self, fields: tuple) -> Request:
+        """The request that the form describes, or an error that the page shows."""
+        try:
+            return self._read(*fields)
+        except ConfigError as error:
+            raise gr.Error(str(error), title=texts.TITLE, print_exception=False) from None
+
     def forget(self, session: str | None) -> None:
         self._visitors.forget(session)
-
-
-def checked(fields: tuple) -> Request:
-    """The request that the form describes, or an error that the page shows."""
-    try:
-        return form.read(*fields)
-    except ConfigError as error:
-        raise gr.Error(str(error), title=texts.TITLE, print_exception=False) from None
 
 
 def buttons(running: bool) -> tuple:

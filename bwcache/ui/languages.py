@@ -12,10 +12,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import gradio as gr
 
-from . import finder_texts, finder_texts_de, texts, texts_de
+from . import finder_texts, finder_texts_de, offer_texts, offer_texts_de, texts, texts_de
 
 TEXTS: Mapping[str, ModuleType] = {"en": texts, "de": texts_de}
 FINDER: Mapping[str, ModuleType] = {"en": finder_texts, "de": finder_texts_de}
+OFFERS: Mapping[str, ModuleType] = {"en": offer_texts, "de": offer_texts_de}
 NAMES = {"en": "English", "de": "Deutsch"}
 DEFAULT = "en"
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 
 import gradio as gr
 
-from ..models import ModelSpec
+from .. import models
 from . import form, languages, permalink
-from .header import header as header_of
+from .host import Host
+from .model_choice import FOLLOWING, Components, following
 from .panel import STATIC
 
 QUIET = {"api_visibility": "private", "show_progress": "hidden"}
@@ -19,7 +19,7 @@ BOX = (
 )
 
 
-def add_link_button(fields: Mapping[str, gr.components.Component]) -> None:
+def add_link_button(fields: Components) -> None:
     """Put the button where the page now stands. It asks no server."""
     button = gr.Button(languages.label("COPY_LINK"), size="sm", elem_id="bw-copy-link")
     gr.HTML(BOX, elem_id="bw-link", apply_default_css=False)
@@ -39,42 +39,32 @@ def add_link_button(fields: Mapping[str, gr.components.Component]) -> None:
     )
 
 
-def restore(
-    page: gr.Blocks,
-    fields: Mapping[str, gr.components.Component],
-    header: gr.HTML,
-    specs: Sequence[ModelSpec],
-    device: str,
-) -> None:
+def restore(page: gr.Blocks, fields: Components, host: Host) -> None:
     """At the page's loading, put the address's settings into the form; say what is ignored."""
 
     def on_load(request: gr.Request):
-        good, bad = permalink.read(dict(request.query_params), specs)
+        good, bad = permalink.read(dict(request.query_params), host.specs)
         if bad:
             texts = languages.TEXTS[languages.of(request)]
             gr.Warning(texts.LINK_IGNORED.format(names=", ".join(bad)), title=texts.TITLE)
         if not good:
-            return (gr.skip(),) * len(outputs)
-        spec = next(one for one in specs if one.name == good["model"])
-        preset = spec.default_preset
+            return (gr.skip(),) * len(names)
+        spec = models.find(good["model"])
+        usual = following(spec, host)
+        threshold = good.get("threshold", spec.default_preset.threshold)
+        interval = good.get("interval", usual["interval"])
+        top = max(form.slider_top(spec), threshold)
         values = {
-            "prompt": spec.examples[0],
-            "threshold": preset.threshold,
-            "interval": str(preset.reuse_interval),
-            "steps": spec.steps,
+            **usual,
             **good,
+            "threshold": gr.update(value=threshold, maximum=top),
+            "presets": {
+                **usual["presets"],
+                "value": form.matching_preset(spec, threshold, interval),
+            },
         }
-        top = max(form.slider_top(spec), values["threshold"])
-        chosen = form.matching_preset(spec, values["threshold"], values["interval"])
-        values["threshold"] = gr.update(value=values["threshold"], maximum=top)
-        return (
-            header_of(spec, device),
-            gr.update(samples=[[example] for example in spec.examples]),
-            gr.update(choices=languages.presets(spec.presets), value=chosen),
-            *(values.get(name, gr.skip()) for name in permalink.FIELDS),
-        )
+        return tuple(values.get(name, gr.skip()) for name in names)
 
-    outputs = [header, fields["examples"], fields["presets"]]
-    outputs += [fields[name] for name in permalink.FIELDS]
+    names = tuple(dict.fromkeys((*FOLLOWING, *permalink.FIELDS)))
     # Through the queue, where it waits for nobody: without, a warning would not reach the page.
-    page.load(on_load, None, outputs, concurrency_limit=None, **QUIET)
+    page.load(on_load, None, [fields[name] for name in names], concurrency_limit=None, **QUIET)

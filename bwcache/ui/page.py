@@ -8,15 +8,17 @@ from pathlib import Path
 import gradio as gr
 
 from .. import models
-from ..config import BWCacheConfig, ConfigError
-from ..models import ModelSpec
-from ..stream import MAX_SEED, MAX_STEPS
+from ..config import ConfigError
 from . import form, languages, texts
+from .api import add_api
+from .fields import advanced_fields, main_fields
 from .finder import MODEL_QUEUE, add_finder
 from .handlers import Compare, Handlers
 from .header import header as header_of
-from .languages import choices, label
+from .host import Host
+from .languages import label
 from .links import add_link_button, restore
+from .model_choice import wire_model
 from .panel import live_panel
 from .visitors import Store, Visitors
 
@@ -27,7 +29,7 @@ QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 def build(
     compare: Compare,
     new_store: Callable[[], Store],
-    device: str = "cpu",
+    host: Host | None = None,
     runs: Path | None = None,
     kiosk: bool = False,
 ) -> gr.Blocks:
@@ -36,108 +38,46 @@ def build(
     Args:
         compare: As `bwcache.compare.compare`, or a stand-in that yields the same events.
         new_store: Makes a visitor's memory of uncached runs.
-        device: "cpu" or "cuda", which decides the models on offer.
+        host: Where it is served; this machine's processor where None.
         runs: The folder of recorded runs, the first of which is shown at first; None for none.
         kiosk: Whether every visitor gets the kiosk's look, as with `?kiosk=1`.
+
+    Raises:
+        ConfigError: The host allows no model that runs here.
     """
-    specs = models.available(device.startswith("cuda"))
-    first = specs[0]
+    host = host or Host()
+    first = host.specs[0]
     with gr.Blocks(
         title=texts.TITLE, delete_cache=CACHE_SECONDS, analytics_enabled=False, fill_width=True
     ) as page:
-        header = gr.HTML(header_of(first, device), elem_id="bw-header", apply_default_css=False)
+        header = gr.HTML(
+            header_of(first, host.device), elem_id="bw-header", apply_default_css=False
+        )
         with gr.Row(elem_id="bw-columns"):
             with gr.Column(scale=0, min_width=320, elem_id="bw-form"):
-                fields = _main_fields(specs)
+                fields = main_fields(host)
                 with gr.Row(elem_id="bw-buttons"):
                     generate = gr.Button(
                         label("GENERATE"), variant="primary", scale=3, min_width=120
                     )
                     stop = gr.Button(label("STOP"), interactive=False, scale=1, min_width=80)
                 advice = gr.Markdown(elem_id="bw-advice")
-                fields |= _advanced_fields(first)
+                fields |= advanced_fields(first, host.settings)
                 add_link_button(fields)
             with gr.Column(scale=1, min_width=320):
                 panel = live_panel(runs, kiosk)
         visitors = Visitors(new_store)
-        finder = add_finder(compare, visitors, device, fields)
-        handlers = Handlers(compare, visitors, device, panel.move_resource_to_block_cache)
+        finder = add_finder(compare, visitors, host.device, fields, host.read)
+        publish = panel.move_resource_to_block_cache
+        handlers = Handlers(compare, visitors, host.device, publish, host.read, host.price)
         _wire(page, handlers, fields, advice, panel, generate, stop)
-        _wire_model(fields, header, device)
-        restore(page, fields, header, specs, device)
+        wire_model(page, fields | {"header": header}, host)
+        restore(page, fields | {"header": header}, host)
         _wire_whatif(panel, fields)
         _wire_whatif(finder, fields)
-    page.queue(api_open=False, default_concurrency_limit=1)
+        add_api(page, compare, new_store, host)
+    page.queue(api_open=False, default_concurrency_limit=1, max_size=host.settings.queue_size)
     return page
-
-
-def _main_fields(specs: list[ModelSpec]) -> dict[str, gr.components.Component]:
-    spec = specs[0]
-    preset = spec.default_preset
-    model = gr.Dropdown(
-        [(s.title, s.name) for s in specs],
-        value=spec.name,
-        label=label("MODEL"),
-        elem_id="bw-model",
-    )
-    prompt = gr.Textbox(
-        spec.examples[0], label=label("PROMPT"), placeholder=label("PROMPT_PLACEHOLDER"), lines=2
-    )
-    examples = gr.Dataset(
-        components=[prompt],
-        samples=[[example] for example in spec.examples],
-        label=label("EXAMPLES"),
-        elem_id="bw-examples",
-    )
-    presets = gr.Radio(
-        languages.presets(spec.presets),
-        value=_name(spec),
-        label=label("PRESET"),
-        elem_id="bw-presets",
-    )
-    reuse = gr.Radio(
-        choices("REUSE_CHOICES"),
-        value=BWCacheConfig().reuse,
-        label=label("REUSE"),
-        info=label("REUSE_INFO"),
-        elem_id="bw-method",
-    )
-    threshold = gr.Slider(
-        0,
-        form.slider_top(spec),
-        preset.threshold,
-        step=0.001,
-        label=label("THRESHOLD"),
-        info=label("THRESHOLD_INFO"),
-        elem_id="bw-threshold",
-        buttons=[],
-    )
-    return {
-        "model": model,
-        "prompt": prompt,
-        "reuse": reuse,
-        "threshold": threshold,
-        "presets": presets,
-        "examples": examples,
-    }
-
-
-def _advanced_fields(spec: ModelSpec) -> dict[str, gr.components.Component]:
-    defaults, narrow = BWCacheConfig(), {"precision": 0, "min_width": 110}
-    with gr.Accordion(label("ADVANCED"), open=False, elem_id="bw-advanced"):
-        with gr.Row():
-            steps = gr.Number(
-                spec.steps, label=label("STEPS"), minimum=2, maximum=MAX_STEPS, **narrow
-            )
-            seed = gr.Number(0, label=label("SEED"), minimum=0, maximum=MAX_SEED, **narrow)
-        interval = gr.Textbox(
-            str(spec.default_preset.reuse_interval),
-            label=label("INTERVAL"),
-            info=label("INTERVAL_INFO"),
-        )
-        gate = gr.Radio(choices("GATE_CHOICES"), value=defaults.gate, label=label("GATE"))
-        control = gr.Checkbox(False, label=label("CONTROL"))
-    return {"steps": steps, "seed": seed, "interval": interval, "gate": gate, "control": control}
 
 
 def _wire(page, handlers: Handlers, fields, advice, panel, generate, stop) -> None:
@@ -151,13 +91,13 @@ def _wire(page, handlers: Handlers, fields, advice, panel, generate, stop) -> No
         return handlers.enter(*values, language=languages.of(request))
 
     def on_generate(request: gr.Request, *values):
-        yield from handlers.generate(*values, **of(request))
+        yield from handlers.generate(*values, **of(request), asking=request)
 
     def on_stop(request: gr.Request):
         return handlers.stop(language=languages.of(request))
 
     def on_change(request: gr.Request, *values):
-        return handlers.advice(*values, **of(request))
+        return handlers.advice(*values, **of(request), asking=request)
 
     def on_leave(request: gr.Request):
         handlers.forget(request.session_hash)
@@ -180,44 +120,6 @@ def _wire(page, handlers: Handlers, fields, advice, panel, generate, stop) -> No
     page.unload(on_leave)
 
 
-def _wire_model(fields, header, device: str) -> None:
-    """Presets, examples and the rest follow the model; the preset's mark follows the settings."""
-    model, presets, examples = fields["model"], fields["presets"], fields["examples"]
-    threshold, interval = fields["threshold"], fields["interval"]
-
-    def on_model(name):
-        spec = models.find(name)
-        preset = spec.default_preset
-        return (
-            header_of(spec, device),
-            spec.examples[0],
-            gr.update(samples=[[example] for example in spec.examples]),
-            gr.update(choices=languages.presets(spec.presets), value=_name(spec)),
-            gr.update(maximum=form.slider_top(spec), value=preset.threshold),
-            str(preset.reuse_interval),
-            spec.steps,
-        )
-
-    def on_preset(name, chosen):
-        preset = models.find(name).presets[chosen]
-        return preset.threshold, str(preset.reuse_interval)
-
-    def on_settings(name, value, steps):
-        return form.matching_preset(models.find(name), value, steps)
-
-    follow = {"queue": False, **QUIET}
-    outputs = [
-        header, fields["prompt"], examples, presets, threshold, interval, fields["steps"]
-    ]  # fmt: skip
-    model.input(on_model, model, outputs, **follow)
-    presets.input(on_preset, [model, presets], [threshold, interval], **follow)
-    gr.on(
-        [threshold.input, interval.input], on_settings, [model, threshold, interval], presets,
-        trigger_mode="always_last", **follow,
-    )  # fmt: skip
-    examples.click(lambda row: row[0], examples, fields["prompt"], **follow)
-
-
 def _wire_whatif(panel, fields) -> None:
     """The what-if slider and the finder each put threshold, interval and gate into the form."""
     names = ("threshold", "presets", "interval", "gate")
@@ -238,8 +140,3 @@ def _wire_whatif(panel, fields) -> None:
 
     outputs = [fields[name] for name in names]
     panel.submit(on_use, fields["model"], outputs, concurrency_limit=None, **QUIET)
-
-
-def _name(spec: ModelSpec) -> str | None:
-    preset = spec.default_preset
-    return form.matching_preset(spec, preset.threshold, preset.reuse_interval)

@@ -68,6 +68,7 @@ def _checked(spec: ModelSpec, name: str, text: str) -> object:
         "gate": defaults.gate,
         "reuse": defaults.reuse,
         "control": False,
+        "image": None,
     }
     form.read(*({**others, name: value}[field] for field in form.FIELDS))
     return value

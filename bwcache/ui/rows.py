@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 
 from ..models import ModelSpec, find
-from ..stream import Request, RunName, RunStarted, StepDone
+from ..stream import Loading, Request, RunName, RunStarted, StepDone
 from ..verdict import sentence, warning
 from .texts import METHOD_NAMES
 
@@ -88,6 +88,14 @@ def settings(request: Request) -> Row:
         "reuse": config.reuse,
         "pays_from": None if pays_from is None else list(pays_from),
     }
+
+
+def loading(event: Loading) -> Row:
+    """What is done to make the model ready; bytes as GB. After a "retry" all begins anew."""
+    row: Row = {"k": "loading", "stage": event.stage}
+    if event.done is not None and event.total:
+        row |= {"done": round(event.done / 1e9, 2), "total": round(event.total / 1e9, 2)}
+    return row | ({"note": event.note} if event.note else {})
 
 
 def start(event: RunStarted) -> Row:

@@ -2,31 +2,56 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 
 import gradio as gr
 
+from .. import picture
 from .finder import style
 from .languages import I18N
 from .panel import styles
 from .theme import theme
 
-UPLOAD_LIMIT = "1kb"  # nothing on the page uploads, but the route is there
+# The upload route is open whether or not anything on the page uploads.
+NO_UPLOAD, PICTURE = "1kb", f"{picture.MAX_BYTES}b"
+MCP_MISSING = 'MCP needs one more package: pip install "mcp>=1.25,<2"'
+MCP_OPEN = "MCP asks nobody for the password: serve it without auth, or leave MCP out"
 
 
-def launch(page: gr.Blocks, **changes):
-    """Serve the page: on this machine only, unless told otherwise or on a Space."""
+class LaunchError(RuntimeError):
+    """The page cannot be served as asked: says why, and what to do, in one line."""
+
+
+def launch(page: gr.Blocks, uploads: bool = False, **changes):
+    """Serve the page: on this machine only, unless told otherwise or on a Space.
+
+    Args:
+        page: As `page.build` makes it.
+        uploads: Whether a picture may be uploaded.
+        changes: Of what goes to `gr.Blocks.launch`; `mcp_server=True` offers the API over MCP.
+
+    Raises:
+        LaunchError: MCP is asked for, and its package is missing, or `auth` is asked for as well.
+        OSError: The port is taken.
+    """
     everywhere = "0.0.0.0" if os.environ.get("SPACE_ID") else "127.0.0.1"
     options = {
         "server_name": os.environ.get("GRADIO_SERVER_NAME", everywhere),
         "share": False,
         "show_error": False,
-        "max_file_size": UPLOAD_LIMIT,
+        "max_file_size": PICTURE if uploads else NO_UPLOAD,
         "theme": theme(),
         "head": styles() + style(),
         "footer_links": ["gradio", "settings"],
         "run_history": False,
         "ssr_mode": False,
         "i18n": I18N,
+        "mcp_server": False,
     }
-    return page.launch(**{**options, **changes})
+    options |= changes
+    if options["mcp_server"] and importlib.util.find_spec("mcp") is None:
+        raise LaunchError(MCP_MISSING)
+    if options["mcp_server"] and (options.get("auth") or options.get("auth_dependency")):
+        raise LaunchError(MCP_OPEN)  # Gradio's own MCP routes would pass by the login
+    return page.launch(**options)

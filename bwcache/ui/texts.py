@@ -63,6 +63,9 @@ EXACT_NOTHING = "*Exact, from your uncached run.*"
 MIND = "**Mind:** {note}"
 EXPECT_LATER = "After a first run, this line says what a threshold would do before you try it."
 
+IMAGE_OPTIONAL = "Picture to start from (may be left out)"
+IMAGE_REQUIRED = "Picture to start from (needed)"
+
 WAITING = "Waiting for the model to be free…"
 STOPPED = "Stopped. Press Generate to start again."
 FAILED = "Something went wrong while the video was made. The server's log says what."
@@ -78,6 +81,10 @@ PANEL = {
     "remembered": "uncached run remembered from before (measured at that time)",
     "waiting": "waiting",
     "preparing": "Preparing the model…",
+    "stage_download": "Downloading the model: {done} of {total} GB",
+    "stage_load": "Loading the model…",
+    "stage_warm_up": "Warming up, so that no measured step pays for it…",
+    "stage_retry": "Starting again…",
     "running_baseline": "Running uncached: step {i} of {n}",
     "running_cached": "Running with BWCache: step {i} of {n}, {reused} reused so far",
     "running_control": "Running the control: step {i} of {n}",

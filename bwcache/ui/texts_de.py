@@ -73,6 +73,9 @@ EXACT_NOTHING = "*Genau, aus dem Lauf ohne Cache.*"
 MIND = "**Achtung:** {note}"
 EXPECT_LATER = "Nach einem ersten Lauf steht hier vorab, was eine Schwelle bewirken würde."
 
+IMAGE_OPTIONAL = "Ausgangsbild (kann wegbleiben)"
+IMAGE_REQUIRED = "Ausgangsbild (nötig)"
+
 WAITING = "Warten, bis das Modell frei ist …"
 STOPPED = "Angehalten. „Erzeugen“ beginnt von vorn."
 FAILED = "Beim Erzeugen ist etwas schiefgegangen. Was, steht im Protokoll des Servers."
@@ -88,6 +91,10 @@ PANEL = {
     "remembered": "gemerkter Lauf ohne Cache (Zeit von damals)",
     "waiting": "wartet",
     "preparing": "Das Modell wird vorbereitet …",
+    "stage_download": "Das Modell wird heruntergeladen: {done} von {total} GB",
+    "stage_load": "Das Modell wird geladen …",
+    "stage_warm_up": "Aufwärmen, damit kein gemessener Schritt dafür zahlt …",
+    "stage_retry": "Noch einmal von vorn …",
     "running_baseline": "Ohne Cache: Schritt {i} von {n}",
     "running_cached": "Mit BWCache: Schritt {i} von {n}, bisher {reused} wiederverwendet",
     "running_control": "Kontrolle: Schritt {i} von {n}",

@@ -21,6 +21,7 @@ PROMPT = "a red circle moving right on a white background"
 GOOD = {
     "model": "tinyworld", "prompt": PROMPT, "threshold": 0.06, "steps": 12, "seed": 0,
     "interval": "0.1", "gate": "once", "reuse": "residual", "control": True,
+    "image": None,
 }  # fmt: skip
 LIMIT = 5000  # bytes of a row: a picture of six frames is up to 4 KB of text
 
@@ -192,8 +193,7 @@ def test_the_component_has_all_its_texts_and_nothing_that_gradio_would_evaluate(
     assert style().startswith("<style>")
 
 
-def test_generate_and_find_wait_in_the_same_queue():
+def test_generate_find_and_the_api_wait_in_the_same_queue():
     page = build(FakeBackend(), Store)
     running = [fn for fn in page.fns.values() if fn.concurrency_id == MODEL_QUEUE]
-    assert len(running) == 2
-    assert all(fn.api_visibility == "private" for fn in page.fns.values() if fn.api_name)
+    assert len(running) == 3

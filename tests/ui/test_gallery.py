@@ -35,6 +35,7 @@ def test_rows_are_those_of_a_visitor_s_own_run(runs):
     values = {
         "model": "tinyworld", "prompt": PROMPT, "threshold": 0.06, "steps": 12, "seed": 0,
         "interval": "0.1", "gate": "once", "reuse": "residual", "control": True,
+        "image": None,
     }  # fmt: skip
     page = Handlers(FakeBackend(), Visitors(Store), "cpu", str)
     updates = page.generate(*(values[name] for name in form.FIELDS), session="a")

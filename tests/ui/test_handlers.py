@@ -24,6 +24,7 @@ PROMPT = "a red circle moving right on a white background"
 GOOD = {
     "model": "tinyworld", "prompt": PROMPT, "threshold": 0.06, "steps": 12, "seed": 0,
     "interval": "0.1", "gate": "once", "reuse": "residual", "control": False,
+    "image": None,
 }  # fmt: skip
 
 
@@ -229,5 +230,6 @@ def test_the_panel_has_all_its_texts_and_nothing_that_gradio_would_evaluate():
 
 def test_the_page_offers_nothing_to_strangers():
     page = build(FakeBackend(), Store)
-    assert all(fn.api_visibility == "private" for fn in page.fns.values() if fn.api_name)
+    public = {fn.api_name for fn in page.fns.values() if fn.api_visibility != "private"}
+    assert public == {"compare", "predict"}
     assert page.delete_cache is not None

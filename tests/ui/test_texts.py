@@ -10,6 +10,8 @@ from bwcache.ui import (
     finder_texts,
     finder_texts_de,
     languages,
+    offer_texts,
+    offer_texts_de,
     texts,
     texts_de,
     views_texts,
@@ -18,7 +20,12 @@ from bwcache.ui import (
 from bwcache.ui.panel import template
 from bwcache.verdict import SENTENCES, sentence, warning
 
-PAIRS = [(texts, texts_de), (views_texts, views_texts_de), (finder_texts, finder_texts_de)]
+PAIRS = [
+    (texts, texts_de),
+    (views_texts, views_texts_de),
+    (finder_texts, finder_texts_de),
+    (offer_texts, offer_texts_de),
+]
 PLACEHOLDER = re.compile(r"\{(\w*)[^{}]*\}")
 
 

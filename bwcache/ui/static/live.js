@@ -24,24 +24,34 @@ const seconds = (value) => (value < 10 ? value.toFixed(2) : value.toFixed(1));
 const inSeconds = (value) => fill(T.seconds, { s: seconds(value) });
 const reusedIn = (run) => run.rows.filter((row) => row.a === "r").length;
 
+function begin(row) {
+  const run = () => ({ rows: [], s: 0, steps: row.steps, started: false, remembered: false });
+  state = { ...row, runs: Object.fromEntries(row.runs.map((name) => [name, run()])), now: null };
+  root.dataset.phase = "running";
+  T.cached = T[`method_${row.settings?.reuse}`] || row.method;
+  player.reset(row.runs, row);
+  charts.reset();
+  at(".bw-race").replaceChildren();
+  at(".bw-files").hidden = true;
+  at(".bw-sentence").textContent = "";
+  at(".bw-numbers").replaceChildren();
+  at(".bw-control-line").hidden = at(".bw-warning").hidden = at(".bw-note").hidden = true;
+  at(".bw-fine-print").textContent = "";
+  at(".bw-status-text").textContent = T.preparing;
+  tell("begin", state);
+  const top = root.getBoundingClientRect().top;
+  if (top > innerHeight * 0.6 && !row.recorded) root.scrollIntoView({ behavior: "smooth", block: "start" });
+}
+
 const take = {
-  begin(row) {
-    const run = () => ({ rows: [], s: 0, steps: row.steps, started: false, remembered: false });
-    state = { ...row, runs: Object.fromEntries(row.runs.map((name) => [name, run()])), now: null };
-    root.dataset.phase = "running";
-    T.cached = T[`method_${row.settings?.reuse}`] || row.method;
-    player.reset(row.runs, row);
-    charts.reset();
-    at(".bw-race").replaceChildren();
-    at(".bw-files").hidden = true;
-    at(".bw-sentence").textContent = "";
-    at(".bw-numbers").replaceChildren();
-    at(".bw-control-line").hidden = at(".bw-warning").hidden = true;
-    at(".bw-fine-print").textContent = "";
-    at(".bw-status-text").textContent = T.preparing;
-    tell("begin", state);
-    const top = root.getBoundingClientRect().top;
-    if (top > innerHeight * 0.6 && !row.recorded) root.scrollIntoView({ behavior: "smooth", block: "start" });
+  begin,
+  // After a "retry" what the runs have told so far is void.
+  loading(row) {
+    state.now = null;
+    if (row.stage === "retry") begin({ ...state, runs: Object.keys(state.runs) });
+    const words = row.total ? fill(T.stage_download, row) : T[`stage_${row.stage === "download" ? "load" : row.stage}`];
+    at(".bw-status-text").textContent = words;
+    if (row.note) Object.assign(at(".bw-note"), { textContent: row.note, hidden: false });
   },
   start(row) {
     state.now = row.run;

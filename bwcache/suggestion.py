@@ -1,0 +1,48 @@
+"""A setting for a model that nobody has measured, from one uncached run. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .candidates import telling_thresholds
+from .config import BWCacheConfig
+from .events import Trace
+from .whatif import Prediction, predict
+
+INTERVAL = 2
+COMPUTED = 0.55  # share of the steps: what TinyWorld's Balanced preset computes, 16 of 30
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A threshold and an interval, and what they would have done in that run."""
+
+    config: BWCacheConfig
+    prediction: Prediction
+
+
+def suggest(trace: Trace, config: BWCacheConfig) -> Suggestion | None:
+    """The setting that would have computed about as large a share of the steps as Balanced does.
+
+    Args:
+        trace: A complete uncached run that measured every step.
+        config: Everything but the threshold and the interval.
+
+    Returns:
+        The gentlest of those that come closest; None where no threshold reuses anything. How close
+        its video will be is not known before it has been made.
+
+    Raises:
+        TraceError: The trace is incomplete or reused steps itself.
+    """
+    best, least = None, None
+    for threshold in reversed(telling_thresholds(trace)):
+        given = {**config.as_dict(), "threshold": threshold, "reuse_interval": INTERVAL}
+        setting = BWCacheConfig(**given)
+        found = predict(trace, setting)
+        if not found.steps_reused:
+            continue
+        off = abs(found.schedule.count("compute") / trace.num_steps - COMPUTED)
+        if least is None or off < least:
+            best, least = Suggestion(setting, found), off
+    return best

@@ -1,0 +1,103 @@
+"""The form's fields, as they stand before anybody has changed them. Knows no event."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from ..config import BWCacheConfig
+from ..models import ModelSpec
+from ..settings import Settings
+from ..stream import MAX_SEED
+from . import form, languages
+from .host import Host
+from .languages import choices, label
+from .offers import note as note_of
+
+
+def main_fields(host: Host) -> dict[str, gr.components.Component]:
+    """Model, picture, prompt, preset, method and threshold, put where the page now stands."""
+    spec = host.specs[0]
+    preset = spec.default_preset
+    model = gr.Dropdown(
+        [(s.title, s.name) for s in host.specs],
+        value=spec.name,
+        label=label("MODEL"),
+        elem_id="bw-model",
+    )
+    note = gr.HTML(
+        note_of(spec, host.machine, host.refused), elem_id="bw-note", apply_default_css=False
+    )
+    image = gr.Image(
+        type="filepath",
+        sources=["upload", "clipboard"],
+        label=label("IMAGE_OPTIONAL"),
+        visible=spec.image != "none",
+        height=180,
+        elem_id="bw-image",
+    )
+    prompt = gr.Textbox(
+        spec.examples[0], label=label("PROMPT"), placeholder=label("PROMPT_PLACEHOLDER"), lines=2
+    )
+    examples = gr.Dataset(
+        components=[prompt],
+        samples=[[example] for example in spec.examples],
+        label=label("EXAMPLES"),
+        elem_id="bw-examples",
+    )
+    presets = gr.Radio(
+        languages.presets(spec.presets),
+        value=form.usual_preset(spec),
+        visible=bool(spec.presets),
+        label=label("PRESET"),
+        elem_id="bw-presets",
+    )
+    reuse = gr.Radio(
+        choices("REUSE_CHOICES"),
+        value=BWCacheConfig().reuse,
+        label=label("REUSE"),
+        info=label("REUSE_INFO"),
+        elem_id="bw-method",
+    )
+    threshold = gr.Slider(
+        0,
+        form.slider_top(spec),
+        preset.threshold,
+        step=0.001,
+        label=label("THRESHOLD"),
+        info=label("THRESHOLD_INFO"),
+        elem_id="bw-threshold",
+        buttons=[],
+    )
+    return {
+        "model": model,
+        "note": note,
+        "image": image,
+        "prompt": prompt,
+        "reuse": reuse,
+        "threshold": threshold,
+        "presets": presets,
+        "examples": examples,
+    }
+
+
+def advanced_fields(spec: ModelSpec, settings: Settings) -> dict[str, gr.components.Component]:
+    """Steps, seed, interval, gate and control, likewise."""
+    defaults, narrow = BWCacheConfig(), {"precision": 0, "min_width": 110}
+    with gr.Accordion(label("ADVANCED"), open=False, elem_id="bw-advanced"):
+        with gr.Row():
+            steps = gr.Number(
+                settings.steps(spec),
+                label=label("STEPS"),
+                minimum=2,
+                maximum=settings.max_steps,
+                **narrow,
+            )
+            seed = gr.Number(0, label=label("SEED"), minimum=0, maximum=MAX_SEED, **narrow)
+        interval = gr.Textbox(
+            str(spec.default_preset.reuse_interval),
+            label=label("INTERVAL"),
+            info=label("INTERVAL_INFO"),
+        )
+        gate = gr.Radio(choices("GATE_CHOICES"), value=defaults.gate, label=label("GATE"))
+        control = gr.Checkbox(False, label=label("CONTROL"))
+    return {"steps": steps, "seed": seed, "interval": interval, "gate": gate, "control": control}

@@ -1,0 +1,58 @@
+"""What a model needs and how it runs here; and the models that do not, with the reason. HTML."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from types import ModuleType
+
+from ..placement import Fit, Machine, fit_here
+from ..spec import ModelSpec
+from .languages import OFFERS
+
+Offer = tuple[ModelSpec, Fit]
+
+
+def note(spec: ModelSpec, machine: Machine, refused: Sequence[Offer]) -> str:
+    """The chosen model in a few facts, and a greyed list of the others that cannot run here.
+
+    Args:
+        spec: The chosen model.
+        machine: What the page runs on.
+        refused: The models that are not on offer, each with the reason.
+    """
+    fit = fit_here(spec, machine)
+    return "".join(
+        f"<div lang='{language}' class='bw-in-{language} bw-offer'>"
+        f"{_facts(spec, fit, texts)}{_others(refused, texts)}</div>"
+        for language, texts in OFFERS.items()
+    )
+
+
+def _facts(spec: ModelSpec, fit: Fit, texts: ModuleType) -> str:
+    facts = [spec.about]
+    if fit.offload in texts.OFFLOADS:
+        facts.append(texts.OFFLOADS[fit.offload])
+    if fit.download_gb:
+        facts.append(texts.DOWNLOAD.format(size=fit.download_gb))
+    if fit.seconds is not None:
+        facts.append(texts.TAKES.format(seconds=fit.seconds))
+    if not spec.presets:
+        facts.append(texts.NOT_MEASURED)
+    licence = html.escape(texts.LICENCE.format(name=spec.licence))
+    if spec.licence_url:
+        url = html.escape(spec.licence_url, quote=True)
+        licence = f"<a href='{url}' target='_blank' rel='noopener'>{licence}</a>"
+    return f"<p>{html.escape(' '.join(facts))} {licence}</p>"
+
+
+def _others(refused: Sequence[Offer], texts: ModuleType) -> str:
+    if not refused:
+        return ""
+    rows = "".join(
+        f"<li><span>{html.escape(spec.title)}</span> "
+        f"<span lang='en'>{html.escape(fit.reason)}</span></li>"
+        for spec, fit in refused
+    )
+    summary = html.escape(texts.NOT_HERE.format(count=len(refused)))
+    return f"<details class='bw-refused'><summary>{summary}</summary><ul>{rows}</ul></details>"

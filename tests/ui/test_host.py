@@ -1,0 +1,173 @@
+"""What the page offers on a machine, what it says of the rest, and what a host may forbid."""
+
+from dataclasses import replace
+
+import gradio as gr
+import pytest
+
+from bwcache import models, placement
+from bwcache.config import BWCacheConfig, ConfigError
+from bwcache.placement import Machine
+from bwcache.quota import Cost
+from bwcache.settings import Settings
+from bwcache.stream import Loading, Request
+from bwcache.ui import Host, build, form, rows
+from bwcache.ui.advice import advise, cost_words
+from bwcache.ui.handlers import Handlers
+from bwcache.ui.model_choice import FOLLOWING, following
+from bwcache.ui.offers import note
+from bwcache.ui.visitors import Visitors
+from tests.ui.fake_backend import FakeBackend, Store
+
+PROMPT = "a red circle moving right on a white background"
+LAPTOP = Machine("cpu", "a laptop", ram_gb=16, disk_gb=100)
+CARD = Machine("cuda", "a card", ram_gb=128, disk_gb=900, device_gb=24, free_gb=23)
+WAN, IMAGES = models.find("wan2.1-t2v-1.3b"), models.find("wan2.2-i2v-a14b")
+
+
+@pytest.fixture
+def on(monkeypatch):
+    """Makes a host on a made-up machine."""
+
+    def make(machine: Machine, **changes) -> Host:
+        monkeypatch.setattr(placement, "this_machine", lambda device: machine)
+        return Host(machine.device, **changes)
+
+    return make
+
+
+def values(**changes) -> list:
+    given = {
+        "model": "tinyworld", "prompt": PROMPT, "threshold": 0.06, "steps": 12, "seed": 0,
+        "interval": "0.1", "gate": "once", "reuse": "residual", "control": False, "image": None,
+    }  # fmt: skip
+    return [{**given, **changes}[name] for name in form.FIELDS]
+
+
+def test_without_a_gpu_tinyworld_alone_is_offered_and_the_rest_says_why(on):
+    host = on(LAPTOP)
+    assert [spec.name for spec in host.specs] == ["tinyworld"]
+    assert len(host.refused) == len(models.CATALOGUE) - 1
+    html = note(host.specs[0], host.machine, host.refused)
+    assert html.count("Needs a CUDA GPU, and this machine has none.") == 2 * len(host.refused)
+    assert "13 more models do not run on this machine" in html
+    assert all(spec.title in html for spec, _ in host.refused)
+
+
+def test_on_a_card_what_fits_is_offered_and_each_note_says_how(on):
+    host = on(CARD)
+    offered = {spec.name for spec in host.specs}
+    assert {"tinyworld", WAN.name} <= offered
+    assert host.specs[0].name == "tinyworld"  # nothing else is here without a download
+    assert "downloads about" in note(WAN, host.machine, host.refused)
+    assert "starts by measuring" in note(WAN, host.machine, host.refused)
+    heavy = replace(WAN, parameters={"transformer": 14.0, "text_encoder": 5.7})
+    assert "take turns" in note(heavy, host.machine, [])
+
+
+def test_the_host_decides_what_is_on_offer_and_how_much(on):
+    host = on(CARD, settings=Settings(("tinyworld", WAN.name), WAN.name, max_steps=20))
+    assert [spec.name for spec in host.specs] == [WAN.name, "tinyworld"]
+    assert following(WAN, host)["steps"] == 20
+    with pytest.raises(ConfigError, match="steps: got 30; allowed is a whole number from 2 to 20"):
+        host.read(*values(steps=30))
+    with pytest.raises(ConfigError, match="model"):
+        host.read(*values(model="mochi-1", steps=10))
+    with pytest.raises(ConfigError, match="BWCACHE_MODELS"):
+        build(FakeBackend(), Store, on(LAPTOP, settings=Settings((WAN.name,))))
+
+
+def test_the_form_follows_the_model(on):
+    host = on(CARD)
+    found = following(IMAGES, host)
+    assert set(found) == set(FOLLOWING)
+    assert found["image"]["visible"]
+    assert not found["presets"]["visible"]
+    assert found["threshold"]["value"] == 0
+    assert not following(models.find("tinyworld"), host)["image"]["visible"]
+    assert host.takes_images is any(spec.image != "none" for spec in host.specs)
+
+
+def test_a_picture_is_read_and_only_where_the_model_takes_one(tmp_path):
+    from PIL import Image
+
+    path = tmp_path / "picture.png"
+    Image.new("RGB", (64, 48), "red").save(path)
+    request = form.read(*values(model=IMAGES.name, prompt="a cat", image=str(path)))
+    assert request.image == path.read_bytes()
+    with pytest.raises(ConfigError, match="image"):
+        form.read(*values(image=str(path)))
+    with pytest.raises(ConfigError, match="image: got None"):
+        form.read(*values(model=IMAGES.name, prompt="a cat"))
+    path.write_bytes(b"no picture")
+    with pytest.raises(ConfigError, match="cannot be decoded"):
+        form.read(*values(model=IMAGES.name, prompt="a cat", image=str(path)))
+
+
+def test_a_model_without_presets_measures_first_and_then_suggests_a_threshold():
+    backend, store = FakeBackend(), Store()
+    request = Request("a cat", WAN.name, steps=30, config=BWCacheConfig(0.0))
+    assert "Not yet measured" in advise(request, None)
+    list(backend(request, store))
+    said = advise(request, store.get(request))
+    assert "Suggested from that run:" in said
+    assert "Estimated" in said
+    threshold = float(said.split("threshold ")[1].split(" with")[0])
+    reused = said.split("reuses ")[1].split(" of")[0]
+    tried = replace(request, config=BWCacheConfig(threshold, 2))
+    *_, finished = backend(tried, store)
+    assert finished.summary["steps_reused"] == int(reused) > 0
+
+
+@pytest.mark.parametrize("enough", [True, False])
+def test_the_cost_is_shown_before_anything_is_made(enough):
+    needed = 40 if enough else 400
+    price = Cost(60, 90, 120, "anonymous", needed, "estimated")
+    page = Handlers(
+        FakeBackend(), Visitors(Store), "cuda", str, price=lambda request, store, asking: price
+    )
+    said = page.advice(*values(), session="a")
+    assert "asks for up to 60 s of GPU, which counts as 90 s of 120 s a day" in said
+    assert "A rough guess" in said
+    assert ("may not be enough" in said) is not enough
+    assert "s a day" not in Handlers(FakeBackend(), Visitors(Store), "cpu", str).advice(
+        *values(), session="a"
+    )
+    assert cost_words(price, "de").startswith("**Kosten:**")
+
+
+def test_loading_is_shown_and_a_retry_starts_the_clock_anew(tmp_path):
+    """The rows say what is done; after a retry the seconds begin at nought."""
+    backend = FakeBackend()
+
+    def loading(request, store, device):
+        yield Loading("download", 1_500_000_000, 3_000_000_000)
+        yield Loading("load")
+        for event in backend(request, Store()):
+            yield event
+            if getattr(getattr(event, "record", None), "step_index", None) == 2:
+                break
+        yield Loading("retry", note="Once more, lighter.")
+        yield from backend(request, store)
+
+    def publish(path):
+        return str(path.replace(tmp_path / path.name))
+
+    page = Handlers(loading, Visitors(Store), "cpu", publish)
+    updates = [u[0] for u in page.generate(*values(), session="a") if isinstance(u[0], list)]
+    found = updates[-1]
+    assert [row for row in found if row["k"] == "loading"] == [
+        {"k": "loading", "stage": "download", "done": 1.5, "total": 3.0},
+        {"k": "loading", "stage": "load"},
+        {"k": "loading", "stage": "retry", "note": "Once more, lighter."},
+    ]
+    first = [row["s"] for row in found if row["k"] == "step" and row["i"] == 0]
+    assert first[0] == first[1]
+    assert found[-1]["k"] == "done"
+    assert all(rows.size(row) <= rows.MAX_BYTES for row in found)
+
+
+def test_a_limit_on_who_waits_reaches_the_queue(on):
+    page = build(FakeBackend(), Store, on(LAPTOP, settings=Settings(queue_size=3)))
+    assert isinstance(page, gr.Blocks)
+    assert page._queue.max_size == 3
