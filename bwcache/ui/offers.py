@@ -49,10 +49,13 @@ def _facts(spec: ModelSpec, fit: Fit, texts: ModuleType) -> str:
 def _others(refused: Sequence[Offer], texts: ModuleType) -> str:
     if not refused:
         return ""
+    by_reason: dict[str, list[str]] = {}
+    for spec, fit in refused:
+        by_reason.setdefault(fit.reason, []).append(spec.title)
     rows = "".join(
-        f"<li><span>{html.escape(spec.title)}</span> "
-        f"<span lang='en'>{html.escape(fit.reason)}</span></li>"
-        for spec, fit in refused
+        f"<li><span>{html.escape(', '.join(titles))}</span>"
+        f"<span lang='en'>{html.escape(reason)}</span></li>"
+        for reason, titles in by_reason.items()
     )
     summary = html.escape(texts.NOT_HERE.format(count=len(refused)))
     return f"<details class='bw-refused'><summary>{summary}</summary><ul>{rows}</ul></details>"

@@ -35,7 +35,7 @@ function begin(row) {
   at(".bw-files").hidden = true;
   at(".bw-sentence").textContent = "";
   at(".bw-numbers").replaceChildren();
-  at(".bw-control-line").hidden = at(".bw-warning").hidden = at(".bw-note").hidden = true;
+  at(".bw-control-line").hidden = at(".bw-warning").hidden = at(".bw-loading-note").hidden = true;
   at(".bw-fine-print").textContent = "";
   at(".bw-status-text").textContent = T.preparing;
   tell("begin", state);
@@ -51,7 +51,7 @@ const take = {
     if (row.stage === "retry") begin({ ...state, runs: Object.keys(state.runs) });
     const words = row.total ? fill(T.stage_download, row) : T[`stage_${row.stage === "download" ? "load" : row.stage}`];
     at(".bw-status-text").textContent = words;
-    if (row.note) Object.assign(at(".bw-note"), { textContent: row.note, hidden: false });
+    if (row.note) Object.assign(at(".bw-loading-note"), { textContent: row.note, hidden: false });
   },
   start(row) {
     state.now = row.run;

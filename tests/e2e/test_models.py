@@ -1,0 +1,70 @@
+"""Choosing a model in the browser: what does not run and why, and how loading looks."""
+
+import pytest
+
+from bwcache.stream import Loading, StepDone
+from tests.e2e.conftest import Visit, serving
+from tests.ui.fake_backend import FakeBackend, Store
+
+pytestmark = pytest.mark.e2e
+NOTE = "The memory ran out; once more, lighter."
+# Keeps every text that the status line has shown.
+WATCH = """() => {
+  const line = document.querySelector(".bw-status-text");
+  window.said = [];
+  new MutationObserver(() => window.said.push(line.textContent)).observe(line, { childList: true });
+}"""
+
+
+@pytest.fixture
+def visiting(browser):
+    """Opens the page around a compare function; nothing may go wrong in it."""
+    made = []
+
+    def visit(address: str, **options) -> Visit:
+        made.append(Visit(browser, address, **options))
+        return made[-1]
+
+    yield visit
+    for one in made:
+        one.close()
+        assert not one.faults
+        assert not one.outside
+
+
+def test_what_does_not_run_here_is_listed_with_its_reason(visiting):
+    with serving(FakeBackend(), Store) as address:
+        page = visiting(address, viewport={"width": 390, "height": 844}).page
+        note = page.locator("#bw-note .bw-in-en")
+        note.locator("summary").focus()
+        page.keyboard.press("Enter")
+        (row,) = note.locator("li").all_inner_texts()
+        assert "Wan 2.1 T2V 1.3B" in row
+        assert "Needs a CUDA GPU, and this machine has none." in row
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_loading_is_told_and_a_retry_starts_afresh(visiting):
+    backend = FakeBackend(pause=0.02)
+
+    def with_a_retry(request, store, device):
+        yield Loading("download", 1_500_000_000, 3_000_000_000)
+        yield Loading("warm_up")
+        for event in backend(request, Store()):
+            yield event
+            if isinstance(event, StepDone) and event.record.step_index == 3:
+                break
+        yield Loading("retry", note=NOTE)
+        yield from backend(request, store)
+
+    with serving(with_a_retry, Store) as address:
+        visit = visiting(address)
+        visit.page.evaluate(WATCH)
+        visit.generate()
+        visit.phase("done")
+        said = visit.page.evaluate("window.said")
+        assert "Downloading the model: 1.5 of 3 GB" in said
+        assert any("Warming up" in text for text in said)
+        assert visit.text(".bw-loading-note") == NOTE
+        assert visit.letters("baseline", 30) == ["C"] * 30
+        assert visit.page.locator(".bw-strip[data-run=baseline] .bw-cells span").count() == 30
