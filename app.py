@@ -3,20 +3,19 @@
 import argparse
 import os
 import sys
+from contextlib import suppress
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is imported
 
-try:
-    import spaces  # before anything that might touch CUDA
-except ImportError:
-    spaces = None
+with suppress(ImportError):  # it is for ZeroGPU alone
+    import spaces  # noqa: F401 - before anything that might touch CUDA
 
+from bwcache import zerogpu
 from bwcache.compare import BaselineStore, compare
+from bwcache.config import ConfigError
 from bwcache.machine import default_device
-from bwcache.recorded import RUNS
-from bwcache.ui import build, launch
-
-GPU_SECONDS = 120
+from bwcache.settings import Settings
+from bwcache.ui import Host, LaunchError, build, launch
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,6 +34,7 @@ def port(text: str) -> int:
 def arguments(given: list[str]) -> argparse.Namespace:
     parser = Parser(description="Serve the page. GRADIO_SERVER_NAME and _PORT work, too.")
     parser.add_argument("--kiosk", action="store_true", help="large type, few controls, no traces")
+    parser.add_argument("--mcp", action="store_true", help="offer the API to agents over MCP, too")
     parser.add_argument("--host", help="address to listen on; 127.0.0.1 if left out")
     parser.add_argument("--port", type=port, help="port to listen on; the first free from 7860")
     return parser.parse_args(given)
@@ -42,14 +42,22 @@ def arguments(given: list[str]) -> argparse.Namespace:
 
 options = arguments(sys.argv[1:] if __name__ == "__main__" else [])
 
-if spaces is not None:  # leaves the function as it is outside ZeroGPU
-    compare = spaces.GPU(duration=GPU_SECONDS)(compare)
-
-demo = build(compare, BaselineStore, default_device(), RUNS, kiosk=options.kiosk)
+try:
+    settings = Settings.from_env(os.environ)
+    first = settings.default_model
+    zerogpu.preload([first] if first else None)  # this and the next line: only on ZeroGPU
+    compare = zerogpu.gpu(compare)
+    host = Host(default_device(), settings, zerogpu.price if zerogpu.enabled() else None)
+    demo = build(compare, BaselineStore, host, settings.runs, kiosk=options.kiosk)
+except ConfigError as error:
+    sys.exit(f"app.py: {error}")
 
 if __name__ == "__main__":
     chosen = {"server_name": options.host, "server_port": options.port}
+    chosen = {name: value for name, value in chosen.items() if value is not None}
+    if options.mcp:
+        chosen["mcp_server"] = True
     try:
-        launch(demo, **{name: value for name, value in chosen.items() if value is not None})
-    except OSError as error:
+        launch(demo, host.takes_images, **{**settings.launch_options(), **chosen})
+    except (OSError, LaunchError) as error:
         sys.exit(f"app.py: {str(error).splitlines()[0]}")

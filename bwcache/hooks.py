@@ -22,6 +22,8 @@ from .stacks import GUESSES, REFUSED, STACKS, BlockStack
 from .stepping import Stepping, plan_of
 from .watched import watched
 
+_open: set[ExitStack] = set()  # one for each `cached` that has not been left
+
 BUILT_IN_CACHES = (
     "faster_cache",
     "first_block_cache",
@@ -76,6 +78,8 @@ def cached(
             )
 
     with ExitStack() as undo:
+        _open.add(undo)
+        undo.callback(_open.discard, undo)
         undo.callback(controller.reset)
         stepping = undo.enter_context(Stepping(pipe, controller, check))
         for transformer, stack in transformers:
@@ -83,9 +87,26 @@ def cached(
                 len(in_calling_order(transformer, stack)), config.indicator_blocks
             )
             gates = gates_of(transformer, stack, controller, measured)
-            undo.enter_context(_gated(gates))
+            for gate in gates:
+                undo.callback(gate.remove)
+                gate.put()
             undo.enter_context(_announced(transformer, stack, controller, gates, pipe, stepping))
         yield Run(controller)
+
+
+def strip() -> int:
+    """Take out what every `cached` of this process that was never left has put into its pipeline.
+
+    For the start of a job in a process that outlives its jobs, where one may have been cut short:
+    nothing may be running. Leaving such a `cached` later does no harm.
+
+    Returns:
+        How many there were.
+    """
+    left = list(_open)
+    for undo in left:
+        undo.close()
+    return len(left)
 
 
 def _transformers(pipe) -> list[torch.nn.Module]:
@@ -181,17 +202,6 @@ def _registered(transformer: torch.nn.Module, lists: tuple[str, ...]) -> BlockSt
         )
     in_order = tuple(streams[place] for place in sorted(streams))
     return BlockStack(lists, in_order, known.hidden_states_argument_name)
-
-
-@contextmanager
-def _gated(gates: list[BlockGate]) -> Iterator[None]:
-    try:
-        for gate in gates:
-            gate.put()
-        yield
-    finally:
-        for gate in gates:
-            gate.remove()
 
 
 @contextmanager

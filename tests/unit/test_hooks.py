@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from bwcache import BWCacheConfig, CacheError, cached
-from tests.toy import ToyPipeline
+from bwcache.hooks import strip
+from tests.toy import NamingTransformer, ToyPipeline
 
 UNCACHED = [4, 8, 12, 16, 20, 24, 28, 32]
 
@@ -124,6 +125,30 @@ def test_leaving_restores_the_pipeline(error):
     assert insides() == before
     assert run.branches == []
     assert pipe(8) == UNCACHED
+
+
+def test_what_was_never_left_is_taken_out_and_leaving_it_late_does_no_harm():
+    pipe = ToyPipeline(transformer=NamingTransformer())
+    parts = [pipe.scheduler, pipe.transformer, *pipe.transformer.blocks]
+    pipe(5)
+    before = [sorted(vars(part)) for part in parts]
+    cut_short = cached(pipe, config())
+    run = cut_short.__enter__()
+    pipe.before_step = lambda step, latents: latents * (1 / (3 - step))
+    with pytest.raises(ZeroDivisionError):
+        pipe(5)
+    pipe.before_step = lambda step, latents: latents
+    assert run.branches
+    assert strip() == 1
+    assert [sorted(vars(part)) for part in parts] == before
+    assert not pipe.transformer._forward_pre_hooks
+    assert run.branches == []
+    with cached(pipe, config()) as anew:
+        cut_short.__exit__(None, None, None)
+        assert pipe(8)[4] == 17
+    assert anew.trace.steps_reused == 3
+    assert pipe(8) == UNCACHED
+    assert strip() == 0
 
 
 def test_a_changed_shape_computes_and_says_so():

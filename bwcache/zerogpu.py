@@ -1,0 +1,224 @@
+"""Comparisons on Hugging Face's ZeroGPU: a card is lent for one comparison, to a worker process.
+
+Outside ZeroGPU nothing here does anything. There, `spaces` forks the worker, pickles what goes in
+and what is yielded, and keeps the worker for the next comparison, with whatever was left in it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, fields, is_dataclass
+
+import numpy as np
+
+from . import models, timings
+from .config import ConfigError
+from .quota import FACTOR, Cost, cost, visitor_of
+from .refusals import explain
+from .spec import ModelError
+from .stream import ComparisonFinished, Event, Loading, Request, RunFinished
+
+log = logging.getLogger(__name__)
+PLAIN = (type(None), bool, int, float, str, bytes, np.ndarray, np.generic)
+_ready: set[tuple[str, str]] = set()  # (model, device) loaded before the first worker was forked
+
+
+def enabled() -> bool:
+    """Whether this is a ZeroGPU Space."""
+    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
+
+
+def gpu(compare: Callable[..., Iterator[Event]]) -> Callable[..., Iterator[Event]]:
+    """The same comparison on a lent card; unchanged outside ZeroGPU.
+
+    Args:
+        compare: As `bwcache.compare.compare`.
+
+    What it returns takes the same arguments, yields the same events and puts the uncached run into
+    the given store. Its `ConfigError`s and `ModelError`s arrive as `ModelError`s, and so does what
+    ZeroGPU refuses, as a sentence with what to do.
+    """
+    if not enabled():
+        return compare
+    import spaces
+
+    on_card = spaces.GPU(duration=duration)(in_worker(compare))
+
+    def on_zerogpu(
+        request: Request, store=None, device: str | None = None, **options
+    ) -> Iterator[Event]:
+        yield from _fetched(request, device or "cuda")
+        baseline = store.get(request) if store is not None else None
+        refused = None
+        try:
+            with closing(on_card(request, Remembered(baseline), device, **options)) as events:
+                for event in events:
+                    match event:
+                        case Refused():
+                            refused = event
+                            continue
+                        case RunFinished(run="baseline", remembered=False) if store is not None:
+                            store.put(request, event)
+                        case ComparisonFinished():
+                            timings.learn(event)
+                    yield event
+        except (ConfigError, ModelError):
+            raise
+        except Exception as error:
+            if (text := explain(error)) is None:
+                raise
+            raise ModelError(text) from error
+        if refused is not None:
+            raise ModelError(refused.text)
+
+    return on_zerogpu
+
+
+def _fetched(request: Request, device: str) -> Iterator[Loading]:
+    """Bring the model's files here before a card is asked for: its seconds are the visitor's."""
+    from .hub import fetch
+    from .placement import fit_here, this_machine
+
+    spec = models.find(request.model)
+    if request.random_weights or not spec.on_hub:
+        return
+    if fit_here(spec, this_machine(device)).offload is not None:  # else the worker says why
+        yield from fetch(spec)
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """The one uncached run that a worker needs, in the place of a store full of them."""
+
+    run: RunFinished | None = None
+
+    def get(self, request: Request) -> RunFinished | None:
+        return self.run
+
+    def put(self, request: Request, run: RunFinished) -> None:
+        """The worker's copy is forgotten; the store is kept outside it."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Ends a worker's events in the place of an exception, of which only the class would arrive."""
+
+    text: str
+
+
+def in_worker(compare: Callable[..., Iterator[Event]]) -> Callable[..., Iterator[Event | Refused]]:
+    """The part of a comparison that runs in the worker: hooks clean at entry, plain data out."""
+
+    def work(
+        request: Request, store=None, device: str | None = None, **options
+    ) -> Iterator[Event | Refused]:
+        from .hooks import strip
+
+        strip()
+        try:
+            with closing(compare(request, store, device, **options)) as events:
+                for event in events:
+                    check_plain(event, type(event).__name__)
+                    yield event
+        except (ConfigError, ModelError) as error:
+            yield Refused(str(error))
+        finally:
+            strip()
+
+    return work
+
+
+def check_plain(value: object, where: str) -> None:
+    """Refuse what must not leave a worker.
+
+    Args:
+        value: An event, or a part of one.
+        where: What to call it: "RunFinished.frames".
+
+    Raises:
+        TypeError: Some part is neither plain data nor a NumPy array: a tensor, say.
+    """
+    if is_dataclass(value):
+        for field in fields(value):
+            check_plain(getattr(value, field.name), f"{where}.{field.name}")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            check_plain(item, f"{where}[{key!r}]")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            check_plain(item, f"{where}[{index}]")
+    elif not isinstance(value, PLAIN):
+        on = f" on {value.device}" if hasattr(value, "device") else ""
+        raise TypeError(
+            f"{where}: a {type(value).__name__}{on} cannot leave the GPU's worker; "
+            "make it numbers, text, bytes or a NumPy array first"
+        )
+
+
+# -- how long --------------------------------------------------------------------------------------
+
+
+def duration(request: Request, store=None, device: str | None = None, **options) -> int:
+    """Seconds to ask for; called by `spaces` with the arguments of the comparison itself."""
+    from gradio.context import LocalContext
+
+    return price(request, store, LocalContext.request.get(None), device).seconds
+
+
+def price(request: Request, store=None, asking: object = None, device: str | None = None) -> Cost:
+    """What a comparison will cost the visitor who asks.
+
+    Args:
+        request: What is to be made.
+        store: Where the visitor's uncached runs are remembered.
+        asking: Gradio's `Request`, which tells who asks.
+        device: Where it will run; "cuda" where None.
+    """
+    return cost(
+        request,
+        visitor_of(asking),
+        store.get(request) if store is not None else None,
+        device=device or "cuda",
+        factor=factor(),
+        ready=(request.model, device or "cuda") in _ready and not request.random_weights,
+    )
+
+
+def factor() -> float:
+    """Quota seconds for a second of the card that this Space is lent."""
+    if not enabled():
+        return FACTOR
+    from spaces import zero
+    from spaces.zero.config import get_config
+
+    # weights too large for half a card silently take a whole one, at twice the quota
+    return 2.0 if zero.default_gpu_size() == "xlarge" else get_config()["duration_factor"]
+
+
+def preload(names: Iterable[str] | None = None, device: str = "cuda") -> None:
+    """Load models before the first worker is forked, so that every worker has them.
+
+    Args:
+        names: Of the catalogue; the model that a visitor finds chosen, and TinyWorld, where None.
+        device: Where they are to run.
+
+    A model that cannot be loaded is logged, and loaded in the worker when it is asked for. Does
+    nothing outside ZeroGPU.
+    """
+    if not enabled():
+        return
+    for name in dict.fromkeys(_defaults(device) if names is None else names):
+        try:
+            models.load(name, device)
+            _ready.add((name, device))
+        except Exception:
+            log.exception("%s could not be loaded before the first comparison", name)
+
+
+def _defaults(device: str) -> tuple[str, str]:
+    from .placement import default, this_machine
+
+    return "tinyworld", default(this_machine(device)).name

@@ -1,0 +1,71 @@
+"""Comparisons that behave or misbehave, for workers: by name in `COMPARISONS`."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+LEFT: list[object] = []  # `cached`s entered and never left
+MADE = Path.home() / "made"
+
+
+def real(request, store=None, device=None):
+    from bwcache.compare import compare
+
+    yield from compare(request, store, device)
+
+
+def cut_short(request, store=None, device=None):
+    """With seed 13 it leaves its gates in place; otherwise as `real`."""
+    from bwcache import BWCacheConfig, cached, models
+
+    if request.seed == 13:
+        LEFT.append(cached(models.load("tinyworld", device), BWCacheConfig(1e6)))
+        LEFT[-1].__enter__()
+        raise models.ModelError("model: cut short")
+    yield from real(request, store, device)
+
+
+def inheriting(request, store=None, device=None):
+    yield from real(request, store, device)
+
+
+def counted(request, store=None, device=None):
+    """As `real`; leaves a mark in a file for every event that is made."""
+    for event in real(request, store, device):
+        with open(MADE, "a", encoding="utf-8") as made:
+            made.write(".")
+        yield event
+
+
+def failing(request, store=None, device=None):
+    yield from ()
+    raise ZeroDivisionError("secret")
+
+
+def tensors(request, store=None, device=None):
+    """Yields a step whose picture is still a tensor."""
+    import torch
+
+    from bwcache.events import StepRecord
+    from bwcache.stream import StepDone
+
+    yield StepDone("cached", StepRecord(0, "compute", ""), torch.zeros(2))
+
+
+def dying(request, store=None, device=None):
+    """The worker is killed, as when it takes longer than it asked for."""
+    yield from ()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+COMPARISONS = {
+    "real": real,
+    "cut_short": cut_short,
+    "inheriting": inheriting,
+    "counted": counted,
+    "failing": failing,
+    "tensors": tensors,
+    "dying": dying,
+}

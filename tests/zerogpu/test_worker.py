@@ -1,0 +1,150 @@
+"""The worker's half and the sentences, without a worker."""
+
+import re
+
+import gradio as gr
+import httpx
+import numpy as np
+import pytest
+import torch
+
+from bwcache import BWCacheConfig, ConfigError, cached, zerogpu
+from bwcache.events import StepRecord, Trace, TraceFile
+from bwcache.hooks import strip
+from bwcache.models import ModelError
+from bwcache.refusals import explain
+from bwcache.stream import ComparisonFinished, Loading, Request, RunFinished, StepDone
+from bwcache.zerogpu import Refused, check_plain, in_worker
+from tests.toy import ToyPipeline
+
+REQUEST = Request("a cat")
+RECORD = StepRecord(0, "compute", "", distances=(0.5,))
+
+
+def test_elsewhere_a_comparison_stays_as_it_is(monkeypatch):
+    monkeypatch.delenv("SPACES_ZERO_GPU", raising=False)
+
+    def compare():
+        """Never called."""
+
+    assert zerogpu.gpu(compare) is compare
+    zerogpu.preload(["nothing"])
+    assert zerogpu.factor() == 1.5
+
+
+def test_everything_that_a_comparison_yields_may_leave():
+    trace = Trace(1, 1, {"threshold": 0.0}, (RECORD,))
+    run = RunFinished("cached", trace, np.zeros((1, 2, 2, 3), np.float32), 1.0, 1)
+    finished = ComparisonFinished(
+        {"psnr_db": None, "versions": {"torch": "2"}, "indicator_range": (0.1, np.float32(0.2))},
+        TraceFile("tinyworld", "a cat", 0, trace),
+        (run,),
+    )
+    for event in (Loading("load"), StepDone("cached", RECORD, b"RIFF"), run, finished):
+        check_plain(event, type(event).__name__)
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        (StepDone("cached", RECORD, torch.zeros(2)), "StepDone.preview: a Tensor on cpu"),
+        (
+            StepDone("cached", StepRecord(0, "compute", "", torch.ones(())), b""),
+            r"record.indicator",
+        ),
+        (ComparisonFinished({"a": [1, {"b": torch.ones(1)}]}, None, ()), r"summary\['a'\]\[1\]"),
+        (StepDone("cached", RECORD, torch.zeros(2, device="meta")), "a Tensor on meta"),
+        (StepDone("cached", RECORD, object()), "StepDone.preview: a object cannot leave"),
+    ],
+)
+def test_a_tensor_may_not_and_is_named(value, where):
+    with pytest.raises(TypeError, match=where) as error:
+        check_plain(value, type(value).__name__)
+    assert "NumPy array" in str(error.value)
+
+
+def test_a_tensor_does_not_get_out_of_a_worker():
+    def compare(request, store, device):
+        yield StepDone("cached", RECORD, torch.zeros(2))
+
+    with pytest.raises(TypeError, match="preview"):
+        list(in_worker(compare)(REQUEST))
+
+
+@pytest.mark.parametrize("error", [ModelError("no"), ConfigError("prompt", "x", "y")])
+def test_a_refusal_is_told_and_not_raised(error):
+    def compare(request, store, device):
+        yield Loading("load")
+        raise error
+
+    assert list(in_worker(compare)(REQUEST)) == [Loading("load"), Refused(str(error))]
+
+
+def test_gates_are_taken_out_before_and_after_whatever_happened():
+    pipe = ToyPipeline()
+    entered = []
+
+    def enter():
+        entered.append(cached(pipe, BWCacheConfig(0.0)))
+        entered[-1].__enter__()
+
+    def compare(request, store, device):
+        assert strip() == 0
+        enter()
+        yield Loading("load")
+
+    enter()
+    assert list(in_worker(compare)(REQUEST)) == [Loading("load")]
+    assert len(entered) == 2
+    assert strip() == 0
+    events = in_worker(compare)(REQUEST)
+    next(events)
+    events.close()
+    assert strip() == 0
+
+
+def test_closing_reaches_the_comparison():
+    closed = []
+
+    def compare(request, store, device):
+        try:
+            yield Loading("load")
+        finally:
+            closed.append(True)
+
+    events = in_worker(compare)(REQUEST)
+    next(events)
+    events.close()
+    assert closed == [True]
+
+
+def refusal(title: str, message: str) -> gr.Error:
+    return gr.Error(message, title=f"ZeroGPU {title}")
+
+
+QUOTA = "You have exceeded your free ZeroGPU quota (90s requested vs. 12s left). "
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (
+            refusal("quota exceeded", f"{QUOTA}Try again in 3:20:00. "),
+            "90 s .* 12 s .* 3:20:00.",
+        ),
+        (refusal("quota exceeded", f"{QUOTA}Try again in 1 day, 0:00:09. "), "1 day, 0:00:09."),
+        (refusal("quota exceeded", "(9s requested vs. -3s left). Try again"), " 0 s of it"),
+        (refusal("worker error", "OutOfMemoryError"), "memory was not enough"),
+        (refusal("worker error", "KeyError"), r"failed on the GPU \(KeyError\)"),
+        (refusal("client error", "Expired ZeroGPU proxy token"), "reload it"),
+        (RuntimeError("ZeroGPU API /schedule error: 500 (x)"), "could not be reached"),
+        (httpx.ConnectError("refused"), "could not be reached"),
+    ],
+)
+def test_a_sentence_for_what_zerogpu_says(error, says):
+    assert re.search(rf"{says}.*The recorded runs play without a GPU\.$", explain(error))
+
+
+@pytest.mark.parametrize("error", [gr.Error("ours"), ValueError("ZeroGPU?"), RuntimeError("else")])
+def test_no_sentence_for_anything_else(error):
+    assert explain(error) is None
