@@ -111,7 +111,6 @@ class Controller:
         if not self.reusing:
             self._block_time.start()
 
-    @torch.no_grad()
     def measure(self, features: torch.Tensor) -> None:
         """A measured block has run; the time that measuring takes is not the blocks'."""
         self._block_time.hand_over(self._indicator_time)

@@ -12,9 +12,7 @@ from itertools import groupby
 
 import torch
 
-# Numbers compared at once: a few MiB and few operations on a GPU; on a CPU, few enough to stay near
-# the core and for PyTorch not to split an operation, which waits for whatever else runs there.
-STACKED_AT_MOST, STACKED_ON_CPU = 2**20, 2**15
+STACKED_AT_MOST = 2**20  # numbers compared at once: a few MiB of memory, and few operations
 
 
 def evenly_spaced(count: int, wanted: int | None) -> list[int]:
@@ -38,9 +36,11 @@ def sample_tokens(features: torch.Tensor, wanted: int | None) -> torch.Tensor:
         given. The stride is an odd prime, so that it does not fall on the same columns of a
         picture again and again.
     """
+    if features.requires_grad:
+        features = features.detach()
     if not features.is_contiguous():
         features = features.contiguous()
-    return features.detach().as_strided(*_strided_view(features.shape, wanted))
+    return features.as_strided(*_strided_view(features.shape, wanted))
 
 
 @lru_cache
@@ -127,9 +127,8 @@ class _Buffers:
 
     def __init__(self, samples: Sequence[torch.Tensor]):
         self.stacks: list[torch.Tensor] = []
-        for (shape, _, device), same in groupby(samples, key=_kind):
-            most = STACKED_ON_CPU if device.type == "cpu" else STACKED_AT_MOST
-            blocks, together = list(same), max(1, most // shape.numel())
+        for (shape, *_), same in groupby(samples, key=_kind):
+            blocks, together = list(same), max(1, STACKED_AT_MOST // shape.numel())
             for first in range(0, len(blocks), together):
                 self.stacks.append(torch.stack(blocks[first : first + together]))
         self._settle()

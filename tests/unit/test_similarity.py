@@ -46,7 +46,7 @@ def test_relative_l1():
 def test_samples_give_the_same_ratio_time_after_time(dtype, together, monkeypatch):
     """Kept as one tensor or block by block, and whatever becomes of the features afterwards."""
     if not together:
-        monkeypatch.setattr(similarity, "STACKED_ON_CPU", 0)
+        monkeypatch.setattr(similarity, "STACKED_AT_MOST", 0)
     torch.manual_seed(0)
     steps = torch.randn(4, 3, 5, 2).to(dtype)  # steps, blocks, tokens, channels
     samples = Samples(None)
