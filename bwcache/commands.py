@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 
 from tqdm import tqdm
@@ -34,10 +34,7 @@ def compare_command(
     if args.json:
         print_json(finished.summary)
         return 0
-    print(finished.summary["verdict"])
-    if finished.summary["warning"]:
-        print(finished.summary["warning"])
-    print(CAVEAT)
+    print_verdict(finished.summary)
     if args.control:
         summary = finished.summary
         print(
@@ -47,6 +44,15 @@ def compare_command(
         )
     print(f"Files: {', '.join(str(path) for path in written.values())}")
     return 0
+
+
+def print_verdict(summary: Mapping[str, object]) -> None:
+    """The result in words, with what to mind, and the setting to try next where there is one."""
+    print(summary["verdict"])
+    for name in ("warning", "suggestion"):
+        if summary[name]:
+            print(summary[name])
+    print(CAVEAT)
 
 
 def _decibels(value: float | None) -> str:

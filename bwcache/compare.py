@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 
-from . import models, timings
+from . import models, suggestion, timings
 from .events import TraceFile
 from .loading import SHELF, loading, step_down
 from .machine import default_device, describe_device, versions
@@ -187,5 +187,9 @@ def summarise(
             "control_seconds": run.trace.net_seconds,
             "control_psnr_db": difference(run.frames, baseline.frames)["psnr_db"],
         }
-    limits = models.find(request.model).pays_from
+    spec = models.find(request.model)
+    unmeasured = not spec.presets and not request.config.threshold
+    found = suggestion.suggest(baseline.trace, request.config) if unmeasured else None
+    summary["suggestion"] = suggestion.sentence(found) if unmeasured else None
+    limits = spec.pays_from
     return summary | {"verdict": sentence(summary), "warning": warning(summary, limits)}

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from . import models
+from .commands import print_verdict
 from .compare import compare
 from .config import BWCacheConfig, ConfigError
 from .loading import loading, result_of
@@ -23,7 +24,6 @@ from .recorded import PLAIN_NAME, RUN_FILE, RecordedRun, replacing
 from .results import check_folder, save
 from .stream import ComparisonFinished, Event, Loading, Request, RunStarted, StepDone
 from .ui import rows
-from .verdict import CAVEAT
 from .video import enlarge
 
 LONGEST_TITLE, LONGEST_CAPTION = 60, 240  # characters
@@ -52,10 +52,7 @@ def record_command(
     if args.json:
         print_json(run.summary)
         return 0
-    print(run.summary["verdict"])
-    if run.summary["warning"]:
-        print(run.summary["warning"])
-    print(CAVEAT)
+    print_verdict(run.summary)
     print(f"Recorded: {args.out / RUN_FILE}")
     return 0
 

@@ -46,3 +46,15 @@ def suggest(trace: Trace, config: BWCacheConfig) -> Suggestion | None:
         if least is None or off < least:
             best, least = Suggestion(setting, found), off
     return best
+
+
+def sentence(found: Suggestion | None) -> str:
+    """What to try after a run that only measured."""
+    if found is None:
+        return "No threshold would reuse a step in a run like this: take more steps."
+    config, prediction = found.config, found.prediction
+    return (
+        f"Nobody has measured this model yet. From this run: try threshold {config.threshold:.4g} "
+        f"with reuse interval {config.reuse_interval}, which would have reused "
+        f"{prediction.steps_reused} of {len(prediction.schedule)} steps (estimated)."
+    )

@@ -2,7 +2,12 @@
 
 import pytest
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler, WanPipeline
+from diffusers import (
+    AutoencoderKLWan,
+    FlowMatchEulerDiscreteScheduler,
+    UniPCMultistepScheduler,
+    WanPipeline,
+)
 
 from bwcache import loading
 from bwcache.tinyworld.codec import PatchCodec
@@ -61,3 +66,27 @@ def small_model(monkeypatch, wan):
     monkeypatch.setattr(loading, "build", lambda *_: wan)
     yield
     loading.forget()
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory):
+    """A Wan pipeline of a few thousand weights on disk: every component as the real one's."""
+    torch.manual_seed(0)
+    pipe = WanPipeline(
+        tokenizer=build_tokenizer(),
+        text_encoder=build_text_encoder(),
+        vae=AutoencoderKLWan(
+            base_dim=8,
+            z_dim=32,
+            dim_mult=[1, 1, 1, 1],
+            num_res_blocks=1,
+            temperal_downsample=[False, True, True],
+            latents_mean=[0.0] * 32,
+            latents_std=[1.0] * 32,
+        ),
+        scheduler=SCHEDULERS["unipc"](),
+        transformer=build_transformer(layers=2, heads=2),
+    )
+    folder = tmp_path_factory.mktemp("hub") / "tiny-wan"
+    pipe.save_pretrained(folder)
+    return folder

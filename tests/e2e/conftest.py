@@ -128,3 +128,21 @@ class Visit:
 
     def close(self) -> None:
         self.page.context.close()
+
+
+@contextmanager
+def visiting(visit: Visit) -> Iterator[Visit]:
+    """A visit in which nothing goes wrong and no other host is asked."""
+    try:
+        yield visit
+    finally:
+        visit.close()
+    assert not visit.faults
+    assert not visit.outside
+
+
+@pytest.fixture
+def visit(browser, address):
+    """A visit of the page that a module's `address` serves."""
+    with visiting(Visit(browser, address)) as visit:
+        yield visit

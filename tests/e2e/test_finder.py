@@ -3,7 +3,7 @@
 import pytest
 
 from bwcache.models import find
-from tests.e2e.conftest import Visit, serving
+from tests.e2e.conftest import Visit, serving, visiting
 from tests.ui.fake_backend import FakeBackend, Store
 
 pytestmark = pytest.mark.e2e
@@ -25,11 +25,8 @@ def address(backend):
 
 @pytest.fixture
 def visit(browser, address):
-    visit = opened(browser, address)
-    yield visit
-    visit.close()
-    assert not visit.faults
-    assert not visit.outside
+    with visiting(opened(browser, address)) as visit:
+        yield visit
 
 
 def opened(browser, address, **options) -> Visit:

@@ -43,15 +43,6 @@ def address(recorded):
         yield address
 
 
-@pytest.fixture
-def visit(browser, address):
-    visit = Visit(browser, address)
-    yield visit
-    visit.close()
-    assert not visit.faults
-    assert not visit.outside
-
-
 def pick(visit, slug: str) -> None:
     visit.page.locator(f".bw-run[data-slug='{slug}']").click()
     visit.page.wait_for_selector(f".bw-run[data-slug='{slug}'][aria-pressed=true]")

@@ -3,7 +3,7 @@
 import pytest
 
 from bwcache.stream import Loading, StepDone
-from tests.e2e.conftest import Visit, serving
+from tests.e2e.conftest import Visit, serving, visiting
 from tests.ui.fake_backend import FakeBackend, Store
 
 pytestmark = pytest.mark.e2e
@@ -16,25 +16,13 @@ WATCH = """() => {
 }"""
 
 
-@pytest.fixture
-def visiting(browser):
-    """Opens the page around a compare function; nothing may go wrong in it."""
-    made = []
-
-    def visit(address: str, **options) -> Visit:
-        made.append(Visit(browser, address, **options))
-        return made[-1]
-
-    yield visit
-    for one in made:
-        one.close()
-        assert not one.faults
-        assert not one.outside
-
-
-def test_what_does_not_run_here_is_listed_with_its_reason(visiting):
-    with serving(FakeBackend(), Store) as address:
-        page = visiting(address, viewport={"width": 390, "height": 844}).page
+def test_what_does_not_run_here_is_listed_with_its_reason(browser):
+    phone = {"viewport": {"width": 390, "height": 844}}
+    with (
+        serving(FakeBackend(), Store) as address,
+        visiting(Visit(browser, address, **phone)) as visit,
+    ):
+        page = visit.page
         note = page.locator("#bw-note .bw-in-en")
         note.locator("summary").focus()
         page.keyboard.press("Enter")
@@ -44,7 +32,7 @@ def test_what_does_not_run_here_is_listed_with_its_reason(visiting):
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_loading_is_told_and_a_retry_starts_afresh(visiting):
+def test_loading_is_told_and_a_retry_starts_afresh(browser):
     backend = FakeBackend(pause=0.02)
 
     def with_a_retry(request, store, device):
@@ -57,8 +45,10 @@ def test_loading_is_told_and_a_retry_starts_afresh(visiting):
         yield Loading("retry", note=NOTE)
         yield from backend(request, store)
 
-    with serving(with_a_retry, Store) as address:
-        visit = visiting(address)
+    with (
+        serving(with_a_retry, Store) as address,
+        visiting(Visit(browser, address)) as visit,
+    ):
         visit.page.evaluate(WATCH)
         visit.generate()
         visit.phase("done")

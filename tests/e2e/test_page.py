@@ -26,15 +26,6 @@ def address(backend):
         yield address
 
 
-@pytest.fixture
-def visit(browser, address):
-    visit = Visit(browser, address)
-    yield visit
-    visit.close()
-    assert not visit.faults
-    assert not visit.outside
-
-
 def test_a_comparison_from_empty_to_verdict(visit):
     assert visit.page.locator(".bw-live").is_hidden()
     visit.generate()

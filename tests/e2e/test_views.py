@@ -4,7 +4,7 @@ import pytest
 
 from bwcache.config import BWCacheConfig
 from bwcache.ui.texts import METHOD_NAMES
-from tests.e2e.conftest import Visit, serving
+from tests.e2e.conftest import Visit, serving, visiting
 from tests.ui.fake_backend import FRAMES, FakeBackend, Store
 
 pytestmark = pytest.mark.e2e
@@ -38,11 +38,8 @@ def finished(browser, address, **options) -> Visit:
 
 @pytest.fixture
 def visit(browser, address):
-    visit = finished(browser, address)
-    yield visit
-    visit.close()
-    assert not visit.faults
-    assert not visit.outside
+    with visiting(finished(browser, address)) as visit:
+        yield visit
 
 
 def look(visit: Visit, view: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from diffusers import AutoencoderKLWan, WanPipeline
+from diffusers import WanPipeline
 from safetensors.torch import load_file
 
 from bwcache import BWCacheConfig, models
@@ -14,34 +14,8 @@ from bwcache.assembly import assemble
 from bwcache.compare import compare
 from bwcache.models import ModelError
 from bwcache.stream import Request
-from tests.conftest import SCHEDULERS, build_text_encoder, build_tokenizer, build_transformer
 
 SPEC = models.find("wan2.1-t2v-1.3b")
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory):
-    """A Wan pipeline of a few thousand weights on disk: every component as the real one's."""
-    torch.manual_seed(0)
-    transformer = build_transformer(layers=2, heads=2)
-    pipe = WanPipeline(
-        tokenizer=build_tokenizer(),
-        text_encoder=build_text_encoder(),
-        vae=AutoencoderKLWan(
-            base_dim=8,
-            z_dim=32,
-            dim_mult=[1, 1, 1, 1],
-            num_res_blocks=1,
-            temperal_downsample=[False, True, True],
-            latents_mean=[0.0] * 32,
-            latents_std=[1.0] * 32,
-        ),
-        scheduler=SCHEDULERS["unipc"](),
-        transformer=transformer,
-    )
-    folder = tmp_path_factory.mktemp("hub") / "tiny-wan"
-    pipe.save_pretrained(folder)
-    return folder
 
 
 def tiny(repository, **changes):

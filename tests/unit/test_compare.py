@@ -1,14 +1,16 @@
 """Comparisons, their files and the command line, on a small random-weight pipeline."""
 
 import json
+import re
 import threading
 from contextlib import closing
+from dataclasses import replace
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from bwcache import BWCacheConfig, ConfigError, TraceFile, predict
+from bwcache import BWCacheConfig, ConfigError, TraceFile, models, predict
 from bwcache import compare as comparing
 from bwcache.cli import main
 from bwcache.compare import BaselineStore, compare
@@ -243,3 +245,22 @@ def test_the_verdict_in_words():
     slower = sentence({**summary, "cached_seconds": 10.0, "psnr_db": 12.0})
     assert "Saved no time" in slower
     assert "differ strongly" in slower
+
+
+def test_a_model_that_nobody_has_measured_starts_by_measuring(tmp_path, capsys, monkeypatch):
+    spec = replace(models.find("tinyworld"), presets={})
+    monkeypatch.setattr(models, "CATALOGUE", {spec.name: spec})
+    given = ["compare", "--prompt", PROMPT, "--steps", "8", "--device", "cpu"]
+    assert main([*given, "--out", str(tmp_path / "first")]) == 0
+    said = capsys.readouterr().out
+    assert "Nothing was reused" in said
+    tried = re.search(
+        r"try threshold (\S+) with reuse interval (\S+), which would have reused (\d+) of 8", said
+    )
+    assert tried, said
+    threshold, interval, reused = tried.groups()
+    setting = ["--threshold", threshold, "--reuse-interval", interval]
+    assert main([*given, *setting, "--out", str(tmp_path / "second"), "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["steps_reused"] == int(reused) > 0
+    assert summary["suggestion"] is None

@@ -12,7 +12,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKLWan, WanPipeline
 
 from bwcache import BWCacheConfig, ConfigError, loading, memory_errors, models, placement, timings
 from bwcache import compare as comparing
@@ -28,10 +27,6 @@ from bwcache.search import Goal
 from bwcache.stream import Loading, Request, RunFinished, RunStarted, StepDone
 from bwcache.sweep import search
 from tests.conftest import (
-    SCHEDULERS,
-    build_text_encoder,
-    build_tokenizer,
-    build_transformer,
     build_wan,
 )
 from tests.unit.fake_hub import COMMIT, serving
@@ -79,29 +74,6 @@ def built(monkeypatch, wan):
 
 
 # -- from a hub ------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory):
-    torch.manual_seed(0)
-    pipe = WanPipeline(
-        tokenizer=build_tokenizer(),
-        text_encoder=build_text_encoder(),
-        vae=AutoencoderKLWan(
-            base_dim=8,
-            z_dim=32,
-            dim_mult=[1, 1, 1, 1],
-            num_res_blocks=1,
-            temperal_downsample=[False, True, True],
-            latents_mean=[0.0] * 32,
-            latents_std=[1.0] * 32,
-        ),
-        scheduler=SCHEDULERS["unipc"](),
-        transformer=build_transformer(layers=2, heads=2),
-    )
-    folder = tmp_path_factory.mktemp("hub") / "tiny-wan"
-    pipe.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ MODULES = {
 }
 LIGHT = (
     *("policy", "events", "whatif", "config", "verdict", "stacks"),
-    *("candidates", "search", "recommend", "rowsfile", "sweep_arguments"),
+    *("candidates", "search", "recommend", "rowsfile", "sweep_arguments", "suggestion"),
+    *("spec", "deploy_arguments"),
 )
 
 
