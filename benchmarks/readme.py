@@ -55,8 +55,8 @@ TinyWorld (`{time["device"]}`):
 [sampling]({RESULTS}/sampling-tinyworld.json).) So small a model is the hard case: a step takes
 {1000 * time["plain_seconds_median"] / time["steps"]:.0f} ms, so that a few dozen operations
 show, and its features are so few that even the paper's way costs little. On a GPU
-at Wan's real shapes **nothing has been measured yet**; [`benchmarks/`](benchmarks/README.md) has the
-exact commands.
+at Wan's real shapes **nothing has been measured yet**; [`benchmarks/`](benchmarks/README.md) has
+the exact commands.
 """
 
 
