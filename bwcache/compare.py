@@ -19,7 +19,7 @@ from .stream import ComparisonFinished, Event, Request, RunFinished, RunStarted,
 from .verdict import sentence, warning
 from .whatif import reuse_starts_above
 
-REMEMBERED = 4
+REMEMBERED, REMEMBERED_BYTES = 4, 2**29  # uncached runs; a long video at 480p takes 390 MB
 
 
 class BaselineStore:
@@ -37,8 +37,15 @@ class BaselineStore:
 
     def put(self, request: Request, run: RunFinished) -> None:
         self._runs[request.baseline_key] = run
-        while len(self._runs) > self._limit:
+        while len(self._runs) > self._limit or (
+            len(self._runs) > 1 and self.nbytes > REMEMBERED_BYTES
+        ):
             self._runs.popitem(last=False)
+
+    @property
+    def nbytes(self) -> int:
+        """What the remembered videos take."""
+        return sum(run.frames.nbytes for run in self._runs.values())
 
 
 def compare(

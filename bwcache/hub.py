@@ -13,7 +13,8 @@ import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
 
-from huggingface_hub import get_cached_repo_tree, snapshot_download
+from huggingface_hub import HfApi, get_cached_repo_tree, snapshot_download
+from huggingface_hub.errors import HTTPError
 from huggingface_hub.utils import filter_repo_objects
 from huggingface_hub.utils import tqdm as HubBar
 
@@ -26,6 +27,7 @@ BYTES_ON_DISK = "huggingface_hub.snapshot_download"  # what that function calls 
 SPARE = 500_000_000  # bytes that a download leaves free
 HEARTBEAT = 1.0  # seconds after which the last event is repeated, so that a reader can leave
 SILENCE = 300.0  # seconds without a byte after which a download is given up
+ANSWER = 3.0  # seconds that the hub may take to answer whether it is there
 PATIENCE = 5.0  # seconds that a stopped download is waited for; it ends at its next byte
 GB = 1e9
 
@@ -66,6 +68,17 @@ def fetch(spec: ModelSpec) -> Generator[Loading, None, Path]:
         note = "The download was interrupted; taking it up again."
         yield Loading("retry", note=note)
     raise AssertionError("unreachable")
+
+
+def reachable(spec: ModelSpec) -> bool:
+    """Whether the hub is there and would hand out a model; asked of it, with little patience."""
+    try:
+        HfApi(endpoint=os.environ.get("HF_ENDPOINT")).model_info(
+            spec.source, revision=spec.revision, timeout=ANSWER
+        )
+        return True
+    except (HTTPError, OSError, ValueError):  # refused, out of reach, or not to be asked
+        return False
 
 
 def _download(spec: ModelSpec) -> Generator[Loading, None, Path]:

@@ -21,6 +21,7 @@ from .hub import fetch
 from .hub_errors import damaged
 from .hub_files import discard_damaged
 from .models import ASSETS, function
+from .offloading import place, remember_lighter
 from .pipeline import warm_up
 from .placement import (
     RAM_SHARE,
@@ -28,9 +29,7 @@ from .placement import (
     device_need_gb,
     fit_here,
     lighter,
-    place,
     ram_need_gb,
-    remember_lighter,
     this_machine,
     weights_gb,
 )

@@ -1,19 +1,21 @@
 """What fits on a machine, and how: the offload mode, or a sentence why not.
 
 Estimates only: what a model needs is reckoned from its parameters, what a machine has is asked of
-it. Nothing is loaded and no request made; torch is imported only where the machine is looked at.
+it. Nothing is loaded; torch is imported only where the machine is looked at. Only `default` asks
+the hub anything.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from .catalogue import CATALOGUE
+from .hub import reachable
 from .hub_files import at_hand, free_bytes
 from .machine_memory import ram_bytes
+from .offloading import lightest_tried
 from .spec import OFFLOADS, ModelSpec, Offload
 from .timings import Timing, last
 
@@ -22,9 +24,6 @@ MARGIN = 1.1  # times the estimated need: allocators waste some, and estimates a
 RAM_SHARE = 0.9  # of the machine's; the rest is the system's and this program's
 LONGEST = 600.0  # seconds that a comparison may take and still run well
 ZERO_GPU_GB = 48.0  # of the size called large
-
-_lock = threading.Lock()
-_ran_out: dict[tuple[str, str], Offload] = {}
 
 
 @dataclass(frozen=True)
@@ -198,50 +197,25 @@ def offers(
 
 
 def default(machine: Machine, catalogue: Iterable[ModelSpec] | None = None) -> ModelSpec:
-    """The model that a visitor finds chosen: the best that runs well, and at once.
+    """The model that a visitor finds chosen: the best that runs well; else TinyWorld.
 
-    Of the models that run well (see `Fit.well`) and whose weights are here, those that need a GPU
-    come before others; of these, those that fit whole before those whose components take turns;
-    then the catalogue's order counts. One that would have to be fetched first is never chosen: a
-    first video would take a download of many gigabytes, and there may be no network.
+    Of the models that run well (see `Fit.well`), those that need a GPU come before others; of
+    these, those whose weights are here before those that have to be fetched, and those that fit
+    whole before those whose components take turns; then the catalogue's order counts. One that has
+    to be fetched is chosen only where the hub answers; it is asked where that matters, once.
     """
-    ready = [(s, f) for s, f in offers(machine, catalogue) if f.well and not f.download_gb]
-    best = sorted(ready, key=lambda o: (not o[0].needs_cuda, o[1].offload != "none"))
-    return best[0][0] if best else CATALOGUE["tinyworld"]
-
-
-# -- what is done about it -------------------------------------------------------------------------
-
-
-def place(pipe, device: str, offload: Offload) -> None:
-    """Put a pipeline from the CPU where it is to run."""
-    if offload == "model":
-        pipe.enable_model_cpu_offload(device=device)
-    elif offload == "sequential":
-        pipe.enable_sequential_cpu_offload(device=device)
-    else:
-        pipe.to(device)
+    running = [(spec, found) for spec, found in offers(machine, catalogue) if found.well]
+    running.sort(key=lambda o: (not o[0].needs_cuda, o[1].download_gb > 0, o[1].offload != "none"))
+    online = None
+    for spec, found in running:
+        if found.download_gb and online is None:
+            online = reachable(spec)
+        if not found.download_gb or online:
+            return spec
+    return CATALOGUE["tinyworld"]
 
 
 def lighter(machine: Machine, offload: Offload) -> Offload | None:
     """The next lighter mode; None where there is none."""
     later = machine.modes[machine.modes.index(offload) + 1 :]
     return later[0] if later else None
-
-
-def remember_lighter(spec: ModelSpec, device: str, offload: Offload) -> None:
-    """From now on, use no faster mode for a model: it ran out of memory in one."""
-    with _lock:
-        _ran_out[spec.name, device.partition(":")[0]] = offload
-
-
-def lightest_tried(spec: ModelSpec, device: str) -> Offload:
-    """The fastest mode that has not run out of memory in this process."""
-    with _lock:
-        return _ran_out.get((spec.name, device.partition(":")[0]), "none")
-
-
-def forget() -> None:
-    """Let go of what was remembered."""
-    with _lock:
-        _ran_out.clear()

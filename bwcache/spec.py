@@ -193,13 +193,18 @@ class ModelSpec:
     def memory_gb(self, offload: Offload) -> float:
         """Device memory that a run takes, by offload mode, in GB (10^9 bytes): an estimate.
 
-        Everything at once; the largest component at once ("model"); or hardly more than the
-        activations ("sequential", a few layers at a time). The weights are counted exactly, the
-        activations are estimated.
+        Everything at once; one component at a time ("model"), of which text encoders are done
+        before the video takes its memory; or hardly more than the activations ("sequential", a few
+        layers at a time). The weights are counted exactly, the activations are estimated.
         """
-        sizes = [self.weights_gb(component) for component in self.parameters] or [0.0]
-        resident = {"none": sum(sizes), "model": max(sizes), "sequential": 0.05 * max(sizes)}
-        return resident[offload] + self.activations_gb
+        sizes = {component: self.weights_gb(component) for component in self.parameters}
+        if offload == "none":
+            return sum(sizes.values()) + self.activations_gb
+        if offload == "sequential":
+            return 0.05 * max(sizes.values(), default=0.0) + self.activations_gb
+        beside = {name: self.activations_gb for name in sizes if not name.startswith("text_")}
+        alone = [size + beside.get(name, 0.0) for name, size in sizes.items()]
+        return max(alone, default=self.activations_gb)
 
 
 def _whole(value: object, low: int, high: int) -> bool:

@@ -13,7 +13,7 @@ NOTHING_TO_SUGGEST = "**No threshold would reuse a step in a run like that.** Ta
 
 OFFLOADS = {
     "model": "Does not fit on the GPU at once: its parts take turns there (slower).",
-    "sequential": "Far larger than the GPU: its layers take turns there (much slower).",
+    "sequential": "Not even its parts fit on the GPU: its layers take turns there (much slower).",
 }
 DOWNLOAD = "The first run downloads about {size:.0f} GB."
 TAKES = "A comparison took about {seconds:.0f} s here."

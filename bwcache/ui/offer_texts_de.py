@@ -16,7 +16,7 @@ NOTHING_TO_SUGGEST = (
 
 OFFLOADS = {
     "model": "Passt nicht auf einmal auf die GPU: Seine Teile wechseln sich dort ab (langsamer).",
-    "sequential": "Viel größer als die GPU: Seine Schichten wechseln sich ab (viel langsamer).",
+    "sequential": "Auch die Teile passen nicht darauf: Schicht um Schicht (viel langsamer).",
 }
 DOWNLOAD = "Der erste Lauf lädt etwa {size:.0f} GB herunter."
 TAKES = "Ein Vergleich dauerte hier etwa {seconds:.0f} s."

@@ -9,11 +9,14 @@ from typing import Protocol
 
 from ..stream import Request, RunFinished
 
-LIMIT = 32
+LIMIT, LIMIT_BYTES = 32, 2**31
 
 
 class Store(Protocol):
     """Remembers uncached runs, as `compare.BaselineStore` does."""
+
+    @property
+    def nbytes(self) -> int: ...
 
     def get(self, request: Request) -> RunFinished | None: ...
 
@@ -21,7 +24,7 @@ class Store(Protocol):
 
 
 class Visitors:
-    """One store per browser session; the longest unused goes where there are too many.
+    """One store per browser session; the longest unused goes where they are too many or too large.
 
     Args:
         new_store: Makes an empty store.
@@ -45,9 +48,15 @@ class Visitors:
             if session not in self._stores:
                 self._stores[session] = self._new_store()
             self._stores.move_to_end(session)
-            while len(self._stores) > self._limit:
+            while len(self._stores) > self._limit or (
+                len(self._stores) > 1 and self._nbytes > LIMIT_BYTES
+            ):
                 self._stores.popitem(last=False)
             return self._stores[session]
+
+    @property
+    def _nbytes(self) -> int:
+        return sum(store.nbytes for store in self._stores.values())
 
     def forget(self, session: str | None) -> None:
         with self._lock:

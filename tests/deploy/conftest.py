@@ -20,8 +20,9 @@ def deployed(folder: Path, hardware: str) -> Path:
 
 
 def clean() -> dict[str, str]:
-    """This process's variables, without any that would reach Python, the hub or the page."""
-    named = ("PYTHON", "VIRTUAL_ENV", "HF_", "GRADIO_", "BWCACHE_", "SPACE")
+    """This process's variables, but those that would reach Python, the hub or the page, or keep
+    pip from saying what it would do."""
+    named = ("PYTHON", "VIRTUAL_ENV", "HF_", "GRADIO_", "BWCACHE_", "SPACE", "PIP_QUIET")
     return {key: value for key, value in os.environ.items() if not key.startswith(named)}
 
 

@@ -38,6 +38,8 @@ COMPUTED, REUSED, MEASURING = 0.12, 0.02, 0.004  # seconds a step pretends to ta
 class Store:
     """Remembers uncached runs, without a limit."""
 
+    nbytes = 0
+
     def __init__(self) -> None:
         self.runs: dict[tuple, RunFinished] = {}
 

@@ -210,6 +210,18 @@ def test_presets_are_recognised():
     assert form.matching_preset(spec, 0.0123, "0.1") is None
 
 
+def test_the_visitors_together_take_no_more_than_so_much_memory(monkeypatch):
+    monkeypatch.setattr("bwcache.ui.visitors.LIMIT_BYTES", 250)
+    visitors = Visitors(Store)
+    for name in "abc":
+        visitors.store(name).nbytes = 100
+    visitors.store("d")
+    assert len(visitors) == 3
+    visitors.store("e").nbytes = 1000
+    assert visitors.store("e").nbytes == 1000
+    assert len(visitors) == 1
+
+
 def test_visitors_are_limited_and_kept_apart():
     visitors = Visitors(Store, limit=2)
     first = visitors.store("a")

@@ -31,6 +31,7 @@ def on(monkeypatch):
 
     def make(machine: Machine, **changes) -> Host:
         monkeypatch.setattr(placement, "this_machine", lambda device: machine)
+        monkeypatch.setattr(placement, "reachable", lambda spec: False)
         return Host(machine.device, **changes)
 
     return make

@@ -5,6 +5,7 @@ import re
 import threading
 from contextlib import closing
 from dataclasses import replace
+from types import SimpleNamespace
 
 import imageio.v3 as iio
 import numpy as np
@@ -96,10 +97,26 @@ def test_a_remembered_baseline_is_not_run_again(monkeypatch):
 
 
 def test_the_store_forgets_the_oldest():
-    store = BaselineStore(limit=2)
+    store, runs = BaselineStore(limit=2), [remembered(10) for _ in range(3)]
+    for seed, run in enumerate(runs):
+        store.put(request(seed=seed), run)
+    assert [store.get(request(seed=seed)) for seed in range(3)] == [None, *runs[1:]]
+
+
+def test_long_videos_are_remembered_by_their_size(monkeypatch):
+    monkeypatch.setattr(comparing, "REMEMBERED_BYTES", 250)
+    store, large = BaselineStore(), remembered(1000)
     for seed in range(3):
-        store.put(request(seed=seed), seed)
-    assert [store.get(request(seed=seed)) for seed in range(3)] == [None, 1, 2]
+        store.put(request(seed=seed), remembered(100))
+    assert (store.nbytes, store.get(request(seed=0))) == (200, None)
+    store.put(request(seed=3), large)
+    assert store.get(request(seed=3)) is large  # the last one stays, whatever its size
+    assert store.nbytes == 1000
+
+
+def remembered(size: int) -> SimpleNamespace:
+    """A run whose video takes so many bytes."""
+    return SimpleNamespace(frames=np.zeros(size, np.uint8))
 
 
 def test_closing_stops_the_work_and_the_next_run_is_unaffected(wan):

@@ -71,6 +71,16 @@ def fetched(folder) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
+def test_whether_the_hub_is_there(fake, monkeypatch):
+    assert hub.reachable(SPEC)
+    assert not hub.reachable(replace(SPEC, source="tiny/nowhere"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert not hub.reachable(SPEC)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    assert not hub.reachable(SPEC)
+
+
 def test_only_what_a_pipeline_is_made_of_is_fetched_with_its_progress(fake, files):
     assert not at_hand(SPEC)
     events, steps = [], fetch(SPEC)

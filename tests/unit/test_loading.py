@@ -13,7 +13,16 @@ import numpy as np
 import pytest
 import torch
 
-from bwcache import BWCacheConfig, ConfigError, loading, memory_errors, models, placement, timings
+from bwcache import (
+    BWCacheConfig,
+    ConfigError,
+    loading,
+    memory_errors,
+    models,
+    offloading,
+    placement,
+    timings,
+)
 from bwcache import compare as comparing
 from bwcache.catalogue.tinyworld import TINYWORLD
 from bwcache.cli import main
@@ -49,10 +58,10 @@ WAN = replace(
 
 @pytest.fixture(autouse=True)
 def afresh():
-    for module in (loading, placement, timings):
+    for module in (loading, offloading, timings):
         module.forget()
     yield
-    for module in (loading, placement, timings):
+    for module in (loading, offloading, timings):
         module.forget()
 
 

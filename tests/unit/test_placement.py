@@ -7,18 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bwcache import machine_memory, placement
+from bwcache import machine_memory, offloading, placement
 from bwcache.models import find
-from bwcache.placement import (
-    Machine,
-    default,
-    fit,
-    lighter,
-    offers,
-    place,
-    remember_lighter,
-    this_machine,
-)
+from bwcache.offloading import place, remember_lighter
+from bwcache.placement import Machine, default, fit, lighter, offers, this_machine
 from bwcache.shelf import Taken, to_evict
 from bwcache.spec import ModelSpec
 from bwcache.timings import Timing
@@ -41,9 +33,9 @@ def model(name: str = "big", **changes: object) -> ModelSpec:
 
 @pytest.fixture(autouse=True)
 def nothing_learnt():
-    placement.forget()
+    offloading.forget()
     yield
-    placement.forget()
+    offloading.forget()
 
 
 @pytest.mark.parametrize(
@@ -134,9 +126,10 @@ def test_offers_put_first_what_runs(monkeypatch):
     assert [spec.name for spec, offer in on_laptop if offer.offload] == ["tinyworld"]
 
 
-def test_the_default_runs_well_and_at_once(monkeypatch):
-    here = {"somebody/big"}
+def test_the_default_runs_well(monkeypatch):
+    here, asked = {"somebody/big"}, []
     monkeypatch.setattr(placement, "at_hand", lambda spec: not spec.on_hub or spec.source in here)
+    monkeypatch.setattr(placement, "reachable", lambda spec: asked.append(spec.name))  # it is not
     catalogue = [find("tinyworld"), model("other"), model()]
     assert default(GPU, catalogue).name == "big"
     assert default(LAPTOP, catalogue).name == "tinyworld"
@@ -147,9 +140,19 @@ def test_the_default_runs_well_and_at_once(monkeypatch):
     for spec in catalogue:
         remember_lighter(spec, "cuda", "sequential")
     assert default(GPU, catalogue).name == "tinyworld"
-    here.clear()
-    placement.forget()
-    assert default(GPU, catalogue).name == "tinyworld"
+    assert not asked
+
+
+@pytest.mark.parametrize("online", [True, False])
+def test_what_has_to_be_fetched_is_the_default_only_where_the_hub_answers(online, monkeypatch):
+    asked = []
+    monkeypatch.setattr(placement, "at_hand", lambda spec: not spec.on_hub)
+    monkeypatch.setattr(placement, "reachable", lambda spec: asked.append(spec.name) or online)
+    catalogue = [find("tinyworld"), model("other"), model()]
+    assert default(GPU, catalogue).name == ("other" if online else "tinyworld")
+    assert asked == ["other"]  # once for all
+    assert default(LAPTOP, catalogue).name == "tinyworld"
+    assert asked == ["other"]
 
 
 def test_this_machine_is_described(monkeypatch):
