@@ -28,6 +28,7 @@ from .video import enlarge
 
 LONGEST_TITLE, LONGEST_CAPTION = 60, 240  # characters
 THUMBNAIL = 192  # pixels on the longer edge
+RANDOM = "Random weights: the seconds are real, the pictures are noise. "
 LEFT_OUT = ("url", "files")  # of a row: a page fills in where it serves the run from
 
 
@@ -66,9 +67,10 @@ def record(
         events: Of the comparison, not yet begun.
         request: What it makes.
         title: A few words.
-        caption: One sentence.
+        caption: One sentence; before it stands that the weights are random, where they are.
         folder: Takes its place whole, or not at all.
     """
+    caption = RANDOM + caption if request.random_weights else caption
     spec, clock, kept = models.find(request.model), rows.Clock(), []
     started = time.perf_counter()
 

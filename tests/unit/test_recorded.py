@@ -14,6 +14,8 @@ from bwcache.cli import main
 from bwcache.config import BWCacheConfig
 from bwcache.events import StepRecord, Trace, TraceFile
 from bwcache.recorded import RUN_FILE, RecordedError, RecordedRun, listing, load, replacing
+from bwcache.stream import Request
+from tests.ui.fake_backend import FakeBackend
 
 STEPS = (
     StepRecord(0, "compute", "first step", seconds=0.2),
@@ -228,3 +230,13 @@ def test_reading_needs_the_standard_library_only():
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_random_weights_are_said_to_be_so(tmp_path):
+    request = Request("a cat", steps=12, config=BWCacheConfig(0.06), random_weights=True)
+    run = record_command.record(
+        FakeBackend()(request), request, "Title", "About it.", tmp_path / "1-random"
+    )
+    assert run.caption.startswith("Random weights: ")
+    assert run.caption.endswith("About it.")
+    assert load(tmp_path / "1-random").caption == run.caption
