@@ -15,6 +15,8 @@ from ..stream import Request
 from . import form
 from .visitors import Store
 
+VISITORS_AT_ONCE = 8  # on ZeroGPU, where each is lent a card; elsewhere there is one to share
+
 Price = Callable[[Request, Store, object], Cost]
 
 
@@ -65,6 +67,11 @@ class Host:
     def takes_images(self) -> bool:
         """Whether a model on offer starts from a picture."""
         return any(spec.image != "none" for spec in self.specs)
+
+    @property
+    def places(self) -> int:
+        """How many comparisons may run at once."""
+        return VISITORS_AT_ONCE if self.machine.zerogpu else 1
 
     def read(self, *values: object) -> Request:
         """The request that the form describes, as far as the host allows it.

@@ -76,7 +76,9 @@ def build(
         _wire_whatif(panel, fields)
         _wire_whatif(finder, fields)
         add_api(page, compare, new_store, host)
-    page.queue(api_open=False, default_concurrency_limit=1, max_size=host.settings.queue_size)
+    page.queue(
+        api_open=False, default_concurrency_limit=host.places, max_size=host.settings.queue_size
+    )
     return page
 
 

@@ -13,6 +13,7 @@ from bwcache.settings import Settings
 from bwcache.stream import Loading, Request
 from bwcache.ui import Host, build, form, rows
 from bwcache.ui.advice import advise, cost_words
+from bwcache.ui.finder import MODEL_QUEUE
 from bwcache.ui.handlers import Handlers
 from bwcache.ui.model_choice import FOLLOWING, following
 from bwcache.ui.offers import note
@@ -166,6 +167,14 @@ def test_loading_is_shown_and_a_retry_starts_the_clock_anew(tmp_path):
     assert first[0] == first[1]
     assert found[-1]["k"] == "done"
     assert all(rows.size(row) <= rows.MAX_BYTES for row in found)
+
+
+@pytest.mark.parametrize(("zerogpu", "places"), [(False, 1), (True, 8)])
+def test_comparisons_share_one_card_but_each_has_its_own_on_zerogpu(on, zerogpu, places):
+    page = build(FakeBackend(), Store, on(replace(CARD, zerogpu=zerogpu)))
+    assert page._queue.default_concurrency_limit == places
+    waiting = [fn for fn in page.fns.values() if fn.concurrency_id == MODEL_QUEUE]
+    assert [fn.concurrency_limit for fn in waiting] == ["default"] * 3
 
 
 def test_a_limit_on_who_waits_reaches_the_queue(on):
