@@ -16,7 +16,8 @@ OFFLOADS = {
     "sequential": "Not even its parts fit on the GPU: its layers take turns there (much slower).",
 }
 DOWNLOAD = "The first run downloads about {size:.0f} GB."
-TAKES = "A comparison took about {seconds:.0f} s here."
+TAKES = "A comparison takes about {seconds:.0f} s here (estimated from the last one)."
+GUESSED = "By its size a comparison may take about {minutes:.0f} min (a rough guess)."
 NOT_MEASURED = "Not yet measured: it starts by measuring and suggests a threshold."
 LICENCE = "Licence: {name}."
 NOT_HERE = "{count} more models do not run on this machine"

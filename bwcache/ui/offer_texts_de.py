@@ -19,7 +19,8 @@ OFFLOADS = {
     "sequential": "Auch die Teile passen nicht darauf: Schicht um Schicht (viel langsamer).",
 }
 DOWNLOAD = "Der erste Lauf lädt etwa {size:.0f} GB herunter."
-TAKES = "Ein Vergleich dauerte hier etwa {seconds:.0f} s."
+TAKES = "Ein Vergleich dauert hier etwa {seconds:.0f} s (geschätzt nach dem letzten)."
+GUESSED = "Seiner Größe nach dauert ein Vergleich vielleicht {minutes:.0f} min (grob geschätzt)."
 NOT_MEASURED = "Noch nicht gemessen: Es misst zuerst und schlägt dann eine Schwelle vor."
 LICENCE = "Lizenz: {name}."
 NOT_HERE = "{count} weitere Modelle laufen auf diesem Rechner nicht"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from ..placement import Fit, Machine, fit_here
+from ..quota import guessed_seconds
 from ..spec import ModelSpec
 from .languages import OFFERS
 
@@ -37,6 +38,9 @@ def _facts(spec: ModelSpec, fit: Fit, texts: ModuleType) -> str:
         facts.append(texts.DOWNLOAD.format(size=fit.download_gb))
     if fit.seconds is not None:
         facts.append(texts.TAKES.format(seconds=fit.seconds))
+    elif spec.needs_cuda:
+        minutes = 2 * spec.steps * guessed_seconds(spec) / 60
+        facts.append(texts.GUESSED.format(minutes=max(1, minutes)))
     if not spec.presets:
         facts.append(texts.NOT_MEASURED)
     licence = html.escape(texts.LICENCE.format(name=spec.licence))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import gradio as gr
 import pytest
 
-from bwcache import models, placement
+from bwcache import models, placement, timings
 from bwcache.config import BWCacheConfig, ConfigError
 from bwcache.placement import Machine
 from bwcache.quota import Cost
@@ -63,8 +63,21 @@ def test_on_a_card_what_fits_is_offered_and_each_note_says_how(on):
     assert host.specs[0].name == "tinyworld"  # nothing else is here without a download
     assert "downloads about" in note(WAN, host.machine, host.refused)
     assert "starts by measuring" in note(WAN, host.machine, host.refused)
+    assert "min (a rough guess)" in note(WAN, host.machine, host.refused)
     heavy = replace(WAN, parameters={"transformer": 14.0, "text_encoder": 5.7})
     assert "take turns" in note(heavy, host.machine, [])
+
+
+def test_once_a_comparison_was_made_the_note_says_how_long_it_takes(on):
+    spec, host = models.find("tinyworld"), on(LAPTOP)
+    assert "estimated from the last one" not in note(spec, host.machine, [])
+    request = Request(PROMPT, steps=12, config=BWCacheConfig(0.06))
+    *_, finished = FakeBackend()(request)
+    timings.learn(finished)
+    try:
+        assert "takes about" in note(spec, host.machine, [])
+    finally:
+        timings.forget()
 
 
 def test_the_host_decides_what_is_on_offer_and_how_much(on):
