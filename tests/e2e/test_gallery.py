@@ -5,7 +5,6 @@ import shutil
 
 import pytest
 
-from bwcache import models
 from bwcache.config import BWCacheConfig
 from bwcache.models import ModelError
 from bwcache.record_command import record
@@ -143,10 +142,11 @@ def test_a_run_under_way_is_not_disturbed(visit):
 
 
 def test_it_works_with_the_weights_gone(browser, recorded, tmp_path, monkeypatch):
+    from bwcache import loading
     from bwcache.compare import BaselineStore, compare
 
-    monkeypatch.setattr("bwcache.tinyworld.load.ASSETS", tmp_path)
-    models._load.cache_clear()
+    monkeypatch.setattr(loading, "ASSETS", tmp_path)
+    loading.forget()
     with serving(compare, BaselineStore, recorded) as address:
         visit = Visit(browser, address)
         visit.phase("done")
