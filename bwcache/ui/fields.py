@@ -24,9 +24,6 @@ def main_fields(host: Host) -> dict[str, gr.components.Component]:
         label=label("MODEL"),
         elem_id="bw-model",
     )
-    note = gr.HTML(
-        note_of(spec, host.machine, host.refused), elem_id="bw-note", apply_default_css=False
-    )
     image = gr.Image(
         type="filepath",
         sources=["upload", "clipboard"],
@@ -70,7 +67,6 @@ def main_fields(host: Host) -> dict[str, gr.components.Component]:
     )
     return {
         "model": model,
-        "note": note,
         "image": image,
         "prompt": prompt,
         "reuse": reuse,
@@ -78,6 +74,12 @@ def main_fields(host: Host) -> dict[str, gr.components.Component]:
         "presets": presets,
         "examples": examples,
     }
+
+
+def model_note(host: Host) -> gr.HTML:
+    """What the first model needs and how it runs here, and which models do not."""
+    text = note_of(host.specs[0], host.machine, host.refused)
+    return gr.HTML(text, elem_id="bw-note", apply_default_css=False)
 
 
 def advanced_fields(spec: ModelSpec, settings: Settings) -> dict[str, gr.components.Component]:

@@ -11,7 +11,7 @@ from .. import models
 from ..config import ConfigError
 from . import form, languages, texts
 from .api import add_api
-from .fields import advanced_fields, main_fields
+from .fields import advanced_fields, main_fields, model_note
 from .finder import MODEL_QUEUE, add_finder
 from .handlers import Compare, Handlers
 from .header import header as header_of
@@ -61,6 +61,7 @@ def build(
                         label("GENERATE"), variant="primary", scale=3, min_width=120
                     )
                     stop = gr.Button(label("STOP"), interactive=False, scale=1, min_width=80)
+                fields["note"] = model_note(host)
                 advice = gr.Markdown(elem_id="bw-advice")
                 fields |= advanced_fields(first, host.settings)
                 add_link_button(fields)

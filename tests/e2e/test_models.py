@@ -32,6 +32,16 @@ def test_what_does_not_run_here_is_listed_with_its_reason(browser):
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_generate_is_in_sight_on_a_laptop(browser):
+    laptop = {"viewport": {"width": 1440, "height": 900}}
+    with (
+        serving(FakeBackend(), Store) as address,
+        visiting(Visit(browser, address, **laptop)) as visit,
+    ):
+        box = visit.page.get_by_role("button", name="Generate").bounding_box()
+        assert box["y"] + box["height"] <= 900
+
+
 def test_loading_is_told_and_a_retry_starts_afresh(browser):
     backend = FakeBackend(pause=0.02)
 
