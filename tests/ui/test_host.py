@@ -70,6 +70,7 @@ def test_on_a_card_what_fits_is_offered_and_each_note_says_how(on):
 
 def test_once_a_comparison_was_made_the_note_says_how_long_it_takes(on):
     spec, host = models.find("tinyworld"), on(LAPTOP)
+    timings.forget()  # what comparisons of other tests have taught
     assert "estimated from the last one" not in note(spec, host.machine, [])
     request = Request(PROMPT, steps=12, config=BWCacheConfig(0.06))
     *_, finished = FakeBackend()(request)
