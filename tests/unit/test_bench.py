@@ -5,11 +5,12 @@ import json
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from bwcache import BWCacheConfig, ConfigError, cached, models
-from bwcache.bench import clock, overhead
+from bwcache.bench import clock, overhead, quality
 from bwcache.bench.frontier import decibels_at, frontier, interpolated, stops_paying
 from bwcache.bench.live_bytes import LiveBytes, stored_bytes
 from bwcache.bench.memory import ALLOWANCE, memory
@@ -26,6 +27,8 @@ from bwcache.bench.statistics import (
 )
 from bwcache.cli import main
 from bwcache.controller import Controller
+from bwcache.events import StepRecord, Trace
+from bwcache.stream import RunFinished
 from tests.toy import ToyPipeline
 
 MIB = 2**20
@@ -379,7 +382,7 @@ def test_methods_run_no_schedule_twice(setting):
     }
     # once: two schedules and the one without reuse; recheck: the latter only is known beforehand
     assert result["runs_saved"] == 3 + 1
-    assert result["runs"] == 1 + 15 - 4
+    assert result["runs"] == 1 + 15 - 4 + 2  # the uncached one again, after four and eight others
     computed = {p["knob"]: p["steps_computed"] for p in by_method["bwcache-residual"]}
     assert computed == {
         "δ 1e+06, R 1": 4,
@@ -397,6 +400,24 @@ def test_methods_run_no_schedule_twice(setting):
     assert result["psnr_at_half"]["bwcache-residual"] == pytest.approx(half["psnr_db"])
     assert list(result["where_caching_stops_paying"]) == names[:2]
     json.dumps(result, allow_nan=False)
+
+
+def test_a_machine_that_slows_down_is_not_taken_for_a_slow_method(setting, monkeypatch):
+    """Each run takes a tenth longer than the last; an uncached one is never far behind."""
+    seconds = (1.1**n for n in itertools.count())
+
+    def run(self, name, config, steps=None):
+        step = StepRecord(0, "compute", "", seconds=next(seconds))
+        frames = np.zeros((1, 32, 32, 3), np.float32)
+        return RunFinished(name, Trace(1, 1, {}, (step,)), frames, 1.0, 1)
+
+    monkeypatch.setattr(quality.Runner, "_run", run)
+    runner = quality.Runner(setting)
+    runner.start(PROMPT)
+    (method,) = find_methods([FEWER_STEPS])
+    knob = method.knobs(setting.spec, [])[0]
+    found = [runner.sample(method, knob).speedup for _ in range(8)]
+    assert found == pytest.approx([1.1**-n for n in (1, 2, 3, 4)] * 2)
 
 
 def test_random_weights_reuse_although_the_preset_means_nothing():
