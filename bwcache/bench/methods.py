@@ -1,145 +1,249 @@
-"""The methods that `bench methods` compares, and the settings that each is tried at.
-
-Pure data and arithmetic; `quality.py` runs them.
-"""
+"""`bench methods`: how close to the uncached video each method stays, for how much less work."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
-from types import MappingProxyType
-from typing import get_args
+from statistics import fmean, median
 
-from ..config import BWCacheConfig, ConfigError, Gate, Reuse
-from ..models import ModelSpec
+from tqdm import tqdm
 
-FEWER_STEPS = "fewer-steps"
-INTERVALS = (1, 2, 3, 4, 6, 8)
-SPREAD = 4  # thresholds over the indicator's range
-SMALLEST = 1e-3  # of the range's upper end, where its lower end is zero
-LARGER = 1.5  # the larger threshold is at least so many times the preset's
-STEP_COUNTS, FEWEST = 12, 0.2  # uncached runs, down to this share of the steps
+from ..config import BWCacheConfig
+from ..metrics import PSNR_CONVENTION, difference
+from ..pipeline import generate
+from ..stream import RunFinished
+from ..whatif import predict
+from .frontier import IDENTICAL_DB, decibels_at, stops_paying
+from .methods import FEWER_STEPS, Knob, Method, find_methods, settings
+from .setting import Setting
+
+PACE_EVERY = 4  # runs between two uncached ones
 
 
 @dataclass(frozen=True)
-class Knob:
-    """One setting of a method.
+class Sample:
+    """One setting on one prompt.
 
     Args:
-        text: For people: "δ 0.045, R 4" or "13 steps".
-        config: The caching settings; None where the run is uncached.
-        steps: Denoising steps of an uncached run; None where they are the usual ones.
+        speedup: Over the prompt's uncached run; denoising seconds.
+        psnr_db: Against its frames; 99 where they are identical.
+        ssim: Against its frames.
+        steps_computed: Steps whose blocks ran.
+        peak_memory_bytes: Of the device during the run; of the whole process on a CPU.
     """
 
-    text: str
-    config: BWCacheConfig | None = None
-    steps: int | None = None
-
-    def as_dict(self) -> dict[str, object]:
-        return {"steps": self.steps} if self.config is None else self.config.as_dict()
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way to save work: `reuse` and `gate` of BWCache, or neither for fewer steps."""
-
-    name: str
-    reuse: Reuse | None = None
-    gate: Gate | None = None
-
-    def knobs(self, spec: ModelSpec, settings: Sequence[tuple]) -> list[Knob]:
-        """Every setting to try, gentlest step counts first.
-
-        Args:
-            spec: The model, with the steps of the uncached run.
-            settings: Pairs of threshold and reuse interval.
-        """
-        if self.reuse is None:
-            return [Knob(f"{n} steps", steps=n) for n in step_counts(spec.steps)]
-        return [
-            Knob(
-                f"δ {threshold:g}, R {interval:g}",
-                BWCacheConfig(
-                    threshold, interval, reuse=self.reuse, gate=self.gate, **spec.indicator
-                ),
-            )
-            for threshold, interval in settings
-        ]
+    speedup: float
+    psnr_db: float
+    ssim: float
+    steps_computed: int
+    peak_memory_bytes: int
 
 
-METHODS: Mapping[str, Method] = MappingProxyType(
-    {
-        method.name: method
-        for method in (
-            *(
-                Method(f"bwcache-{reuse}" + ("-recheck" if gate == "recheck" else ""), reuse, gate)
-                for gate, reuse in product(get_args(Gate), get_args(Reuse))
-            ),
-            Method(FEWER_STEPS),
-        )
-    }
-)
-
-
-def find_methods(names: Sequence[str] | None) -> list[Method]:
-    """The methods of these names, all where None.
-
-    Raises:
-        ConfigError: A name is unknown, or there is none.
-    """
-    names = list(METHODS) if names is None else list(dict.fromkeys(names))
-    for name in names or [""]:
-        if name not in METHODS:
-            raise ConfigError("methods", name, ", ".join(METHODS))
-    return [METHODS[name] for name in names]
-
-
-def settings(
-    spec: ModelSpec,
-    measured: tuple[float, float] | None,
+def methods(
+    setting: Setting,
+    names: Sequence[str] | None = None,
     thresholds: Sequence[float] | None = None,
     intervals: Sequence[int | float] | None = None,
-) -> list[tuple[float, int | float]]:
-    """Pairs of threshold and reuse interval to try.
+) -> dict[str, object]:
+    """Run every setting of every method on every prompt, beside the prompt's uncached run.
 
     Args:
-        spec: The model; its default preset is where the intervals are varied.
-        measured: Smallest and largest indicator; None where nothing was measured.
-        thresholds, intervals: What to try instead, every one with every other.
+        setting: What to run.
+        names: Methods of `methods.METHODS`; all where None.
+        thresholds, intervals: Of the caching methods; see `methods.settings`.
 
     Returns:
-        A few thresholds over the range at the preset's interval, and all intervals at the
-        preset's threshold and at a larger one. Where the preset's threshold is outside the range,
-        as with random weights, one of the few stands in for it.
+        `points`, one for each setting; `psnr_at_2x` and `psnr_at_half`, how many dB each method
+        keeps at twice the speed and at half of the steps computed (the latter needs no clock);
+        `where_caching_stops_paying`, see `frontier.stops_paying`; `forecast_against_holding`, see
+        `forecast_gain`; `runs` made and `runs_saved`.
+
+    Raises:
+        ConfigError: A value is out of its bounds.
+        ModelError: The model cannot be loaded.
+
+    Before a setting runs, its schedule is predicted from the uncached run. Where that is exact and
+    the method has run the same schedule on the prompt, the numbers are those of that run.
     """
-    preset = spec.default_preset
-    low, high = measured or (0.0, 0.0)
-    if high <= 0:  # nothing measured, or nothing changed
-        low, high = preset.threshold / 2, preset.threshold * 2
-    few = between(max(low, SMALLEST * high), high, SPREAD)
-    centre = preset.threshold if low < preset.threshold < high else few[1]
-    larger = next((x for x in few if x > LARGER * centre), rounded(2 * centre))
-    if thresholds is not None or intervals is not None:
-        chosen = (thresholds or (centre, larger), intervals or INTERVALS)
-        return list(dict.fromkeys(product(*chosen)))
-    pairs = [(threshold, preset.reuse_interval) for threshold in few]
-    return list(dict.fromkeys([*pairs, *product((centre, larger), INTERVALS)]))
+    chosen = find_methods(names)
+    for pair in settings(setting.spec, None, thresholds, intervals):
+        BWCacheConfig(*pair)  # a wrong value shall end it before any work
+    runner = Runner(setting)
+    samples: dict[tuple[str, Knob], list[Sample]] = {}
+    pairs = None
+    with tqdm(desc="methods", unit="run", file=sys.stderr) as bar:
+        for prompt in setting.many_prompts:
+            baseline = runner.start(prompt)
+            bar.update()
+            if pairs is None:
+                found = None if setting.random_weights else setting.spec.indicator_range
+                found = found or baseline.trace.indicator_range()
+                pairs = settings(setting.spec, found, thresholds, intervals)
+                knobs = [(m, knob) for m in chosen for knob in m.knobs(setting.spec, pairs)]
+                bar.reset((1 + len(knobs)) * len(setting.many_prompts))
+                bar.update()
+            for method, knob in knobs:
+                bar.set_postfix_str(f"{method.name}, {knob.text}", refresh=False)
+                samples.setdefault((method.name, knob), []).append(runner.sample(method, knob))
+                bar.update()
+    points = [point(name, knob, same, runner.steps) for (name, knob), same in samples.items()]
+    return {
+        **setting.header(),
+        "prompts": list(setting.many_prompts),
+        "points": points,
+        **conclusions(points, [method.name for method in chosen]),
+        "forecast_against_holding": forecast_gain(samples),
+        "runs": runner.runs,
+        "runs_saved": runner.saved,
+        "psnr_convention": f"{PSNR_CONVENTION}; {IDENTICAL_DB:g} dB where identical",
+    }
 
 
-def between(low: float, high: float, count: int) -> list[float]:
-    """So many numbers between two positive ones, at equal ratios."""
-    ratio = (high / low) ** (1 / (count + 1))
-    return [rounded(low * ratio**i) for i in range(1, count + 1)]
+class Runner:
+    """Makes the runs of one prompt after the other, none of them twice but the uncached one.
+
+    That is made anew every `PACE_EVERY` others, for its seconds: a shared machine changes pace.
+    """
+
+    def __init__(self, setting: Setting):
+        self._setting, self._pipe = setting, setting.pipe()
+        self._baseline: RunFinished | None = None
+        self._seen: dict[tuple, Sample] = {}
+        self.runs = self.saved = 0
+
+    @property
+    def steps(self) -> int:
+        """Steps of the uncached run, as the scheduler counts them."""
+        return self._baseline.trace.num_steps
+
+    def start(self, prompt: str) -> RunFinished:
+        """Make a prompt's uncached run, which all that follow are compared with."""
+        self._prompt, self._seen = prompt, {}
+        self._baseline = self._uncached()
+        return self._baseline
+
+    def _uncached(self) -> RunFinished:
+        run = self._run("baseline", self._setting.measuring())
+        self._whole, self._since = run.trace.net_seconds, 0
+        return run
+
+    def sample(self, method: Method, knob: Knob) -> Sample:
+        """One setting on the running prompt."""
+        if knob.config is None:
+            run = self._run("control", self._setting.measuring(), knob.steps)
+            return self._compared(run, run.trace.net_seconds)
+        prediction = predict(self._baseline.trace, knob.config)
+        key = (method.name, *prediction.schedule)
+        if prediction.exact and key in self._seen:
+            self.saved += 1
+            return self._seen[key]
+        run = self._run("cached", knob.config)
+        sample = self._compared(run, run.trace.seconds)
+        if prediction.exact:
+            self._seen[key] = sample
+        return sample
+
+    def _run(self, name: str, config: BWCacheConfig, steps: int | None = None) -> RunFinished:
+        spec, seed = self._setting.spec, self._setting.seed
+        self.runs += 1
+        return _last(
+            generate(self._pipe, spec, name, self._prompt, seed, steps or spec.steps, config)
+        )
+
+    def _compared(self, run: RunFinished, seconds: float) -> Sample:
+        speedup = self._whole / seconds
+        self._since += 1
+        if self._since == PACE_EVERY:
+            self._uncached()
+        found = difference(run.frames, self._baseline.frames)
+        return Sample(
+            speedup,
+            IDENTICAL_DB if found["psnr_db"] is None else min(found["psnr_db"], IDENTICAL_DB),
+            found["ssim"],
+            run.trace.steps_computed,
+            run.peak_memory_bytes,
+        )
 
 
-def rounded(number: float) -> float:
-    """The number to three digits, to be shown as it is used."""
-    return float(f"{number:.3g}")
+def point(method: str, knob: Knob, samples: Sequence[Sample], steps: int) -> dict[str, object]:
+    """One setting over its prompts: the median speed-up, the means of the rest."""
+    speedups = [sample.speedup for sample in samples]
+    decibels = [sample.psnr_db for sample in samples]
+    computed = fmean(sample.steps_computed for sample in samples)
+    return {
+        "method": method,
+        "knob": knob.text,
+        "config": knob.as_dict(),
+        "prompts": len(samples),
+        "prompts_identical": sum(sample.psnr_db == IDENTICAL_DB for sample in samples),
+        "speedup": median(speedups),
+        "speedup_min": min(speedups),
+        "speedup_max": max(speedups),
+        "psnr_db": fmean(decibels),
+        "psnr_db_min": min(decibels),
+        "psnr_db_max": max(decibels),
+        "ssim": fmean(sample.ssim for sample in samples),
+        "compute_share": computed / steps,
+        "steps_computed": computed,
+        "peak_memory_bytes": max(sample.peak_memory_bytes for sample in samples),
+    }
 
 
-def step_counts(steps: int) -> list[int]:
-    """Numbers of steps from two less than the usual ones down to about a fifth of them."""
-    most, fewest = max(2, steps - 2), max(2, round(FEWEST * steps))
-    stride = max(1, round((most - fewest) / (STEP_COUNTS - 1)))
-    return list(range(most, fewest - 1, -stride))
+def conclusions(
+    points: Sequence[dict[str, object]], names: Sequence[str]
+) -> dict[str, dict[str, float | None]]:
+    """What the points say about each method.
+
+    Points that left some prompt's video as it was are passed over: the mean of a number that
+    stands for infinity and real ones says nothing about caching.
+    """
+
+    def of(name: str, *fields: str) -> list[tuple[float, ...]]:
+        own = [p for p in points if p["method"] == name and not p["prompts_identical"]]
+        return [tuple(p[field] for field in fields) for p in own]
+
+    def at_half(name: str) -> float | None:
+        less = [(-share, psnr) for share, psnr in of(name, "compute_share", "psnr_db")]
+        return decibels_at(less, -0.5)
+
+    speeds = {name: of(name, "speedup", "psnr_db") for name in (*names, FEWER_STEPS)}
+    control = speeds[FEWER_STEPS]
+    return {
+        "psnr_at_2x": {name: decibels_at(speeds[name], 2.0) for name in names},
+        "psnr_at_half": {name: at_half(name) for name in names},
+        "where_caching_stops_paying": {
+            name: stops_paying(of(name, "speedup", "psnr_db", "steps_computed"), control)
+            for name in names
+            if name != FEWER_STEPS and control
+        },
+    }
+
+
+def forecast_gain(samples: Mapping[tuple[str, Knob], Sequence[Sample]]) -> dict | None:
+    """What a forecast gains over holding the residual, for each setting and prompt.
+
+    Returns:
+        `pairs` compared, and the `mean_db`, `worst_db` and `best_db` of forecast minus residual;
+        None where one of the two was not run.
+    """
+    held = {knob.text: same for (name, knob), same in samples.items() if name == "bwcache-residual"}
+    gains = [
+        ours.psnr_db - theirs.psnr_db
+        for (name, knob), same in samples.items()
+        if name == "bwcache-forecast" and knob.text in held
+        for ours, theirs in zip(same, held[knob.text], strict=True)
+    ]
+    if not gains:
+        return None
+    return {
+        "pairs": len(gains),
+        "mean_db": fmean(gains),
+        "worst_db": min(gains),
+        "best_db": max(gains),
+    }
+
+
+def _last(events: Iterator) -> RunFinished:
+    *_, event = events
+    return event
