@@ -10,11 +10,11 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is i
 with suppress(ImportError):  # it is for ZeroGPU alone
     import spaces  # noqa: F401 - before anything that might touch CUDA
 
-from bwcache import zerogpu
-from bwcache.compare import BaselineStore, compare
-from bwcache.config import ConfigError
-from bwcache.machine import default_device
-from bwcache.settings import Settings
+from bwcache.errors import ConfigError
+from bwcache.models.machine import default_device
+from bwcache.runs.compare import BaselineStore, compare
+from bwcache.space import zerogpu
+from bwcache.space.host_settings import Settings
 from bwcache.ui import Host, LaunchError, build, launch
 
 

@@ -3,16 +3,16 @@
 from importlib import import_module
 
 _HOME = {
-    "BWCacheConfig": "config",
-    "BlockStack": "stacks",
-    "CacheError": "run",
-    "ConfigError": "config",
-    "StepRecord": "events",
-    "Trace": "events",
-    "TraceError": "events",
-    "TraceFile": "events",
-    "cached": "hooks",
-    "predict": "whatif",
+    "BWCacheConfig": "cache.methods.bwcache",
+    "BlockStack": "cache.block_stacks",
+    "CacheError": "errors",
+    "ConfigError": "errors",
+    "StepRecord": "cache.trace",
+    "Trace": "cache.trace",
+    "TraceError": "errors",
+    "TraceFile": "cache.trace",
+    "cached": "cache.install",
+    "predict": "cache.predict",
 }
 __all__ = sorted(_HOME)
 __version__ = "0.1.0"

@@ -9,10 +9,10 @@ from diffusers import (
     WanPipeline,
 )
 
-from bwcache import loading
+from bwcache.models import loading
 from bwcache.tinyworld.codec import PatchCodec
 from bwcache.tinyworld.text import build_text_encoder, build_tokenizer
-from bwcache.tinyworld.train import build_transformer
+from bwcache.tinyworld_training.transformer import build_transformer
 
 SCHEDULERS = {
     "unipc": lambda: UniPCMultistepScheduler(

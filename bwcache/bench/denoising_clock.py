@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 
 import torch
 
-from ..stopwatch import synchronise
-from ..watched import then, watched
+from ..cache.stopwatch import synchronise
+from ..cache.wrapped_method import then, watched
 
 
 class DenoisingClock:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 import torch
 from tqdm import tqdm
 
-from ..branch import Branch
-from ..config import BWCacheConfig
-from ..events import StepRecord
-from ..hooks import cached
+from ..cache.branch import Branch
+from ..cache.install import cached
+from ..cache.methods.bwcache import BWCacheConfig
+from ..cache.trace import StepRecord
 from .live_bytes import LiveBytes, stored_bytes
-from .setting import Setting
+from .workload import Setting
 
 ALLOWANCE = 64 * 2**20  # bytes over the replayed tensors that caching may cost
 WARM_UP_STEPS = 2

@@ -9,14 +9,14 @@ from statistics import fmean, median
 
 from tqdm import tqdm
 
-from ..config import BWCacheConfig
-from ..metrics import PSNR_CONVENTION, difference
-from ..pipeline import generate
-from ..stream import RunFinished
-from ..whatif import predict
+from ..cache.methods.bwcache import BWCacheConfig
+from ..cache.predict import predict
+from ..runs.events import RunFinished
+from ..runs.generate import generate
+from ..runs.metrics import PSNR_CONVENTION, difference
 from .frontier import IDENTICAL_DB, decibels_at, stops_paying
-from .methods import FEWER_STEPS, Knob, Method, find_methods, settings
-from .setting import Setting
+from .settings_to_try import FEWER_STEPS, Knob, Method, find_methods, settings
+from .workload import Setting
 
 PACE_EVERY = 4  # runs between two uncached ones
 

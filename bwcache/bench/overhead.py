@@ -9,13 +9,13 @@ from statistics import median
 
 from tqdm import tqdm
 
-from ..config import BWCacheConfig
-from ..events import Trace
-from ..hooks import cached
-from .clock import denoising_clock
-from .paper_style import paper_style
-from .setting import Setting, check_rounds
-from .statistics import Round, overhead_numbers
+from ..cache.install import cached
+from ..cache.methods.bwcache import BWCacheConfig
+from ..cache.trace import Trace
+from .denoising_clock import denoising_clock
+from .overhead_numbers import Round, overhead_numbers
+from .paper_indicator import paper_style
+from .workload import Setting, check_rounds
 
 WARM_UP_STEPS = 4  # enough for a step of each kind
 ARMS = ("plain", "measured", "paper_style", "cached")

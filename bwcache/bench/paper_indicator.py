@@ -11,9 +11,9 @@ from contextlib import ExitStack, contextmanager
 
 import torch
 
-from ..gate import in_calling_order
-from ..hooks import stack_of
-from ..watched import then, watched
+from ..cache.block_gate import in_calling_order
+from ..cache.install import stack_of
+from ..cache.wrapped_method import then, watched
 
 
 class PaperStyle:

@@ -1,6 +1,6 @@
 """Measure settings over eight prompts, and pick a model's Safe, Balanced and Fast from them.
 
-    python -m benchmarks.presets --out benchmarks/results/tinyworld-presets.json
+    python -m bwcache.bench.presets --out assets/results/tinyworld-presets.json
 
 Each prompt's uncached run is made once. Each setting then runs on it, beside an uncached control
 run with as many steps as the setting computed. The rule that picks is `pick`, below.
@@ -16,15 +16,15 @@ from statistics import fmean, median
 
 from tqdm import tqdm
 
-from bwcache import BWCacheConfig, models
-from bwcache.compare import BaselineStore, compare
-from bwcache.events import finite
-from bwcache.machine import default_device, describe_device, versions
-from bwcache.metrics import PSNR_CONVENTION, difference
-from bwcache.pipeline import generate
-from bwcache.stream import ComparisonFinished, Request, RunFinished
+from .. import BWCacheConfig, models
+from ..files import ASSETS, finite
+from ..models.machine import default_device, describe_device, versions
+from ..runs.compare import BaselineStore, compare
+from ..runs.events import ComparisonFinished, Request, RunFinished
+from ..runs.generate import generate
+from ..runs.metrics import PSNR_CONVENTION, difference
 
-PROMPTS = Path(__file__).with_name("prompts.txt")
+PROMPTS = ASSETS / "prompts" / "prompts.txt"
 KEPT = ("speedup", "steps_computed", "trigger_step", "psnr_db", "ssim", "indicator_share")
 
 

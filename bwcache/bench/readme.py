@@ -1,6 +1,6 @@
 """Write the README's sections on cost and forecast from the recorded results.
 
-    python -m benchmarks.readme
+    python -m bwcache.bench.readme
 
 A test compares them, so a new result means running this once.
 """
@@ -8,9 +8,10 @@ A test compares them, so a new result means running this once.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from ..files import ASSETS
+
+ROOT = ASSETS.parent
 README = ROOT / "README.md"
 RESULTS = "benchmarks/results"
 MIB = 2**20
@@ -55,7 +56,7 @@ TinyWorld (`{time["device"]}`):
 [sampling]({RESULTS}/sampling-tinyworld.json).) So small a model is the hard case: a step takes
 {1000 * time["plain_seconds_median"] / time["steps"]:.0f} ms, so that a few dozen operations
 show, and its features are so few that even the paper's way costs little. On a GPU
-at Wan's real shapes **nothing has been measured yet**; [`benchmarks/`](benchmarks/README.md) has
+at Wan's real shapes **nothing has been measured yet**; [`benchmarks/`](bwcache/bench/README.md) has
 the exact commands.
 """
 

@@ -1,6 +1,6 @@
 """How well a sampled indicator decides like the exact one, and which sampling is the cheapest.
 
-    python -m benchmarks.sampling --out benchmarks/results/sampling-tinyworld.json
+    python -m bwcache.bench.sampling --out assets/results/sampling-tinyworld.json
 
 Each uncached run measures every sampling at once: all blocks and tokens (exact), and subsets of
 both. For a grid of thresholds over the exact indicator's range, and for the model's presets, a
@@ -19,18 +19,19 @@ from pathlib import Path
 
 import torch
 
-from bwcache import models
-from bwcache.config import BWCacheConfig
-from bwcache.events import StepRecord, Trace
-from bwcache.gate import in_calling_order
-from bwcache.machine import default_device, describe_device, versions
-from bwcache.pipeline import call_arguments
-from bwcache.similarity import evenly_spaced, relative_l1, sample_tokens
-from bwcache.stacks import STACKS
-from bwcache.watched import then, watched
-from bwcache.whatif import predict
+from .. import models
+from ..cache.block_gate import in_calling_order
+from ..cache.block_stacks import STACKS
+from ..cache.methods.bwcache import BWCacheConfig
+from ..cache.predict import predict
+from ..cache.probes import evenly_spaced, relative_l1, sample_tokens
+from ..cache.trace import StepRecord, Trace
+from ..cache.wrapped_method import then, watched
+from ..files import ASSETS
+from ..models.machine import default_device, describe_device, versions
+from ..runs.generate import call_arguments
 
-PROMPTS = Path(__file__).parent / "prompts-more.txt"
+PROMPTS = ASSETS / "prompts" / "prompts-more.txt"
 GRID = 20  # thresholds over the indicator's range
 INTERVAL = 3
 Sampling = tuple[int | None, int | None]  # blocks, tokens; None for all

@@ -11,7 +11,8 @@ from itertools import product
 from types import MappingProxyType
 from typing import get_args
 
-from ..config import BWCacheConfig, ConfigError, Gate, Reuse
+from ..cache.methods.bwcache import BWCacheConfig, Gate, Reuse
+from ..errors import ConfigError
 from ..models import ModelSpec
 
 FEWER_STEPS = "fewer-steps"

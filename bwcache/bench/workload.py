@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import torch
 
 from .. import models
-from ..config import BWCacheConfig, ConfigError
-from ..loading_bar import LoadingBar
-from ..machine import default_device, describe_device, versions
+from ..cache.methods.bwcache import BWCacheConfig
+from ..cli.progress import LoadingBar
+from ..errors import ConfigError
+from ..files import ASSETS
 from ..models import ModelSpec
-from ..pipeline import call_arguments
-from ..stream import Request
+from ..models.machine import default_device, describe_device, versions
+from ..runs.events import Request
+from ..runs.generate import call_arguments
 
-PROMPTS = Path(__file__).parents[2] / "benchmarks" / "prompts.txt"
+PROMPTS = ASSETS / "prompts" / "prompts.txt"
 ALWAYS_MET = 1e6  # a threshold above any indicator of random weights
 MAX_ROUNDS = 1000
 

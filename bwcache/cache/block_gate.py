@@ -12,10 +12,10 @@ import inspect
 
 import torch
 
+from ..errors import CacheError
+from .block_stacks import BlockStack
 from .branch import Tensors
 from .controller import Controller
-from .run import CacheError
-from .stacks import BlockStack
 
 
 class BlockGate:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import torch
 
-from .config import BWCacheConfig
-from .similarity import Samples
+from .methods.bwcache import BWCacheConfig
+from .probes import Samples
 
 Tensors = tuple[torch.Tensor | None, ...]
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import torch
 
 from .branch import Branch, Tensors
-from .config import BWCacheConfig
-from .events import StepRecord, Trace
-from .policy import Decision, PolicyState, decide
+from .methods.bwcache import BWCacheConfig
+from .methods.policy import Decision, PolicyState, decide
 from .stopwatch import Stopwatch, synchronise
+from .trace import StepRecord, Trace
 
 StepCallback = Callable[[StepRecord, torch.Tensor | None], None]
 

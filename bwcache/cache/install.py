@@ -13,14 +13,15 @@ from functools import wraps
 import torch
 from diffusers.hooks._helpers import TransformerBlockRegistry
 
-from .config import BWCacheConfig
+from ..errors import CacheError
+from .block_gate import BlockGate, gates_of, in_calling_order
+from .block_stacks import GUESSES, REFUSED, STACKS, BlockStack
 from .controller import Call, Controller, StepCallback
-from .gate import BlockGate, gates_of, in_calling_order
-from .run import CacheError, Run
-from .similarity import evenly_spaced
-from .stacks import GUESSES, REFUSED, STACKS, BlockStack
-from .stepping import Stepping, plan_of
-from .watched import watched
+from .methods.bwcache import BWCacheConfig
+from .probes import evenly_spaced
+from .run import Run
+from .scheduler_watch import Stepping, plan_of
+from .wrapped_method import watched
 
 _open: set[ExitStack] = set()  # one for each `cached` that has not been left
 
@@ -48,7 +49,7 @@ def cached(
     Args:
         pipe: A pipeline with a `transformer` (and perhaps a `transformer_2`) and a `scheduler`.
         config: The settings; the paper's defaults where None.
-        blocks: Where the transformer's blocks are, for one that is not in `bwcache.stacks.STACKS`:
+        blocks: Where the transformer's blocks are, for one that is not in `bwcache.cache.block_stacks.STACKS`:
             the name of its list of blocks, or several in calling order, or a `BlockStack` where
             blocks return more than `hidden_states`.
         on_step: Called after each step with its `StepRecord` and the new latents. An exception

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .config import BWCacheConfig
-from .events import Trace, TraceError
-from .policy import Action, PolicyState, decide
+from ..errors import TraceError
+from .methods.bwcache import BWCacheConfig
+from .methods.policy import Action, PolicyState, decide
+from .trace import Trace
 
 
 @dataclass(frozen=True)

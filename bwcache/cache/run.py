@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from ..errors import CacheError
 from .branch import Branch
 from .controller import Controller
-from .events import Trace
-
-
-class CacheError(RuntimeError):
-    """Caching cannot be put into this pipeline; says why and what to do."""
+from .trace import Trace
 
 
 class Run:

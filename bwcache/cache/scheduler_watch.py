@@ -11,7 +11,7 @@ import torch
 
 from .controller import Controller, RunPlan
 from .noise_levels import noise_levels
-from .watched import watched
+from .wrapped_method import watched
 
 
 class Stepping:

@@ -11,13 +11,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-from .policy import Action
+from ..errors import TraceError
+from ..files import finite
+from .methods.policy import Action
 
 FORMAT, VERSION = "bwcache-trace", 1
-
-
-class TraceError(ValueError):
-    """A trace that cannot be read: names the part, what was found, what is needed."""
 
 
 @dataclass(frozen=True)
@@ -190,15 +188,6 @@ class TraceFile:
             return cls.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise TraceError(f"trace file {str(path)!r}: cannot be read ({error})") from None
-
-
-def finite(data: object) -> object:
-    """The same data with null where a number is not finite, as strict JSON needs."""
-    if isinstance(data, Mapping):
-        return {key: finite(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [finite(value) for value in data]
-    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def _object(data: object, where: str) -> dict:

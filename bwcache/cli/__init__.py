@@ -10,13 +10,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
 
-from .config import BWCacheConfig, ConfigError, Gate, Reuse, parse_interval
-from .deploy_arguments import add_deploy
-from .events import TraceError, TraceFile, finite
-from .models import ModelError, find
-from .spec import OFFLOADS
+from ..cache.methods.bwcache import BWCacheConfig, Gate, Reuse, parse_interval
+from ..cache.predict import predict
+from ..cache.trace import TraceFile
+from ..errors import ConfigError, TraceError
+from ..files import finite
+from ..models import ModelError, find
+from ..models.spec import OFFLOADS
+from .deploy import add_deploy
 from .sweep_arguments import add_sweep
-from .whatif import predict
 
 USAGE_ERROR = 2
 INDICATOR_PARTS = ("indicator_blocks", "indicator_tokens")
@@ -223,25 +225,25 @@ def run_predict(args: argparse.Namespace) -> int:
 
 
 def run_compare(args: argparse.Namespace) -> int:
-    from .commands import compare_command  # torch takes seconds to load; predict does without
+    from .compare import compare_command  # torch takes seconds to load; predict does without
 
     return compare_command(args, read_config(args), _print_json)
 
 
 def run_record(args: argparse.Namespace) -> int:
-    from .record_command import record_command
+    from .record import record_command
 
     return record_command(args, read_config(args), _print_json)
 
 
 def run_sweep(args: argparse.Namespace) -> int:
-    from .sweep_command import sweep_command
+    from .sweep import sweep_command
 
     return sweep_command(args, _print_json)
 
 
 def run_bench(args: argparse.Namespace) -> int:
-    from .bench.command import bench_command
+    from .bench import bench_command
 
     return bench_command(args, _print_json)
 

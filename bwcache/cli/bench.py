@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
-from ..config import ConfigError
-from ..events import finite
-from .memory import memory
-from .overhead import overhead
-from .quality import methods
-from .setting import Setting
+from ..bench.memory import memory
+from ..bench.methods import methods
+from ..bench.overhead import overhead
+from ..bench.workload import Setting
+from ..files import check_file, write
 
 MIB = 2**20
 
@@ -47,31 +42,6 @@ def bench_command(args: argparse.Namespace, print_json: Callable[[object], None]
         print(f"{result['model']}{weights}, {shape}, {result['steps']} steps, {result['device']}")
         print("\n".join(lines(result)))
     return 0
-
-
-def check_file(path: Path) -> None:
-    """Refuse a file that cannot be written, before any work is done. Leaves nothing behind.
-
-    Raises:
-        ConfigError: It is a folder, or its own folder is missing or cannot be written to.
-    """
-    try:
-        if path.is_dir():
-            raise IsADirectoryError
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError:
-        allowed = "a file in a folder that is there and can be written to"
-        raise ConfigError("out", str(path), allowed) from None
-
-
-def write(result: dict[str, object], path: Path) -> None:
-    """Write a result as JSON, whole or not at all; a file of that name is replaced."""
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as folder:
-        staged = Path(folder) / path.name
-        text = json.dumps(finite(result), indent=1, allow_nan=False)
-        staged.write_text(f"{text}\n", encoding="utf-8")
-        os.replace(staged, path)
 
 
 # -- each benchmark: the result, and a function that puts it in words ---------------------------

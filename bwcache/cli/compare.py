@@ -9,15 +9,16 @@ from contextlib import closing
 
 from tqdm import tqdm
 
-from . import picture
-from .compare import compare
-from .config import BWCacheConfig
-from .loading_bar import LoadingBar
-from .models import find
-from .results import check_folder, save
-from .spec import Offload
-from .stream import ComparisonFinished, Request, RunStarted, StepDone
-from .verdict import CAVEAT
+from ..cache.methods.bwcache import BWCacheConfig
+from ..files import check_folder
+from ..models import find
+from ..models import start_picture as picture
+from ..models.spec import Offload
+from ..runs.compare import compare
+from ..runs.events import ComparisonFinished, Request, RunStarted, StepDone
+from ..runs.result_files import save
+from ..runs.verdict import CAVEAT
+from .progress import LoadingBar
 
 
 def compare_command(

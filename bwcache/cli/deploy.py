@@ -18,6 +18,6 @@ def add_deploy(commands: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from .deploy import deploy_command  # loads the hub's client
+    from ..space.deploy import deploy_command  # loads the hub's client
 
     return deploy_command(args)

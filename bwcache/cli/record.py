@@ -13,18 +13,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from . import models
-from .commands import print_verdict
-from .compare import compare
-from .config import BWCacheConfig, ConfigError
-from .loading import loading, result_of
-from .loading_bar import LoadingBar
-from .machine import default_device
-from .recorded import PLAIN_NAME, RUN_FILE, RecordedRun, replacing
-from .results import check_folder, save
-from .stream import ComparisonFinished, Event, Loading, Request, RunStarted, StepDone
-from .ui import rows
-from .video import enlarge
+from .. import models
+from ..cache.methods.bwcache import BWCacheConfig
+from ..errors import ConfigError
+from ..files import check_folder, replacing
+from ..models.loading import loading, result_of
+from ..models.machine import default_device
+from ..runs import panel_rows as rows
+from ..runs.compare import compare
+from ..runs.events import ComparisonFinished, Event, Loading, Request, RunStarted, StepDone
+from ..runs.recorded import PLAIN_NAME, RUN_FILE, RecordedRun
+from ..runs.result_files import save
+from ..runs.video import enlarge
+from .compare import print_verdict
+from .progress import LoadingBar
 
 LONGEST_TITLE, LONGEST_CAPTION = 60, 240  # characters
 THUMBNAIL = 192  # pixels on the longer edge

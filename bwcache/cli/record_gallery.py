@@ -1,6 +1,6 @@
 """Record the page's gallery anew, on an idle machine: four runs of TinyWorld with their controls.
 
-python -m scripts.record_gallery [FOLDER]      (assets/runs without one)
+python -m bwcache.cli.record_gallery [FOLDER]      (assets/runs without one)
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from bwcache.cli import main
-from bwcache.models import find
-from bwcache.recorded import RUNS
+from ..models import find
+from ..runs.recorded import RUNS
+from . import main
 
 CIRCLE = "a red circle moving right on a white background"
 SQUARE = "a blue square bouncing on a gray background"

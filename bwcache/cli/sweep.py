@@ -11,16 +11,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from . import models
-from .bench.command import check_file
-from .config import BWCacheConfig, ConfigError
-from .loading_bar import LoadingBar
-from .machine import default_device, describe_device, versions
-from .recommend import decibels, setting
-from .rowsfile import RowsFile, key
-from .search import Goal
-from .stream import ComparisonFinished, Loading, Request, StepDone
-from .sweep import (
+from .. import models
+from ..cache.methods.bwcache import BWCacheConfig
+from ..errors import ConfigError
+from ..explore.recommend import decibels, setting
+from ..explore.results_file import RowsFile, key
+from ..explore.search import Goal
+from ..explore.sweep import (
     BaselineStarted,
     SearchFinished,
     SearchStarted,
@@ -31,6 +28,10 @@ from .sweep import (
     search,
     sweep,
 )
+from ..files import check_file
+from ..models.machine import default_device, describe_device, versions
+from ..runs.events import ComparisonFinished, Loading, Request, StepDone
+from .progress import LoadingBar
 
 MOST_ALLOWED = 100  # trials of a search
 PrintJson = Callable[[object], None]

@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from .config import parse_interval
-from .search import MOST_TRIALS
+from ..cache.methods.bwcache import parse_interval
+from ..explore.search import MOST_TRIALS
 
 Listed = Callable[[Callable[[str], object]], Callable[[str], list]]
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
 
-from .config import BWCacheConfig, Reuse
-from .events import Trace
-from .whatif import predict
+from ..cache.methods.bwcache import BWCacheConfig, Reuse
+from ..cache.predict import predict
+from ..cache.trace import Trace
 
 INTERVALS = (1, 2, 3, 4, 5, 6, 8, 12)
 MOST_TRIGGERS = 24  # trigger steps that are told apart

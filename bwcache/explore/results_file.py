@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from .config import ConfigError
-from .events import finite
+from ..errors import ConfigError
+from ..files import finite
 
 TELLING = ("model", "random_weights", "prompt", "seed", "steps", "config")  # one run from another
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
+from ..errors import ConfigError, is_number
 from .candidates import Candidate
-from .config import ConfigError, is_number
 
 MOST_TRIALS = 10
 LOW, HIGH = 1.0, 100.0  # of a goal's value, dB or times

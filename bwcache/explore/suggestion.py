@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..cache.methods.bwcache import BWCacheConfig
+from ..cache.predict import Prediction, predict
+from ..cache.trace import Trace
 from .candidates import telling_thresholds
-from .config import BWCacheConfig
-from .events import Trace
-from .whatif import Prediction, predict
 
 INTERVAL = 2
 COMPUTED = 0.55  # share of the steps: what TinyWorld's Balanced preset computes, 16 of 30

@@ -12,14 +12,14 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from statistics import fmean
 
+from ..cache.methods.bwcache import Reuse
+from ..runs.compare import BaselineStore, compare
+from ..runs.events import ComparisonFinished, Event, Loading, Request, RunFinished, StepDone
+from ..runs.filmstrip import filmstrip
 from .candidates import Candidate, candidates
-from .compare import BaselineStore, compare
-from .config import Reuse
-from .filmstrip import filmstrip
 from .recommend import Recommendation, recommend
-from .rowsfile import RowsFile, key
+from .results_file import RowsFile, key
 from .search import MOST_TRIALS, Goal, Measured, Search
-from .stream import ComparisonFinished, Event, Loading, Request, RunFinished, StepDone
 
 Compare = Callable[..., Iterator[Event]]
 
@@ -112,7 +112,7 @@ def search(
     Args:
         request: The prompt and everything else; its threshold and interval do not matter.
         goal: What to look for.
-        compare: As `bwcache.compare.compare`.
+        compare: As `bwcache.runs.compare.compare`.
         store: Where the uncached run is looked up and remembered.
         device: "cpu", "cuda"…; the best there is where None.
         thresholds, intervals, methods: To choose from; see `candidates.candidates`.

@@ -6,9 +6,10 @@ import importlib
 from collections.abc import Callable
 from pathlib import Path
 
+from ..errors import ConfigError, ModelError
+from ..files import ASSETS
 from .catalogue import CATALOGUE
-from .config import ConfigError
-from .spec import ModelError, ModelSpec, Preset
+from .spec import ModelSpec, Preset
 
 __all__ = [
     "ASSETS",
@@ -23,8 +24,6 @@ __all__ = [
     "function",
     "load",
 ]
-
-ASSETS = Path(__file__).parent.parent / "assets"
 
 
 def find(name: object) -> ModelSpec:

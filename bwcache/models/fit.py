@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .catalogue import CATALOGUE
-from .hub import reachable
-from .hub_files import at_hand, free_bytes
+from .hub.download import reachable
+from .hub.local_files import at_hand, free_bytes
 from .machine_memory import ram_bytes
 from .offloading import lightest_tried
 from .spec import OFFLOADS, ModelSpec, Offload
@@ -90,7 +90,7 @@ def this_machine(device: str | None = None) -> Machine:
     """
     import torch
 
-    from . import zerogpu
+    from ..space import zerogpu
     from .machine import default_device, describe_device
 
     device = device or default_device()

@@ -11,7 +11,8 @@ import diffusers
 import torch
 from diffusers import DiffusionPipeline
 
-from .spec import ModelError, ModelSpec
+from ..errors import ModelError, first_line
+from .spec import ModelSpec
 
 INDEX = "model_index.json"
 LIBRARIES = ("diffusers", "transformers")
@@ -92,8 +93,3 @@ def with_image(pipe: DiffusionPipeline, spec: ModelSpec) -> DiffusionPipeline:
             made.enable_model_cpu_offload(device=pipe._offload_device)
         _with_image[pipe] = made
     return _with_image[pipe]
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, in one short line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -15,15 +15,12 @@ from typing import TypeVar
 
 from diffusers import DiffusionPipeline
 
-from . import memory_errors
-from .config import ConfigError
-from .hub import fetch
-from .hub_errors import damaged
-from .hub_files import discard_damaged
-from .models import ASSETS, function
-from .offloading import place, remember_lighter
-from .pipeline import warm_up
-from .placement import (
+from ..errors import ConfigError, ModelError
+from ..files import ASSETS
+from ..runs.events import Loading
+from ..runs.generate import warm_up
+from . import function, memory_errors
+from .fit import (
     RAM_SHARE,
     Machine,
     device_need_gb,
@@ -33,9 +30,12 @@ from .placement import (
     this_machine,
     weights_gb,
 )
-from .shelf import Kept, Ready, Shelf, Taken
-from .spec import OFFLOADS, ModelError, ModelSpec, Offload
-from .stream import Loading
+from .hub.download import fetch
+from .hub.errors import damaged
+from .hub.local_files import discard_damaged
+from .loaded_models import Kept, Ready, Shelf, Taken
+from .offloading import place, remember_lighter
+from .spec import OFFLOADS, ModelSpec, Offload
 
 SHELF = Shelf()
 TURN = 1.0  # seconds between two looks whether another's turn is over

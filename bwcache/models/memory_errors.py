@@ -7,8 +7,8 @@ import traceback
 
 import torch
 
-from .hub_errors import chain
-from .placement import Machine
+from ..errors import chain
+from .fit import Machine
 from .spec import ModelSpec, Offload
 
 WORDS = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")

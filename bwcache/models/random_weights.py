@@ -15,9 +15,9 @@ import transformers
 from diffusers import DiffusionPipeline
 from transformers import PreTrainedTokenizerFast
 
-from .assembly import settle
+from ..tinyworld.text import build_tokenizer
+from .from_folder import settle
 from .spec import ModelSpec, Part
-from .tinyworld.text import build_tokenizer
 
 WORDS = "PreTrainedTokenizerFast"
 TURNS = "{% for message in messages %}{{ message['content'] }} {% endfor %}"

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .config import BWCacheConfig, ConfigError
+from ..cache.methods.bwcache import BWCacheConfig
+from ..errors import ConfigError
 
 ImageUse = Literal["none", "optional", "required"]
 Offload = Literal["none", "model", "sequential"]
@@ -14,10 +15,6 @@ OFFLOADS: tuple[Offload, ...] = ("none", "model", "sequential")  # from fastest 
 BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 MEASURING_INTERVAL = BWCacheConfig.reuse_interval
 SMALLEST_SIDE, LARGEST_SIDE, MOST_FRAMES = 16, 4096, 1025
-
-
-class ModelError(RuntimeError):
-    """A model that cannot be used here: says why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -131,9 +128,9 @@ class ModelSpec:
     presets: Mapping[str, Preset] = field(default_factory=dict)
     indicator_range: tuple[float, float] | None = None
     examples: tuple[str, ...] = ()
-    loader: str = "bwcache.assembly:assemble"
+    loader: str = "bwcache.models.from_folder:assemble"
     prompt_check: str | None = None
-    random_builder: str | None = "bwcache.random_weights:build"
+    random_builder: str | None = "bwcache.models.random_weights:build"
     parts: Mapping[str, Part] = field(default_factory=dict)
     indicator_blocks: int | None = BWCacheConfig.indicator_blocks
     indicator_tokens: int | None = BWCacheConfig.indicator_tokens

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from .config import ConfigError
+from ..errors import ConfigError
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_BYTES = 8_000_000

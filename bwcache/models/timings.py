@@ -6,10 +6,10 @@ import threading
 from dataclasses import dataclass
 from statistics import median
 
-from .events import Trace
-from .models import find
+from ..cache.trace import Trace
+from ..runs.events import ComparisonFinished
+from . import find
 from .spec import ModelSpec, Offload
-from .stream import ComparisonFinished
 
 
 @dataclass(frozen=True)

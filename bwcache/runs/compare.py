@@ -6,18 +6,20 @@ from collections import OrderedDict
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 
-from . import models, suggestion, timings
-from .events import TraceFile
-from .loading import SHELF, loading, step_down
-from .machine import default_device, describe_device, versions
-from .memory_errors import out_of_memory
+from .. import models
+from ..cache.predict import reuse_starts_above
+from ..cache.trace import TraceFile
+from ..explore import suggestion
+from ..models import timings
+from ..models.loaded_models import Ready
+from ..models.loading import SHELF, loading, step_down
+from ..models.machine import default_device, describe_device, versions
+from ..models.memory_errors import out_of_memory
+from ..models.spec import ModelSpec, Offload
+from .events import ComparisonFinished, Event, Request, RunFinished, RunStarted, StepDone
+from .generate import generate
 from .metrics import PSNR_CONVENTION, apart, difference, difference_gain
-from .pipeline import generate
-from .shelf import Ready
-from .spec import ModelSpec, Offload
-from .stream import ComparisonFinished, Event, Request, RunFinished, RunStarted, StepDone
 from .verdict import sentence, warning
-from .whatif import reuse_starts_above
 
 REMEMBERED, REMEMBERED_BYTES = 4, 2**29  # uncached runs; a long video at 480p takes 390 MB
 

@@ -10,10 +10,11 @@ from typing import Literal
 
 import numpy as np
 
-from . import picture
-from .config import BWCacheConfig, ConfigError
-from .events import StepRecord, Trace, TraceFile
-from .spec import Offload
+from ..cache.methods.bwcache import BWCacheConfig
+from ..cache.trace import StepRecord, Trace, TraceFile
+from ..errors import ConfigError
+from ..models import start_picture as picture
+from ..models.spec import Offload
 
 RunName = Literal["baseline", "cached", "control"]
 Stage = Literal["download", "load", "warm_up", "retry"]

@@ -15,14 +15,14 @@ from weakref import WeakSet
 
 import torch
 
-from .assembly import with_image
-from .config import BWCacheConfig
-from .events import StepRecord
-from .hooks import cached
-from .models import ModelSpec
-from .picture import fitted
+from ..cache.install import cached
+from ..cache.methods.bwcache import BWCacheConfig
+from ..cache.trace import StepRecord
+from ..models import ModelSpec
+from ..models.from_folder import with_image
+from ..models.start_picture import fitted
+from .events import Event, RunFinished, RunName, RunStarted, StepDone
 from .preview import latent_preview
-from .stream import Event, RunFinished, RunName, RunStarted, StepDone
 
 WARM_UP_STEPS = 2
 _one_at_a_time = threading.RLock()

@@ -12,9 +12,9 @@ import math
 from collections.abc import Mapping
 
 from ..models import ModelSpec, find
-from ..stream import Loading, Request, RunName, RunStarted, StepDone
-from ..verdict import sentence, warning
-from .texts import METHOD_NAMES
+from ..ui.texts import METHOD_NAMES
+from .events import Loading, Request, RunName, RunStarted, StepDone
+from .verdict import sentence, warning
 
 Row = dict[str, object]
 

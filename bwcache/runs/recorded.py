@@ -6,20 +6,19 @@ Knows the folder's layout and checks it; knows nothing of the page. Standard lib
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from .events import TraceError, TraceFile, finite
+from ..cache.trace import TraceFile
+from ..errors import RecordedError, TraceError
+from ..files import ASSETS, finite
 
 FORMAT, VERSION = "bwcache-recorded-run", 1
 RUN_FILE = "run.json"
-RUNS = Path(__file__).parent.parent / "assets" / "runs"
+RUNS = ASSETS / "runs"
 NEEDED_FILES = ("baseline", "cached", "thumbnail")
 # of the summary: what a card and the verdict are made of
 NEEDED_NUMBERS = {
@@ -35,15 +34,6 @@ NEEDED_NUMBERS = {
     "versions": dict,
 }
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-class RecordedError(ValueError):
-    """A recorded run that cannot be used: names the part, what was found, what is needed."""
-
-    def __init__(self, part: str, found: object, needed: str):
-        found = found if isinstance(found, str) else repr(found)
-        found = found if len(found) <= 80 else f"{found[:77]}..."
-        super().__init__(f"{part}: found {found}, needed is {needed}")
 
 
 @dataclass(frozen=True)
@@ -151,24 +141,6 @@ def listing(runs: Path) -> list[tuple[str, RecordedRun | RecordedError]]:
         except RecordedError as error:
             found.append((folder.name, error))
     return found
-
-
-@contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
-    """An empty folder to write to, which takes `folder`'s place if the block ends without error."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder.parent) as space:
-        new, old = Path(space) / "new", Path(space) / "old"
-        new.mkdir()
-        yield new
-        if folder.exists():
-            os.replace(folder, old)
-        try:
-            os.replace(new, folder)
-        except OSError:
-            if old.exists():
-                os.replace(old, folder)
-            raise
 
 
 def _compact(data: object) -> str:

@@ -8,33 +8,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from .config import ConfigError
-from .events import finite
+from ..files import finite
+from ..models import find
+from .events import ComparisonFinished
 from .metrics import apart
-from .models import find
-from .stream import ComparisonFinished
 from .video import heat, write_mp4
-
-
-def check_folder(folder: Path) -> None:
-    """Refuse a folder that cannot be written to, before any work is done. Creates nothing.
-
-    Raises:
-        ConfigError: It is a file, or neither it nor its nearest existing parent can be written to.
-    """
-    nearest = folder
-    while not nearest.exists() and nearest != nearest.parent:
-        nearest = nearest.parent
-    if not nearest.is_dir() or not _can_write(nearest):
-        raise ConfigError("out", str(folder), "a folder that can be written to")
-
-
-def _can_write(folder: Path) -> bool:
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            return True
-    except OSError:
-        return False
 
 
 def save(finished: ComparisonFinished, folder: Path) -> dict[str, Path]:

@@ -10,10 +10,10 @@ from pathlib import Path
 from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
 
+from ..errors import ConfigError, DeployError
+from ..files import replacing
 from . import space_folder
-from .config import ConfigError
-from .recorded import replacing
-from .space_card import HARDWARE, ZERO, DeployError, repo_name
+from .space_card import HARDWARE, ZERO, repo_name
 
 # The client's own, the network's and, from the upload of large files, the transfer's.
 HUB_ERRORS = (HTTPError, OSError, RuntimeError)

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .catalogue import CATALOGUE
-from .config import ConfigError
-from .recorded import RUNS
-from .spec import ModelSpec
-from .stream import MAX_STEPS, Request
+from ..errors import ConfigError
+from ..models.catalogue import CATALOGUE
+from ..models.spec import ModelSpec
+from ..runs.events import MAX_STEPS, Request
+from ..runs.recorded import RUNS
 
 PREFIX = "BWCACHE_"
 VARIABLES = (  # the Space's card has a table of what each allows

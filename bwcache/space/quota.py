@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from .models import find
-from .spec import ModelSpec
-from .stream import Request, RunFinished
-from .timings import last
-from .whatif import predict
+from ..cache.predict import predict
+from ..models import find
+from ..models.spec import ModelSpec
+from ..models.timings import last
+from ..runs.events import Request, RunFinished
 
 Visitor = Literal["anonymous", "signed in", "free", "pro"]
 Basis = Literal["measured", "estimated"]

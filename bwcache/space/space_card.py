@@ -14,6 +14,8 @@ from huggingface_hub import SpaceCard, SpaceHardware, metadata_load
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
+from ..errors import DeployError
+
 HARDWARE = tuple(flavour.value for flavour in SpaceHardware)
 ZERO = "zero-a10g"
 ZERO_PYTHON = ("3.10.13", "3.12.12")
@@ -21,10 +23,6 @@ ZERO_TORCH = ("2.8.0", "2.9.1", "2.10.0", "2.11.0")  # on PyPI; the newest is wh
 COLOURS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
 LONGEST_DESCRIPTION = 60  # characters
 HUB = "https://huggingface.co"
-
-
-class DeployError(RuntimeError):
-    """Something that keeps a Space from being made: says what, and what to do."""
 
 
 def repo_name(value: object) -> bool:

@@ -10,11 +10,12 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from ..errors import DeployError, RecordedError
+from ..runs.recorded import listing
 from . import space_card
-from .recorded import RecordedError, listing
-from .space_card import ZERO, ZERO_PYTHON, ZERO_TORCH, DeployError
+from .space_card import ZERO, ZERO_PYTHON, ZERO_TORCH
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 CARD, REQUIREMENTS = "Spaces-README.md", "requirements.txt"
 WHOLE = ("app.py", "LICENSE", "bwcache", "assets/tinyworld", "assets/runs")
 # They train TinyWorld or write its files; nothing that the page does imports them.

@@ -14,12 +14,12 @@ from dataclasses import dataclass, fields, is_dataclass
 
 import numpy as np
 
-from . import models, timings
-from .config import ConfigError
+from .. import models
+from ..errors import ConfigError, ModelError
+from ..models import timings
+from ..runs.events import ComparisonFinished, Event, Loading, Request, RunFinished
 from .quota import FACTOR, Cost, cost, visitor_of
-from .refusals import explain
-from .spec import ModelError
-from .stream import ComparisonFinished, Event, Loading, Request, RunFinished
+from .zerogpu_errors import explain
 
 log = logging.getLogger(__name__)
 PLAIN = (type(None), bool, int, float, str, bytes, np.ndarray, np.generic)
@@ -35,7 +35,7 @@ def gpu(compare: Callable[..., Iterator[Event]]) -> Callable[..., Iterator[Event
     """The same comparison on a lent card; unchanged outside ZeroGPU.
 
     Args:
-        compare: As `bwcache.compare.compare`.
+        compare: As `bwcache.runs.compare.compare`.
 
     What it returns takes the same arguments, yields the same events and puts the uncached run into
     the given store. Its `ConfigError`s and `ModelError`s arrive as `ModelError`s, and so does what
@@ -79,8 +79,8 @@ def gpu(compare: Callable[..., Iterator[Event]]) -> Callable[..., Iterator[Event
 
 def _fetched(request: Request, device: str) -> Iterator[Loading]:
     """Bring the model's files here before a card is asked for: its seconds are the visitor's."""
-    from .hub import fetch
-    from .placement import fit_here, this_machine
+    from ..models.fit import fit_here, this_machine
+    from ..models.hub.download import fetch
 
     spec = models.find(request.model)
     if request.random_weights or not spec.on_hub:
@@ -115,7 +115,7 @@ def in_worker(compare: Callable[..., Iterator[Event]]) -> Callable[..., Iterator
     def work(
         request: Request, store=None, device: str | None = None, **options
     ) -> Iterator[Event | Refused]:
-        from .hooks import strip
+        from ..cache.install import strip
 
         strip()
         try:
@@ -219,6 +219,6 @@ def preload(names: Iterable[str] | None = None, device: str = "cuda") -> None:
 
 
 def _defaults(device: str) -> tuple[str, str]:
-    from .placement import default, this_machine
+    from ..models.fit import default, this_machine
 
     return "tinyworld", default(this_machine(device)).name

@@ -12,8 +12,8 @@ from diffusers import UniPCMultistepScheduler, WanPipeline, WanTransformer3DMode
 from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
-from ..assembly import first_line
-from ..spec import ModelError, ModelSpec
+from ..errors import ModelError, first_line
+from ..models.spec import ModelSpec
 from .codec import PatchCodec
 
 _WEIGHTS = {

@@ -6,9 +6,9 @@ import torch
 from diffusers import UniPCMultistepScheduler, WanPipeline
 
 from ..models import ModelSpec
+from ..tinyworld_training.transformer import build_transformer
 from .codec import PatchCodec
 from .text import build_text_encoder, build_tokenizer
-from .train import build_transformer
 
 BASIS_STD = 0.05  # keeps most decoded values inside the visible range
 

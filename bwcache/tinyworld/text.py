@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
-from ..config import ConfigError
+from ..errors import ConfigError
 from .scenes import words
 
 MAX_WORDS = 24  # tokens of a padded caption, the end mark included

@@ -1,4 +1,4 @@
-"""`python -m bwcache.tinyworld.check`: does TinyWorld show what captions it never saw ask for?
+"""`python -m bwcache.tinyworld_training.check`: does TinyWorld show what captions it never saw ask for?
 
 Generates held-out captions through the real `WanPipeline`, lets `judge` name what each clip
 shows, and compares word by word. Exits with 0 only if every goal is met.
@@ -18,10 +18,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ..models import ASSETS, ModelError, ModelSpec, find
+from ..files import ASSETS
+from ..models import ModelError, ModelSpec, find
+from ..tinyworld.load import load
+from ..tinyworld.scenes import Scene, held_out_scenes
 from .judge import Verdict, judge
-from .load import load
-from .scenes import Scene, held_out_scenes
 
 GOALS = {"background": 0.9, "colour": 0.9, "motion": 0.9, "shape": 0.8}
 

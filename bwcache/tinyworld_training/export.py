@@ -1,4 +1,4 @@
-"""`python -m bwcache.tinyworld.export`: a training run's result, as a folder diffusers can read.
+"""`python -m bwcache.tinyworld_training.export`: a training run's result, as a folder diffusers can read.
 
 Writes the averaged weights as safetensors in the layout of a `WanPipeline`, and a model card that
 states only what was measured. The folder appears whole or not at all.
@@ -17,11 +17,11 @@ import diffusers
 import torch
 from diffusers import UniPCMultistepScheduler
 
-from .codec import PatchCodec
-from .decoder_training import WIDTH, codec_of_run, load_painter, psnr
+from ..tinyworld.codec import PatchCodec
+from ..tinyworld.text import build_text_encoder, build_tokenizer
 from .model_card import Facts, model_card
-from .text import build_text_encoder, build_tokenizer
-from .train import FLOW_SHIFT, build_transformer
+from .painter import WIDTH, codec_of_run, load_painter, psnr
+from .transformer import FLOW_SHIFT, build_transformer
 
 HEAD_WIDTH = 32
 

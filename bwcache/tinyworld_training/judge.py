@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .scenes import BACKGROUNDS, COLOURS, SHAPES, coverage
+from ..tinyworld.scenes import BACKGROUNDS, COLOURS, SHAPES, coverage
 
 MIN_AREA = 6.0  # pixels; a frame with less shows no shape
 MIN_IOU = 0.6  # with the best template; below, the shape is none that has a name

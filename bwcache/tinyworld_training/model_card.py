@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..machine import processor
-from .decoder_training import NOISE
-from .scenes import BACKGROUNDS, COLOURS, FRAMES, HELD_OUT_EVERY, MOTIONS, SHAPES, SIZE
+from ..models.machine import processor
+from ..tinyworld.scenes import BACKGROUNDS, COLOURS, FRAMES, HELD_OUT_EVERY, MOTIONS, SHAPES, SIZE
+from .painter import NOISE
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _training(facts: Facts) -> str:
     rows = "\n".join(f"| {step} | {loss:.4f} |" for step, loss in points)
     return f"""## Training
 
-Flow matching on clips drawn as training goes (`python -m bwcache.tinyworld.train`), so no data
+Flow matching on clips drawn as training goes (`python -m bwcache.tinyworld_training.transformer`), so no data
 set is involved. One (colour, shape, motion) in {HELD_OUT_EVERY} is never shown, to test whether it
 composes. Muon for the blocks' matrices, AdamW for the rest; these weights are an exponential
 moving average.

@@ -1,4 +1,4 @@
-"""`python -m bwcache.tinyworld.decoder_training`: trains the codec's painter, resumable and seeded.
+"""`python -m bwcache.tinyworld_training.painter`: trains the codec's painter, resumable and seeded.
 
 The painter learns to give back clean frames from latents that carry a little noise, so that it
 also cleans the small errors a diffusion model makes. It needs the codec of a training run, for
@@ -18,9 +18,9 @@ import torch
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from . import codec as codecs
-from .scenes import BACKGROUNDS, COLOURS, held_out_scenes, random_scene, render
-from .training import Stateful, Trainer
+from ..tinyworld import codec as codecs
+from ..tinyworld.scenes import BACKGROUNDS, COLOURS, held_out_scenes, random_scene, render
+from .loop import Stateful, Trainer
 
 WIDTH = 48
 NOISE = 0.25  # strongest, in normalised latents; most clips get far less
@@ -38,7 +38,9 @@ def video_of(scenes: list, rng: np.random.Generator) -> torch.Tensor:
 @lru_cache(maxsize=1)
 def _fitted(seed: int) -> codecs.PatchCodec:
     """The codec a training run with that seed begins with; its scale is not in checkpoints."""
-    from .train import sample_batch  # here, since `train` asks `export` for the finished model
+    from .transformer import (
+        sample_batch,  # here, since `train` asks `export` for the finished model
+    )
 
     video = sample_batch(np.random.default_rng(seed), 256)[0]
     return codecs.fit(codecs.to_patches(video).flatten(0, 3))[0]

@@ -1,4 +1,4 @@
-"""`python -m bwcache.tinyworld.train`: flow-matching training of TinyWorld, resumable and seeded.
+"""`python -m bwcache.tinyworld_training.transformer`: flow-matching training of TinyWorld, resumable and seeded.
 
 Draws its clips as it goes, so there is no data set. `--minutes` or `--steps` ends a run; the next
 one with the same `--out` goes on where it stopped. A finished run writes its model and the model's
@@ -21,11 +21,11 @@ from diffusers import WanTransformer3DModel
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from . import codec as codecs
+from ..tinyworld import codec as codecs
+from ..tinyworld.scenes import caption, random_scene, render
+from ..tinyworld.text import TEXT_DIM, build_text_encoder, build_tokenizer, encode
+from .loop import Stateful, Trainer
 from .muon import Muon
-from .scenes import caption, random_scene, render
-from .text import TEXT_DIM, build_text_encoder, build_tokenizer, encode
-from .training import Stateful, Trainer
 
 FLOW_SHIFT = 2.0
 CAPTION_DROP = 0.1

@@ -5,11 +5,11 @@ from __future__ import annotations
 from types import ModuleType
 
 from .. import models
-from ..quota import Cost
-from ..stream import Request, RunFinished
-from ..suggestion import suggest
-from ..verdict import warning
-from ..whatif import predict, reuse_starts_above
+from ..cache.predict import predict, reuse_starts_above
+from ..explore.suggestion import suggest
+from ..runs.events import Request, RunFinished
+from ..runs.verdict import warning
+from ..space.quota import Cost
 from .languages import OFFERS, TEXTS
 
 

@@ -9,14 +9,14 @@ from typing import Any, Literal, TypedDict
 
 import gradio as gr
 
-from ..config import BWCacheConfig, ConfigError, Gate, Reuse
-from ..events import TraceError
-from ..stream import Request
+from ..cache.methods.bwcache import BWCacheConfig, Gate, Reuse
+from ..errors import ConfigError, TraceError
+from ..runs.events import Request
 from .calls import Calls, forecast, refusal
 from .finder import MODEL_QUEUE
 from .handlers import Compare
 from .host import Host
-from .visitors import Store
+from .sessions import Store
 
 DEFAULTS = BWCacheConfig()
 
@@ -71,7 +71,7 @@ def add_api(
 
     Args:
         page: The page.
-        compare: As `bwcache.compare.compare`.
+        compare: As `bwcache.runs.compare.compare`.
         new_store: Makes a caller's memory of uncached runs.
         host: Where the page is served.
     """

@@ -16,17 +16,28 @@ from pathlib import Path
 
 import gradio as gr
 
-from .. import models, picture
-from ..config import BWCacheConfig, ConfigError, parse_interval
-from ..events import TraceError, TraceFile, finite
+from .. import models
+from ..cache.methods.bwcache import BWCacheConfig, parse_interval
+from ..cache.predict import predict
+from ..cache.trace import TraceFile
+from ..errors import ConfigError, TraceError
+from ..files import finite
 from ..models import ModelError
-from ..results import save
-from ..stream import ComparisonFinished, Event, Loading, Request, RunFinished, RunStarted, StepDone
-from ..whatif import predict
+from ..models import start_picture as picture
+from ..runs.events import (
+    ComparisonFinished,
+    Event,
+    Loading,
+    Request,
+    RunFinished,
+    RunStarted,
+    StepDone,
+)
+from ..runs.result_files import save
 from . import form, texts
 from .handlers import Compare
 from .host import Host
-from .visitors import Store, Visitors
+from .sessions import Store, Visitors
 
 log = logging.getLogger(__name__)
 SESSIONS = 4  # programs whose uncached runs are remembered at once, apart from the page's visitors
@@ -38,7 +49,7 @@ class Calls:
     """What `/compare` does.
 
     Args:
-        compare: As `bwcache.compare.compare`.
+        compare: As `bwcache.runs.compare.compare`.
         new_store: Makes a caller's memory of uncached runs.
         host: Where the page is served.
     """

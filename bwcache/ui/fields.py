@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gradio as gr
 
-from ..config import BWCacheConfig
+from ..cache.methods.bwcache import BWCacheConfig
 from ..models import ModelSpec
-from ..settings import Settings
-from ..stream import MAX_SEED
+from ..runs.events import MAX_SEED
+from ..space.host_settings import Settings
 from . import form, languages
 from .host import Host
 from .languages import choices, label

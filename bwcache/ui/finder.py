@@ -16,21 +16,28 @@ from string import Template
 
 import gradio as gr
 
-from ..candidates import Candidate
-from ..config import ConfigError
+from ..errors import ConfigError
+from ..explore.candidates import Candidate
+from ..explore.search import Goal
+from ..explore.sweep import (
+    BaselineStarted,
+    SearchEvent,
+    SearchFinished,
+    SearchStarted,
+    Trial,
+    TrialStarted,
+)
+from ..explore.sweep import search as run_search
 from ..models import ModelError
-from ..search import Goal
-from ..stream import Request, StepDone
-from ..sweep import BaselineStarted, SearchEvent, SearchFinished, SearchStarted, Trial, TrialStarted
-from ..sweep import search as run_search
+from ..runs.events import Request, StepDone
+from ..runs.panel_rows import END, Row, message, rounded
 from . import finder_texts as texts
 from . import form, languages
 from .handlers import Compare, buttons
 from .languages import DEFAULT, FINDER, label
 from .panel import PLOTLY, STATIC
-from .rows import END, Row, message, rounded
+from .sessions import Visitors
 from .texts import TITLE
-from .visitors import Visitors
 
 log = logging.getLogger(__name__)
 MODEL_QUEUE = "model"  # the queue's one place, shared with Generate
@@ -41,7 +48,7 @@ class Finder:
     """What the section's buttons do.
 
     Args:
-        compare: As `bwcache.compare.compare`.
+        compare: As `bwcache.runs.compare.compare`.
         visitors: Where each visitor's uncached runs are kept.
         device: "cpu" or "cuda".
         read: As `form.read`; refuses what this host does not allow, too.

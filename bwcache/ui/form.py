@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .. import models, picture
-from ..config import BWCacheConfig, ConfigError, parse_interval
+from .. import models
+from ..cache.methods.bwcache import BWCacheConfig, parse_interval
+from ..errors import ConfigError
 from ..models import ModelSpec
-from ..stream import Request
+from ..models import start_picture as picture
+from ..runs.events import Request
 
 FIELDS = (
     "model", "prompt", "threshold", "steps", "seed", "interval", "gate", "reuse", "control",

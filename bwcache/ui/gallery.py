@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from ..config import ConfigError
-from ..recorded import RecordedError, RecordedRun, listing
+from ..errors import ConfigError, RecordedError
+from ..runs.panel_rows import rounded, words
+from ..runs.recorded import RecordedRun, listing
 from .handlers import FILE_ROUTE
 from .languages import TEXTS
-from .rows import rounded, words
 
 log = logging.getLogger(__name__)
 Entry = dict[str, object]

@@ -16,11 +16,10 @@ from pathlib import Path
 import gradio as gr
 
 from .. import models
-from ..config import ConfigError
-from ..events import TraceError
+from ..errors import ConfigError, TraceError
 from ..models import ModelError
-from ..results import save
-from ..stream import (
+from ..runs import panel_rows as rows
+from ..runs.events import (
     ComparisonFinished,
     Event,
     Loading,
@@ -29,11 +28,12 @@ from ..stream import (
     RunStarted,
     StepDone,
 )
-from . import form, rows, texts
+from ..runs.result_files import save
+from . import form, texts
 from .advice import advise
 from .host import Price
 from .languages import TEXTS
-from .visitors import Store, Visitors
+from .sessions import Store, Visitors
 
 log = logging.getLogger(__name__)
 Compare = Callable[[Request, Store, str | None], Iterator[Event]]
@@ -44,7 +44,7 @@ class Handlers:
     """The page's behaviour.
 
     Args:
-        compare: As `bwcache.compare.compare`.
+        compare: As `bwcache.runs.compare.compare`.
         visitors: Where each visitor's uncached runs are kept.
         device: "cpu" or "cuda".
         publish: Copies a file to where the page may fetch it; returns its new path.

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from .. import placement
-from ..placement import Fit, Machine
-from ..quota import Cost
-from ..settings import Settings
-from ..spec import ModelSpec
-from ..stream import Request
+from ..models import fit as placement
+from ..models.fit import Fit, Machine
+from ..models.spec import ModelSpec
+from ..runs.events import Request
+from ..space.host_settings import Settings
+from ..space.quota import Cost
 from . import form
-from .visitors import Store
+from .sessions import Store
 
 VISITORS_AT_ONCE = 8  # on ZeroGPU, where each is lent a card; elsewhere there is one to share
 

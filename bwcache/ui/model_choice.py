@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import gradio as gr
 
 from .. import models
-from ..spec import ModelSpec
+from ..models.spec import ModelSpec
 from . import form, languages
 from .header import header as header_of
 from .host import Host

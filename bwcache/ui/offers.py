@@ -6,9 +6,9 @@ import html
 from collections.abc import Sequence
 from types import ModuleType
 
-from ..placement import Fit, Machine, fit_here
-from ..quota import guessed_seconds
-from ..spec import ModelSpec
+from ..models.fit import Fit, Machine, fit_here
+from ..models.spec import ModelSpec
+from ..space.quota import guessed_seconds
 from .languages import OFFERS
 
 Offer = tuple[ModelSpec, Fit]

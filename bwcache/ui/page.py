@@ -8,7 +8,7 @@ from pathlib import Path
 import gradio as gr
 
 from .. import models
-from ..config import ConfigError
+from ..errors import ConfigError
 from . import form, languages, texts
 from .api import add_api
 from .fields import advanced_fields, main_fields, model_note
@@ -20,7 +20,7 @@ from .languages import label
 from .links import add_link_button, restore
 from .model_choice import wire_model
 from .panel import live_panel
-from .visitors import Store, Visitors
+from .sessions import Store, Visitors
 
 CACHE_SECONDS = (600, 3600)  # how often files are looked at, and how old they get
 QUIET = {"api_visibility": "private", "show_progress": "hidden"}
@@ -36,7 +36,7 @@ def build(
     """The page.
 
     Args:
-        compare: As `bwcache.compare.compare`, or a stand-in that yields the same events.
+        compare: As `bwcache.runs.compare.compare`, or a stand-in that yields the same events.
         new_store: Makes a visitor's memory of uncached runs.
         host: Where it is served; this machine's processor where None.
         runs: The folder of recorded runs, the first of which is shown at first; None for none.

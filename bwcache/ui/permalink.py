@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
-from ..config import BWCacheConfig, ConfigError, parse_interval
+from ..cache.methods.bwcache import BWCacheConfig, parse_interval
+from ..errors import ConfigError
 from ..models import ModelSpec
 from . import form
 

@@ -7,7 +7,7 @@ import os
 
 import gradio as gr
 
-from .. import picture
+from ..models import start_picture as picture
 from .finder import style
 from .languages import I18N
 from .panel import styles

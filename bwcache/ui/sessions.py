@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
 
-from ..stream import Request, RunFinished
+from ..runs.events import Request, RunFinished
 
 LIMIT, LIMIT_BYTES = 32, 2**31
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bwcache import space_card
-from bwcache.space_card import ZERO, ZERO_TORCH
-from bwcache.space_folder import pin
+from bwcache.space import space_card
+from bwcache.space.space_card import ZERO, ZERO_TORCH
+from bwcache.space.space_folder import pin
 
 from .conftest import deployed, fresh_python, pip
 

@@ -68,7 +68,7 @@ def serving(compare, new_store, runs: Path | None = None, kiosk: bool = False) -
     """The page around a compare function, on a free port; yields its address.
 
     Args:
-        compare: As `bwcache.compare.compare`.
+        compare: As `bwcache.runs.compare.compare`.
         new_store: Makes a visitor's memory.
         runs: A folder of recorded runs, for the landing; None for the empty page.
         kiosk: Whether every visitor gets the kiosk.

@@ -1,6 +1,6 @@
 """Make the pictures of the page: a comparison with the default prompt, at three widths, two looks.
 
-    python -m scripts.screenshots [FOLDER]      (assets/figures without one)
+    python -m tests.e2e.screenshots [FOLDER]      (assets/figures without one)
 
 Needs Playwright and a Chromium: the one on the path, or Playwright's own.
 """
@@ -16,11 +16,11 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from playwright.sync_api import Page, sync_playwright
 
-from bwcache.compare import BaselineStore, compare
-from bwcache.machine import default_device
+from bwcache.models.machine import default_device
+from bwcache.runs.compare import BaselineStore, compare
 from bwcache.ui import Host, build, launch
 
-FIGURES = Path(__file__).parent.parent / "assets" / "figures"
+FIGURES = Path(__file__).parents[2] / "assets" / "figures"
 SIZES = {390: 844, 768: 1024, 1440: 900}  # width: height, CSS pixels
 SCHEMES = ("light", "dark")
 PATIENCE = 900_000  # ms for a comparison

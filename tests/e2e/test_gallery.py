@@ -5,11 +5,11 @@ import shutil
 
 import pytest
 
-from bwcache.config import BWCacheConfig
+from bwcache.cache.methods.bwcache import BWCacheConfig
+from bwcache.cli.record import record
 from bwcache.models import ModelError
-from bwcache.record_command import record
-from bwcache.recorded import load
-from bwcache.stream import Request
+from bwcache.runs.events import Request
+from bwcache.runs.recorded import load
 from tests.e2e.conftest import Visit, serving
 from tests.ui.fake_backend import FakeBackend, Store
 
@@ -142,8 +142,8 @@ def test_a_run_under_way_is_not_disturbed(visit):
 
 
 def test_it_works_with_the_weights_gone(browser, recorded, tmp_path, monkeypatch):
-    from bwcache import loading
-    from bwcache.compare import BaselineStore, compare
+    from bwcache.models import loading
+    from bwcache.runs.compare import BaselineStore, compare
 
     monkeypatch.setattr(loading, "ASSETS", tmp_path)
     loading.forget()

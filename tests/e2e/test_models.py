@@ -2,7 +2,7 @@
 
 import pytest
 
-from bwcache.stream import Loading, StepDone
+from bwcache.runs.events import Loading, StepDone
 from tests.e2e.conftest import Visit, serving, visiting
 from tests.ui.fake_backend import FakeBackend, Store
 

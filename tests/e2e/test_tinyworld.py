@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def test_tinyworld_from_prompt_to_verdict(browser):
-    from bwcache.compare import BaselineStore, compare
+    from bwcache.runs.compare import BaselineStore, compare
 
     with serving(compare, BaselineStore) as address:
         visit = Visit(browser, address)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bwcache.config import BWCacheConfig
+from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.ui.texts import METHOD_NAMES
 from tests.e2e.conftest import Visit, serving, visiting
 from tests.ui.fake_backend import FRAMES, FakeBackend, Store

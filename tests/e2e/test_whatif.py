@@ -2,11 +2,11 @@
 
 import pytest
 
-from bwcache.config import BWCacheConfig
+from bwcache.cache.methods.bwcache import BWCacheConfig
+from bwcache.cache.predict import predict, reuse_starts_above
 from bwcache.models import find
-from bwcache.stream import ComparisonFinished, Request
-from bwcache.ui.rows import LETTERS
-from bwcache.whatif import predict, reuse_starts_above
+from bwcache.runs.events import ComparisonFinished, Request
+from bwcache.runs.panel_rows import LETTERS
 from tests.e2e.conftest import Visit, serving
 from tests.ui.fake_backend import FakeBackend, Store
 

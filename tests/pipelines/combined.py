@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bwcache import BWCacheConfig, cached
-from bwcache.run import Run
+from bwcache.cache.run import Run
 from tests.pipelines.tiny import Tiny
 from tests.pipelines.zoo_hunyuan import hunyuan_t2v
 from tests.pipelines.zoo_wan import wan21_t2v

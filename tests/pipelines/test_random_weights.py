@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bwcache import BWCacheConfig, loading, models
-from bwcache import random_weights as catalogue_weights
-from bwcache.catalogue import CATALOGUE
+from bwcache import BWCacheConfig, models
 from bwcache.cli import main
-from bwcache.compare import compare
-from bwcache.models import ModelError
-from bwcache.pipeline import call_arguments
-from bwcache.stream import Request
+from bwcache.models import ModelError, loading
+from bwcache.models import random_weights as catalogue_weights
+from bwcache.models.catalogue import CATALOGUE
+from bwcache.runs.compare import compare
+from bwcache.runs.events import Request
+from bwcache.runs.generate import call_arguments
 from bwcache.tinyworld import random_weights
 from tests.pipelines.narrow import narrowed
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from bwcache import BWCacheConfig, cached
-from bwcache.run import Run
+from bwcache.cache.run import Run
 from tests.pipelines.combined import FREELY, actions, pattern
 from tests.pipelines.tiny import Tiny
 from tests.pipelines.zoo_cosmos import cosmos1

@@ -10,10 +10,10 @@ from diffusers import WanPipeline
 from safetensors.torch import load_file
 
 from bwcache import BWCacheConfig, models
-from bwcache.assembly import assemble
-from bwcache.compare import compare
 from bwcache.models import ModelError
-from bwcache.stream import Request
+from bwcache.models.from_folder import assemble
+from bwcache.runs.compare import compare
+from bwcache.runs.events import Request
 
 SPEC = models.find("wan2.1-t2v-1.3b")
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-from bwcache.gate import in_calling_order
-from bwcache.hooks import stack_of
+from bwcache.cache.block_gate import in_calling_order
+from bwcache.cache.install import stack_of
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from bwcache.tinyworld import codec as codecs
-from bwcache.tinyworld import decoder_training
-from bwcache.tinyworld.export import export
-from bwcache.tinyworld.train import ModelTrainer, sample_batch
+from bwcache.tinyworld_training import painter as decoder_training
+from bwcache.tinyworld_training.export import export
+from bwcache.tinyworld_training.transformer import ModelTrainer, sample_batch
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,8 @@ import numpy as np
 import torch
 
 from bwcache.tinyworld.codec import PatchCodec, fit, from_patches, to_patches
-from bwcache.tinyworld.decoder_training import psnr, video_of
 from bwcache.tinyworld.scenes import held_out_scenes
+from bwcache.tinyworld_training.painter import psnr, video_of
 
 
 def test_patches_come_back_as_the_video():

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from bwcache.tinyworld.check import GOALS, asked_for, batches, compare, table
-from bwcache.tinyworld.judge import Verdict, judge
 from bwcache.tinyworld.scenes import FRAMES, SIZE, held_out_scenes, render
+from bwcache.tinyworld_training.check import GOALS, asked_for, batches, compare, table
+from bwcache.tinyworld_training.judge import Verdict, judge
 
 SCENES = held_out_scenes(72)
 

@@ -6,9 +6,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bwcache.models import ModelError, find
-from bwcache.tinyworld.check import generate
-from bwcache.tinyworld.export import averaged, export
 from bwcache.tinyworld.load import PARTS, load
+from bwcache.tinyworld_training.check import generate
+from bwcache.tinyworld_training.export import averaged, export
 
 TRANSFORMER = "transformer/diffusion_pytorch_model.safetensors"
 

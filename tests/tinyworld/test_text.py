@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from bwcache.config import ConfigError
+from bwcache.errors import ConfigError
 from bwcache.tinyworld.scenes import words
 from bwcache.tinyworld.text import (
     MAX_WORDS,

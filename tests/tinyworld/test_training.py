@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from bwcache.tinyworld.train import ModelTrainer
+from bwcache.tinyworld_training.transformer import ModelTrainer
 
 
 def trainer(out, steps: int) -> ModelTrainer:

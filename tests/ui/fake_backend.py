@@ -1,4 +1,4 @@
-"""A stand-in for `bwcache.compare.compare`: the same events in the same order, without a model.
+"""A stand-in for `bwcache.runs.compare.compare`: the same events in the same order, without a model.
 
 The indicator falls, rests and rises as a real one does; the real policy decides; the frames show
 a circle crossing the picture. Everything follows from the request, so tests can count on it.
@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from PIL import Image
 
-from bwcache.config import BWCacheConfig
-from bwcache.events import StepRecord, Trace, TraceFile
-from bwcache.metrics import apart, difference_gain
+from bwcache.cache.methods.bwcache import BWCacheConfig
+from bwcache.cache.methods.policy import PolicyState, decide
+from bwcache.cache.predict import reuse_starts_above
+from bwcache.cache.trace import StepRecord, Trace, TraceFile
 from bwcache.models import find
-from bwcache.policy import PolicyState, decide
-from bwcache.stream import (
+from bwcache.runs.events import (
     ComparisonFinished,
     Event,
     Request,
@@ -28,8 +28,8 @@ from bwcache.stream import (
     RunStarted,
     StepDone,
 )
-from bwcache.verdict import sentence, warning
-from bwcache.whatif import reuse_starts_above
+from bwcache.runs.metrics import apart, difference_gain
+from bwcache.runs.verdict import sentence, warning
 
 EDGE, FRAMES, BLOCKS = 64, 17, 8
 COMPUTED, REUSED, MEASURING = 0.12, 0.02, 0.004  # seconds a step pretends to take

@@ -14,12 +14,14 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from bwcache import whatif
+from bwcache.cache import predict as whatif
+from bwcache.cache.methods.bwcache import BWCacheConfig
+from bwcache.cache.trace import TraceFile
 from bwcache.cli import main
-from bwcache.config import BWCacheConfig, ConfigError
-from bwcache.events import TraceFile, finite
+from bwcache.errors import ConfigError
+from bwcache.files import finite
 from bwcache.models import ModelError, find
-from bwcache.stream import Loading, Request
+from bwcache.runs.events import Loading, Request
 from bwcache.ui import Host, calls, texts
 from bwcache.ui.api import predict
 from bwcache.ui.calls import Calls

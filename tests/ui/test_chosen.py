@@ -2,7 +2,8 @@
 
 import pytest
 
-from bwcache.config import BWCacheConfig, ConfigError
+from bwcache.cache.methods.bwcache import BWCacheConfig
+from bwcache.errors import ConfigError
 from bwcache.ui.form import chosen
 
 GIVEN = {"model": "tinyworld", "threshold": 0.05, "interval": "0.1", "gate": "recheck"}

@@ -6,15 +6,15 @@ from urllib.request import urlopen
 import pytest
 from gradio.data_classes import _StaticFiles
 
-from bwcache.config import BWCacheConfig
-from bwcache.record_command import LEFT_OUT, record
-from bwcache.recorded import load
-from bwcache.stream import Request
+from bwcache.cache.methods.bwcache import BWCacheConfig
+from bwcache.cli.record import LEFT_OUT, record
+from bwcache.runs.events import Request
+from bwcache.runs.recorded import load
 from bwcache.ui import build, form, launch
 from bwcache.ui.gallery import index
 from bwcache.ui.handlers import FILE_ROUTE, Handlers
 from bwcache.ui.panel import PLOTLY, live_panel
-from bwcache.ui.visitors import Visitors
+from bwcache.ui.sessions import Visitors
 from tests.ui.fake_backend import FakeBackend, Store
 
 PROMPT = "a red circle moving right on a white background"

@@ -12,12 +12,13 @@ import gradio as gr
 import pytest
 
 from bwcache import models
-from bwcache.config import ConfigError
+from bwcache.errors import ConfigError
 from bwcache.models import ModelError, find
-from bwcache.ui import build, form, rows, texts
+from bwcache.runs import panel_rows as rows
+from bwcache.ui import build, form, texts
 from bwcache.ui.handlers import Handlers
 from bwcache.ui.panel import script, template
-from bwcache.ui.visitors import Visitors
+from bwcache.ui.sessions import Visitors
 from tests.ui.fake_backend import FakeBackend, Store
 
 PROMPT = "a red circle moving right on a white background"
@@ -211,7 +212,7 @@ def test_presets_are_recognised():
 
 
 def test_the_visitors_together_take_no_more_than_so_much_memory(monkeypatch):
-    monkeypatch.setattr("bwcache.ui.visitors.LIMIT_BYTES", 250)
+    monkeypatch.setattr("bwcache.ui.sessions.LIMIT_BYTES", 250)
     visitors = Visitors(Store)
     for name in "abc":
         visitors.store(name).nbytes = 100

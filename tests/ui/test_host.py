@@ -5,19 +5,23 @@ from dataclasses import replace
 import gradio as gr
 import pytest
 
-from bwcache import models, placement, timings
-from bwcache.config import BWCacheConfig, ConfigError
-from bwcache.placement import Machine
-from bwcache.quota import Cost
-from bwcache.settings import Settings
-from bwcache.stream import Loading, Request
-from bwcache.ui import Host, build, form, rows
+from bwcache import models
+from bwcache.cache.methods.bwcache import BWCacheConfig
+from bwcache.errors import ConfigError
+from bwcache.models import fit as placement
+from bwcache.models import timings
+from bwcache.models.fit import Machine
+from bwcache.runs import panel_rows as rows
+from bwcache.runs.events import Loading, Request
+from bwcache.space.host_settings import Settings
+from bwcache.space.quota import Cost
+from bwcache.ui import Host, build, form
 from bwcache.ui.advice import advise, cost_words
 from bwcache.ui.finder import MODEL_QUEUE
 from bwcache.ui.handlers import Handlers
 from bwcache.ui.model_choice import FOLLOWING, following
 from bwcache.ui.offers import note
-from bwcache.ui.visitors import Visitors
+from bwcache.ui.sessions import Visitors
 from tests.ui.fake_backend import FakeBackend, Store
 
 PROMPT = "a red circle moving right on a white background"

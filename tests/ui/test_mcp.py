@@ -9,7 +9,7 @@ import pytest
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
-from bwcache.stream import Request
+from bwcache.runs.events import Request
 from bwcache.ui import build, launch
 from bwcache.ui.serve import LaunchError
 from tests.ui.fake_backend import FakeBackend, Store

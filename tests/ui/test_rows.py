@@ -6,12 +6,13 @@ from typing import get_args
 
 import pytest
 
-from bwcache.config import BWCacheConfig, Reuse
-from bwcache.events import StepRecord
-from bwcache.metrics import LPIPS_REASON
+from bwcache.cache.methods.bwcache import BWCacheConfig, Reuse
+from bwcache.cache.trace import StepRecord
 from bwcache.models import find
-from bwcache.stream import ComparisonFinished, Request, RunStarted, StepDone
-from bwcache.ui import rows, texts
+from bwcache.runs import panel_rows as rows
+from bwcache.runs.events import ComparisonFinished, Request, RunStarted, StepDone
+from bwcache.runs.metrics import LPIPS_REASON
+from bwcache.ui import texts
 from tests.ui.fake_backend import FakeBackend, distances
 
 REQUEST = Request("a red circle moving right on a white background")

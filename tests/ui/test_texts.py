@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from bwcache import models
+from bwcache.runs.verdict import SENTENCES, sentence, warning
 from bwcache.ui import (
     finder_texts,
     finder_texts_de,
@@ -18,7 +19,6 @@ from bwcache.ui import (
     views_texts_de,
 )
 from bwcache.ui.panel import template
-from bwcache.verdict import SENTENCES, sentence, warning
 
 PAIRS = [
     (texts, texts_de),

@@ -10,13 +10,14 @@ from pathlib import Path
 import playwright
 import pytest
 
-from bwcache.config import BWCacheConfig
-from bwcache.events import StepRecord, Trace
-from bwcache.stream import Request, StepDone
-from bwcache.ui import rows, texts
+from bwcache.cache.methods.bwcache import BWCacheConfig
+from bwcache.cache.predict import predict, reuse_starts_above
+from bwcache.cache.trace import StepRecord, Trace
+from bwcache.runs import panel_rows as rows
+from bwcache.runs.events import Request, StepDone
+from bwcache.runs.verdict import warning
+from bwcache.ui import texts
 from bwcache.ui.panel import STATIC
-from bwcache.verdict import warning
-from bwcache.whatif import predict, reuse_starts_above
 
 PROMPT = "a red circle moving right on a white background"
 CASES = 600

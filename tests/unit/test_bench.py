@@ -10,25 +10,34 @@ import pytest
 import torch
 
 from bwcache import BWCacheConfig, ConfigError, cached, models
-from bwcache.bench import clock, overhead, quality
+from bwcache.bench import denoising_clock as clock
+from bwcache.bench import methods as quality
+from bwcache.bench import overhead
 from bwcache.bench.frontier import decibels_at, frontier, interpolated, stops_paying
 from bwcache.bench.live_bytes import LiveBytes, stored_bytes
 from bwcache.bench.memory import ALLOWANCE, memory
-from bwcache.bench.methods import FEWER_STEPS, METHODS, between, find_methods, settings, step_counts
-from bwcache.bench.paper_style import paper_style
-from bwcache.bench.quality import Sample, conclusions, forecast_gain, methods, point
-from bwcache.bench.setting import ALWAYS_MET, Setting
-from bwcache.bench.statistics import (
+from bwcache.bench.methods import Sample, conclusions, forecast_gain, methods, point
+from bwcache.bench.overhead_numbers import (
     Round,
     efficiency,
     ideal_speedup,
     overhead_numbers,
     relative_cost,
 )
+from bwcache.bench.paper_indicator import paper_style
+from bwcache.bench.settings_to_try import (
+    FEWER_STEPS,
+    METHODS,
+    between,
+    find_methods,
+    settings,
+    step_counts,
+)
+from bwcache.bench.workload import ALWAYS_MET, Setting
+from bwcache.cache.controller import Controller
+from bwcache.cache.trace import StepRecord, Trace
 from bwcache.cli import main
-from bwcache.controller import Controller
-from bwcache.events import StepRecord, Trace
-from bwcache.stream import RunFinished
+from bwcache.runs.events import RunFinished
 from tests.toy import ToyPipeline
 
 MIB = 2**20
@@ -431,7 +440,7 @@ def test_random_weights_reuse_although_the_preset_means_nothing():
 
 def test_where_prompts_come_from(monkeypatch, tmp_path):
     spec = models.find("tinyworld")
-    monkeypatch.setattr("bwcache.bench.setting.PROMPTS", tmp_path / "prompts.txt")
+    monkeypatch.setattr("bwcache.bench.workload.PROMPTS", tmp_path / "prompts.txt")
     assert Setting().many_prompts == spec.examples
     assert Setting().prompt == spec.examples[0]
     (tmp_path / "prompts.txt").write_text("a red circle\n\na blue square\n")

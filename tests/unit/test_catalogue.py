@@ -12,13 +12,12 @@ import torch
 import transformers
 
 from bwcache import ConfigError, models
-from bwcache.bench.setting import Setting
-from bwcache.catalogue import CATALOGUE, PINNED, revisions
-from bwcache.pipeline import call_arguments
-from bwcache.preview import latent_preview
-from bwcache.spec import BYTES, OFFLOADS, ModelSpec
-from bwcache.stacks import STACKS
-from scripts import pin_revisions
+from bwcache.bench.workload import Setting
+from bwcache.cache.block_stacks import STACKS
+from bwcache.models.catalogue import CATALOGUE, PINNED, pin_revisions, revisions
+from bwcache.models.spec import BYTES, OFFLOADS, ModelSpec
+from bwcache.runs.generate import call_arguments
+from bwcache.runs.preview import latent_preview
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 ENTRIES = pytest.mark.parametrize("spec", CATALOGUE.values(), ids=list(CATALOGUE))

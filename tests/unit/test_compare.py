@@ -12,13 +12,21 @@ import numpy as np
 import pytest
 
 from bwcache import BWCacheConfig, ConfigError, TraceFile, models, predict
-from bwcache import compare as comparing
 from bwcache.cli import main
-from bwcache.compare import BaselineStore, compare
-from bwcache.metrics import difference
-from bwcache.results import check_folder, save
-from bwcache.stream import ComparisonFinished, Loading, Request, RunFinished, RunStarted, StepDone
-from bwcache.verdict import sentence
+from bwcache.files import check_folder
+from bwcache.runs import compare as comparing
+from bwcache.runs.compare import BaselineStore, compare
+from bwcache.runs.events import (
+    ComparisonFinished,
+    Loading,
+    Request,
+    RunFinished,
+    RunStarted,
+    StepDone,
+)
+from bwcache.runs.metrics import difference
+from bwcache.runs.result_files import save
+from bwcache.runs.verdict import sentence
 
 PROMPT = "a red circle moving right on a white background"
 REUSING = BWCacheConfig(1e6, 2)

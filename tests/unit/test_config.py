@@ -5,8 +5,8 @@ import math
 import pytest
 
 from bwcache import BWCacheConfig, ConfigError
-from bwcache.config import parse_interval
-from bwcache.stream import Request
+from bwcache.cache.methods.bwcache import parse_interval
+from bwcache.runs.events import Request
 
 
 @pytest.mark.parametrize(

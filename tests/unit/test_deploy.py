@@ -12,9 +12,11 @@ from huggingface_hub import HfApi, SpaceCard
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from safetensors.numpy import load_file
 
-from bwcache import cli, deploy, space_card, space_folder
-from bwcache.catalogue import CATALOGUE
-from bwcache.space_card import ALLOWED, ZERO, ZERO_PYTHON, ZERO_TORCH, DeployError
+from bwcache import cli
+from bwcache.errors import DeployError
+from bwcache.models.catalogue import CATALOGUE
+from bwcache.space import deploy, space_card, space_folder
+from bwcache.space.space_card import ALLOWED, ZERO, ZERO_PYTHON, ZERO_TORCH
 
 ROOT = Path(__file__).parents[2]
 NEEDED = ("app.py", "LICENSE", "README.md", "requirements.txt", "bwcache/ui/static/live.js")

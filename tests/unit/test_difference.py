@@ -7,11 +7,11 @@ import numpy as np
 import plotly.colors
 import pytest
 
-from bwcache.events import Trace, TraceFile
-from bwcache.metrics import apart, difference, difference_gain
-from bwcache.results import save
-from bwcache.stream import ComparisonFinished, RunFinished
-from bwcache.video import INFERNO, heat
+from bwcache.cache.trace import Trace, TraceFile
+from bwcache.runs.events import ComparisonFinished, RunFinished
+from bwcache.runs.metrics import apart, difference, difference_gain
+from bwcache.runs.result_files import save
+from bwcache.runs.video import INFERNO, heat
 
 GREY = np.full((3, 16, 16, 3), 0.5, np.float32)
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from bwcache.events import StepRecord, Trace, TraceError, TraceFile
+from bwcache.cache.trace import StepRecord, Trace, TraceFile
+from bwcache.errors import TraceError
 
 STEPS = (
     StepRecord(0, "compute", "nothing to compare with yet", seconds=1.5, block_seconds=1.0),

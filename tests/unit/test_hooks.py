@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bwcache import BWCacheConfig, CacheError, cached
-from bwcache.hooks import strip
+from bwcache.cache.install import strip
 from tests.toy import NamingTransformer, ToyPipeline
 
 UNCACHED = [4, 8, 12, 16, 20, 24, 28, 32]

@@ -12,12 +12,14 @@ from types import SimpleNamespace
 import pytest
 from huggingface_hub import _tree_cache, constants, file_download
 
-from bwcache import hub, hub_files, models
-from bwcache.hub import fetch
-from bwcache.hub_files import at_hand, discard_damaged, local
-from bwcache.loading import result_of
+from bwcache import models
 from bwcache.models import ModelError
-from bwcache.stream import Loading
+from bwcache.models.hub import download as hub
+from bwcache.models.hub import local_files as hub_files
+from bwcache.models.hub.download import fetch
+from bwcache.models.hub.local_files import at_hand, discard_damaged, local
+from bwcache.models.loading import result_of
+from bwcache.runs.events import Loading
 from tests.unit.fake_hub import COMMIT, serving
 
 SPEC = replace(models.find("wan2.1-t2v-1.3b"), source="tiny/wan", revision=COMMIT)

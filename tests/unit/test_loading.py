@@ -13,28 +13,20 @@ import numpy as np
 import pytest
 import torch
 
-from bwcache import (
-    BWCacheConfig,
-    ConfigError,
-    loading,
-    memory_errors,
-    models,
-    offloading,
-    placement,
-    timings,
-)
-from bwcache import compare as comparing
-from bwcache.catalogue.tinyworld import TINYWORLD
+from bwcache import BWCacheConfig, ConfigError, models
 from bwcache.cli import main
-from bwcache.compare import BaselineStore, compare
-from bwcache.loading import SHELF, result_of
-from bwcache.loading_bar import LoadingBar
-from bwcache.memory_errors import out_of_memory
-from bwcache.models import ModelError
-from bwcache.placement import Machine
-from bwcache.search import Goal
-from bwcache.stream import Loading, Request, RunFinished, RunStarted, StepDone
-from bwcache.sweep import search
+from bwcache.cli.progress import LoadingBar
+from bwcache.explore.search import Goal
+from bwcache.explore.sweep import search
+from bwcache.models import ModelError, loading, memory_errors, offloading, timings
+from bwcache.models import fit as placement
+from bwcache.models.catalogue.tinyworld import TINYWORLD
+from bwcache.models.fit import Machine
+from bwcache.models.loading import SHELF, result_of
+from bwcache.models.memory_errors import out_of_memory
+from bwcache.runs import compare as comparing
+from bwcache.runs.compare import BaselineStore, compare
+from bwcache.runs.events import Loading, Request, RunFinished, RunStarted, StepDone
 from tests.conftest import (
     build_wan,
 )

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bwcache import ConfigError, picture
-from bwcache.stream import Request
+from bwcache import ConfigError
+from bwcache.models import start_picture as picture
+from bwcache.runs.events import Request
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bwcache import machine_memory, offloading, placement
-from bwcache.models import find
-from bwcache.offloading import place, remember_lighter
-from bwcache.placement import Machine, default, fit, lighter, offers, this_machine
-from bwcache.shelf import Taken, to_evict
-from bwcache.spec import ModelSpec
-from bwcache.timings import Timing
+from bwcache.models import find, machine_memory, offloading
+from bwcache.models import fit as placement
+from bwcache.models.fit import Machine, default, fit, lighter, offers, this_machine
+from bwcache.models.loaded_models import Taken, to_evict
+from bwcache.models.offloading import place, remember_lighter
+from bwcache.models.spec import ModelSpec
+from bwcache.models.timings import Timing
 
 LAPTOP = Machine("cpu", "a laptop", ram_gb=16, disk_gb=100)
 GPU = Machine("cuda", "a card", ram_gb=64, disk_gb=500, device_gb=24, free_gb=23)
@@ -233,7 +233,7 @@ def test_each_mode_is_diffusers_own(offload, call):
 
 def test_judging_a_machine_loads_no_torch():
     program = (
-        "import sys, bwcache.placement, bwcache.timings, bwcache.hub\n"
+        "import sys, bwcache.models.fit, bwcache.models.timings, bwcache.models.hub.download\n"
         "heavy = {'torch', 'diffusers', 'gradio'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 
 from bwcache import BWCacheConfig
-from bwcache.policy import PolicyState, decide
+from bwcache.cache.methods.policy import PolicyState, decide
 
 NAN = math.nan
 LOW, HIGH = 0.1, 0.9  # either side of the threshold used here

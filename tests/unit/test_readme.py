@@ -8,10 +8,10 @@ from typing import get_args
 
 import pytest
 
-from benchmarks.presets import pick
-from benchmarks.readme import with_sections
 from bwcache import models
-from bwcache.config import BWCacheConfig, Reuse
+from bwcache.bench.presets import pick
+from bwcache.bench.readme import with_sections
+from bwcache.cache.methods.bwcache import BWCacheConfig, Reuse
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,7 +20,7 @@ WEIGHTS = models.ASSETS / "tinyworld" / "transformer" / "diffusion_pytorch_model
 
 def results(name: str) -> dict:
     """A results file that the README names."""
-    path = f"benchmarks/results/{name}.json"
+    path = f"assets/results/{name}.json"
     assert path in README
     return json.loads((ROOT / path).read_text(encoding="utf-8"))
 

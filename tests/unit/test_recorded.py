@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bwcache import record_command
+from bwcache.cache.methods.bwcache import BWCacheConfig
+from bwcache.cache.trace import StepRecord, Trace, TraceFile
 from bwcache.cli import main
-from bwcache.config import BWCacheConfig
-from bwcache.events import StepRecord, Trace, TraceFile
-from bwcache.recorded import RUN_FILE, RecordedError, RecordedRun, listing, load, replacing
-from bwcache.stream import Request
+from bwcache.cli import record as record_command
+from bwcache.errors import RecordedError
+from bwcache.files import replacing
+from bwcache.runs.events import Request
+from bwcache.runs.recorded import RUN_FILE, RecordedRun, listing, load
 from tests.ui.fake_backend import FakeBackend
 
 STEPS = (
@@ -225,7 +227,7 @@ def test_the_thumbnail_is_small_and_keeps_the_shape(tmp_path):
 
 def test_reading_needs_the_standard_library_only():
     program = (
-        "import sys, bwcache.recorded\n"
+        "import sys, bwcache.runs.recorded\n"
         "heavy = {'torch', 'numpy', 'diffusers', 'gradio'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

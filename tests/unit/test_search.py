@@ -4,12 +4,13 @@ import math
 
 import pytest
 
-from bwcache.candidates import INTERVALS, candidates, telling_thresholds
-from bwcache.config import BWCacheConfig, ConfigError
-from bwcache.events import StepRecord, Trace
-from bwcache.recommend import NOTHING, recommend
-from bwcache.search import MOST_TRIALS, NEAR, Goal, Measured, Search
-from bwcache.whatif import predict
+from bwcache.cache.methods.bwcache import BWCacheConfig
+from bwcache.cache.predict import predict
+from bwcache.cache.trace import StepRecord, Trace
+from bwcache.errors import ConfigError
+from bwcache.explore.candidates import INTERVALS, candidates, telling_thresholds
+from bwcache.explore.recommend import NOTHING, recommend
+from bwcache.explore.search import MOST_TRIALS, NEAR, Goal, Measured, Search
 
 FALLING = [
     None,

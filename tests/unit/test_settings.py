@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bwcache.catalogue import CATALOGUE
-from bwcache.config import ConfigError
-from bwcache.recorded import RUNS
-from bwcache.settings import VARIABLES, Settings
-from bwcache.stream import MAX_STEPS, Request
+from bwcache.errors import ConfigError
+from bwcache.models.catalogue import CATALOGUE
+from bwcache.runs.events import MAX_STEPS, Request
+from bwcache.runs.recorded import RUNS
+from bwcache.space.host_settings import VARIABLES, Settings
 from bwcache.ui import launch
 
 CARD = (Path(__file__).parents[2] / "Spaces-README.md").read_text(encoding="utf-8")

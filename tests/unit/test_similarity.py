@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from bwcache import similarity
-from bwcache.similarity import Samples, evenly_spaced, relative_l1, sample_tokens
+from bwcache.cache import probes as similarity
+from bwcache.cache.probes import Samples, evenly_spaced, relative_l1, sample_tokens
 
 TOKENS = torch.arange(20.0).reshape(2, 5, 2)  # ten tokens of two channels, over a batch of two
 

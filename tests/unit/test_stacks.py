@@ -12,9 +12,9 @@ from torch import nn
 from torch._subclasses import FakeTensorMode
 
 from bwcache import BWCacheConfig, CacheError, cached
-from bwcache.branch import Branch
-from bwcache.config import Reuse
-from bwcache.stacks import BlockStack
+from bwcache.cache.block_stacks import BlockStack
+from bwcache.cache.branch import Branch
+from bwcache.cache.methods.bwcache import Reuse
 from tests.toy import DoublingBlock, ToyPipeline, ToyTransformer
 
 UNCACHED = [4, 8, 12, 16, 20, 24, 28, 32]

@@ -15,11 +15,9 @@ from PIL import Image
 
 from bwcache import BWCacheConfig, ConfigError
 from bwcache.cli import main
-from bwcache.filmstrip import MAX_BYTES, filmstrip
-from bwcache.rowsfile import RowsFile, key
-from bwcache.search import Goal
-from bwcache.stream import ComparisonFinished, Request, StepDone
-from bwcache.sweep import (
+from bwcache.explore.results_file import RowsFile, key
+from bwcache.explore.search import Goal
+from bwcache.explore.sweep import (
     BaselineStarted,
     SearchFinished,
     SearchStarted,
@@ -30,6 +28,8 @@ from bwcache.sweep import (
     search,
     sweep,
 )
+from bwcache.runs.events import ComparisonFinished, Request, StepDone
+from bwcache.runs.filmstrip import MAX_BYTES, filmstrip
 from tests.ui.fake_backend import FakeBackend, Store
 
 PROMPT = "a red circle moving right on a white background"
@@ -198,7 +198,7 @@ def test_a_file_of_another_kind_is_refused_and_left_alone(content, tmp_path):
 
 def test_many_processes_write_whole_lines(tmp_path):
     program = (
-        "import sys; from pathlib import Path; from bwcache.rowsfile import RowsFile\n"
+        "import sys; from pathlib import Path; from bwcache.explore.results_file import RowsFile\n"
         "file = RowsFile(Path(sys.argv[1]))\n"
         "for i in range(25): file.append({'prompt': 'x' * 5000, 'config': {'i': i}})"
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bwcache.verdict import warning
+from bwcache.runs.verdict import warning
 
 LIMITS = {"residual": (9, 30)}
 

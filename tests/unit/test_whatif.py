@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from bwcache import BWCacheConfig, TraceError, cached, predict
-from bwcache.events import StepRecord, Trace
-from bwcache.whatif import reuse_starts_above
+from bwcache.cache.predict import reuse_starts_above
+from bwcache.cache.trace import StepRecord, Trace
 from tests.toy import ToyPipeline
 
 

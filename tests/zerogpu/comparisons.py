@@ -11,7 +11,7 @@ MADE = Path.home() / "made"
 
 
 def real(request, store=None, device=None):
-    from bwcache.compare import compare
+    from bwcache.runs.compare import compare
 
     yield from compare(request, store, device)
 
@@ -48,8 +48,8 @@ def tensors(request, store=None, device=None):
     """Yields a step whose picture is still a tensor."""
     import torch
 
-    from bwcache.events import StepRecord
-    from bwcache.stream import StepDone
+    from bwcache.cache.trace import StepRecord
+    from bwcache.runs.events import StepDone
 
     yield StepDone("cached", StepRecord(0, "compute", ""), torch.zeros(2))
 

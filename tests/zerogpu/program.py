@@ -59,7 +59,7 @@ _stores: dict[str, object] = {}
 
 def wrapped(kind: str):
     """`zerogpu.gpu(…)` of a comparison, made once."""
-    from bwcache import zerogpu
+    from bwcache.space import zerogpu
 
     if kind not in _wrapped:
         _wrapped[kind] = zerogpu.gpu(COMPARISONS[kind])
@@ -68,7 +68,7 @@ def wrapped(kind: str):
 
 def events(kind: str, request, visitor: str = "nobody", store: str | None = None) -> list:
     """Every event of a comparison, on the card."""
-    from bwcache.compare import BaselineStore
+    from bwcache.runs.compare import BaselineStore
 
     asking(visitor)
     remembered = None if store is None else _stores.setdefault(store, BaselineStore())
@@ -88,7 +88,8 @@ def stopped(kind: str, request, after: int) -> int:
 
 def first_of_a_download(kind: str, request, event):
     """The first event of a comparison, where fetching the model's files yields a given one."""
-    from bwcache import hub, placement
+    from bwcache.models import fit as placement
+    from bwcache.models.hub import download as hub
 
     kept, hub.fetch = hub.fetch, lambda spec: iter([event])
     there, placement.ram_bytes = placement.ram_bytes, lambda: 10**12
@@ -110,14 +111,14 @@ def in_the_store(store: str, request):
 
 def asked_for(request, visitor: str = "nobody", store: str | None = None):
     """The price that the page would show."""
-    from bwcache import zerogpu
+    from bwcache.space import zerogpu
 
     return zerogpu.price(request, _stores.get(store), asking(visitor), "cpu")
 
 
 def preloaded(names: list[str]) -> list[tuple]:
     """Load models as `app.py` does; gives those that are ready."""
-    from bwcache import zerogpu
+    from bwcache.space import zerogpu
 
     zerogpu.preload(names, "cpu")
     return sorted(zerogpu._ready)
@@ -137,10 +138,10 @@ def close_gate() -> None:
 
 def page(request, session: str) -> list[dict]:
     """The rows that a click on Generate shows, for a visitor of that session."""
-    from bwcache.compare import BaselineStore
+    from bwcache.runs.compare import BaselineStore
     from bwcache.ui import form
     from bwcache.ui.handlers import Handlers
-    from bwcache.ui.visitors import Visitors
+    from bwcache.ui.sessions import Visitors
 
     if "page" not in _wrapped:
         _wrapped["page"] = Handlers(wrapped("real"), Visitors(BaselineStore), "cpu", str)

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from starlette.datastructures import Headers
 
-from bwcache import BWCacheConfig, ConfigError, pipeline, quota, timings
-from bwcache.events import StepRecord, Trace
-from bwcache.models import CATALOGUE
-from bwcache.quota import DAILY, LEAST, cost, visitor_of
-from bwcache.stream import Request, RunFinished
-from bwcache.timings import Timing
+from bwcache import BWCacheConfig, ConfigError
+from bwcache.cache.trace import StepRecord, Trace
+from bwcache.models import CATALOGUE, timings
+from bwcache.models.timings import Timing
+from bwcache.runs import generate as pipeline
+from bwcache.runs.events import Request, RunFinished
+from bwcache.space import quota
+from bwcache.space.quota import DAILY, LEAST, cost, visitor_of
 
 BIG = "wan2.1-t2v-1.3b"
 

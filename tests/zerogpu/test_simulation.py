@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from bwcache import BWCacheConfig
-from bwcache.compare import compare
 from bwcache.models import ModelError
-from bwcache.quota import FACTOR
-from bwcache.stream import ComparisonFinished, Loading, Request, RunFinished, StepDone
+from bwcache.runs.compare import compare
+from bwcache.runs.events import ComparisonFinished, Loading, Request, RunFinished, StepDone
+from bwcache.space.quota import FACTOR
 
 from .space import Space
 from .stub import Answer, DeviceAPI

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from bwcache import BWCacheConfig, ConfigError, cached, zerogpu
-from bwcache.events import StepRecord, Trace, TraceFile
-from bwcache.hooks import strip
+from bwcache import BWCacheConfig, ConfigError, cached
+from bwcache.cache.install import strip
+from bwcache.cache.trace import StepRecord, Trace, TraceFile
 from bwcache.models import ModelError
-from bwcache.refusals import explain
-from bwcache.stream import ComparisonFinished, Loading, Request, RunFinished, StepDone
-from bwcache.zerogpu import Refused, check_plain, in_worker
+from bwcache.runs.events import ComparisonFinished, Loading, Request, RunFinished, StepDone
+from bwcache.space import zerogpu
+from bwcache.space.zerogpu import Refused, check_plain, in_worker
+from bwcache.space.zerogpu_errors import explain
 from tests.toy import ToyPipeline
 
 REQUEST = Request("a cat")

@@ -6,24 +6,11 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Literal, get_args
 
+from ...errors import ConfigError, is_number
+
 Reuse = Literal["residual", "output", "forecast"]
 Gate = Literal["once", "recheck"]
 ROUNDING = 1e-9  # forgives binary fractions: 0.1 of 30 steps is 3, 0.29 of 100 is 29
-
-
-class ConfigError(ValueError):
-    """A setting that cannot be used: names the field, what was given, what is allowed."""
-
-    def __init__(self, field: str, given: object, allowed: str):
-        self.field = field
-        shown = repr(given)
-        shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
-        super().__init__(f"{field}: got {shown}; allowed is {allowed}")
-
-
-def is_number(value: object) -> bool:
-    """Whether a value is an int or float; bool is neither here."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -43,14 +30,14 @@ class BWCacheConfig:
             "forecast" is ours: the residual, continued along its last change, linear in the noise
             level and damped (see `branch.py`), at the price of one more tensor a branch.
             On TinyWorld they are equally good: 39.2 dB each, mean of twelve settings on eight
-            prompts (`benchmarks/results/tinyworld-presets.json`).
+            prompts (`assets/results/tinyworld-presets.json`).
         gate: "once" keeps the fixed pattern after the trigger; "recheck" reuses after a computed
             step only when that step's indicator is below the threshold too.
         indicator_blocks: How many evenly spaced blocks are measured; None for all. Leaving blocks
             out costs more in wrong decisions than it saves.
         indicator_tokens: How many evenly spaced tokens of each are measured, over a whole batch;
             None for all. With 128 the decision was the exact one for 99.8 % of TinyWorld's steps
-            (`benchmarks/results/sampling-tinyworld.json`).
+            (`assets/results/sampling-tinyworld.json`).
 
     Raises:
         ConfigError: A field is of the wrong kind or out of its bounds.

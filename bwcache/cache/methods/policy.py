@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .config import BWCacheConfig
+from .bwcache import BWCacheConfig
 
 Action = Literal["compute", "reuse"]
 

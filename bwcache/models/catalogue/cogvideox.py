@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ..spec import ModelSpec, Part
-from .stand_ins import t5
+from .small_text_encoders import t5
 
 T5, VAE = 4.762, 0.216
 LICENCE_5B = "https://huggingface.co/zai-org/CogVideoX-5b/blob/main/LICENSE"

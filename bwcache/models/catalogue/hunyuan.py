@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from ..spec import ModelSpec, Part
-from .stand_ins import WORDS_LAST, clip, language_model, t5
+from .small_text_encoders import WORDS_LAST, clip, language_model, t5
 
 LICENCE = "Tencent Hunyuan Community (not for the EU, the UK and South Korea)"
 EXAMPLES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from ..spec import ModelSpec, Part
-from .stand_ins import t5
+from .small_text_encoders import t5
 
 T5 = 4.762
 NO_CLEANING = {"clean_caption": False}  # else the prompt depends on which packages are installed

@@ -1,8 +1,8 @@
 """Pin every hub repository of the catalogue to its newest commit; asks the Hugging Face hub.
 
-python -m scripts.pin_revisions [REPOSITORY …]      (all without one)
+python -m bwcache.models.catalogue.pin_revisions [REPOSITORY …]      (all without one)
 
-Writes `bwcache/catalogue/revisions.json`, after every commit has been found.
+Writes `bwcache/models/catalogue/revisions.json`, after every commit has been found.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 
 from huggingface_hub import HfApi
 
-from bwcache.assembly import first_line
-from bwcache.catalogue import CATALOGUE, revisions
+from ...errors import first_line
+from . import CATALOGUE, revisions
 
 
 def main(asked: list[str]) -> None:

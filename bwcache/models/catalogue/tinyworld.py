@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from ..spec import ModelSpec, Preset
 
-SWEEP = "benchmarks/results/tinyworld-presets.json"
+SWEEP = "assets/results/tinyworld-presets.json"
 
 TINYWORLD = ModelSpec(
     name="tinyworld",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ..spec import ModelSpec, Part
-from .stand_ins import t5
+from .small_text_encoders import t5
 from .wan22_latents import MEAN, STD
 
 DTYPES = MappingProxyType({"default": "bfloat16", "vae": "float32"})

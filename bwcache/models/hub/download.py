@@ -18,10 +18,11 @@ from huggingface_hub.errors import HTTPError
 from huggingface_hub.utils import filter_repo_objects
 from huggingface_hub.utils import tqdm as HubBar
 
-from .hub_errors import OTHERWISE, damaged, interrupted, sentence
-from .hub_files import INDEX, discard_damaged, free_bytes, local, patterns
-from .spec import ModelError, ModelSpec
-from .stream import Loading
+from ...errors import ModelError
+from ...runs.events import Loading
+from ..spec import ModelSpec
+from .errors import OTHERWISE, damaged, interrupted, sentence
+from .local_files import INDEX, discard_damaged, free_bytes, local, patterns
 
 BYTES_ON_DISK = "huggingface_hub.snapshot_download"  # what that function calls this bar of its own
 SPARE = 500_000_000  # bytes that a download leaves free

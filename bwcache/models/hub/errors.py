@@ -7,7 +7,6 @@ Errors of the HTTP library are told by their names: its package differs between 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
 
 from huggingface_hub.errors import (
     GatedRepoError,
@@ -19,7 +18,8 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from .spec import ModelSpec
+from ...errors import chain
+from ..spec import ModelSpec
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 NO_ENTRY = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -27,13 +27,6 @@ BROKEN_OFF = {"RemoteProtocolError", "ReadError", "WriteError", "ChunkedEncoding
 UNREACHABLE = {"ConnectError", "ProxyError", "NetworkError", "ConnectionError"}
 SILENT = {"TimeoutException", "Timeout", "TimeoutError"}
 OTHERWISE = "or use tinyworld, which needs no download"
-
-
-def chain(error: BaseException) -> Iterator[BaseException]:
-    """An error, what caused that, and so on."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def interrupted(error: BaseException) -> bool:

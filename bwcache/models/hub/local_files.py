@@ -14,7 +14,7 @@ from huggingface_hub import constants, get_cached_repo_tree, snapshot_download
 from huggingface_hub import try_to_load_from_cache as find_in_cache
 from huggingface_hub.errors import CachedRepoTreeNotFoundError, LocalEntryNotFoundError
 
-from .spec import ModelSpec
+from ..spec import ModelSpec
 
 INDEX = "model_index.json"
 KINDS = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")

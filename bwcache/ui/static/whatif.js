@@ -1,4 +1,4 @@
-// What another threshold would do, foretold in the browser. First bwcache/policy.py and whatif.py
+// What another threshold would do, foretold in the browser. First bwcache/cache/methods/policy.py and whatif.py
 // once more (tests/ui/test_whatif_js.py holds the two together), then the slider that shows it.
 // Asks no server, until its button puts the values into the form.
 
@@ -151,7 +151,7 @@ function createWhatIf({ root, T, charts }) {
     find("-kind").textContent = found.reused ? `${kind} ${T.whatif_times}` : kind;
   }
 
-  // The words of bwcache/verdict.py's warning.
+  // The words of bwcache/runs/verdict.py's warning.
   function showPays({ letters, reused }) {
     const steps = letters.length, computed = steps - reused, pays = run.settings.pays_from;
     const poor = pays && reused && computed / steps < pays[0] / pays[1];
