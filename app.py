@@ -11,7 +11,7 @@ with suppress(ImportError):  # it is for ZeroGPU alone
     import spaces  # noqa: F401 - before anything that might touch CUDA
 
 from bwcache.errors import ConfigError
-from bwcache.models.machine import default_device
+from bwcache.models.machine import default_device, on_zerogpu
 from bwcache.runs.compare import BaselineStore, compare
 from bwcache.space import zerogpu
 from bwcache.space.host_settings import Settings
@@ -47,7 +47,7 @@ try:
     first = settings.default_model
     zerogpu.preload([first] if first else None)  # this and the next line: only on ZeroGPU
     compare = zerogpu.gpu(compare)
-    host = Host(default_device(), settings, zerogpu.price if zerogpu.enabled() else None)
+    host = Host(default_device(), settings, zerogpu.price if on_zerogpu() else None)
     demo = build(compare, BaselineStore, host, settings.runs, kiosk=options.kiosk)
 except ConfigError as error:
     sys.exit(f"app.py: {error}")

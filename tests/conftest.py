@@ -12,7 +12,7 @@ from diffusers import (
 from bwcache.models import loading
 from bwcache.tinyworld.codec import PatchCodec
 from bwcache.tinyworld.text import build_text_encoder, build_tokenizer
-from bwcache.tinyworld_training.transformer import build_transformer
+from bwcache.tinyworld.transformer import build_transformer
 
 SCHEDULERS = {
     "unipc": lambda: UniPCMultistepScheduler(

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from .. import BWCacheConfig, models
 from ..files import ASSETS, finite
+from ..models.loading import load
 from ..models.machine import default_device, describe_device, versions
 from ..runs.compare import BaselineStore, compare
 from ..runs.events import ComparisonFinished, Request, RunFinished
@@ -45,7 +46,7 @@ def measure(model: str, prompts: list[str], configs: list[BWCacheConfig], device
             baseline, _ = finished.runs
             computed = finished.summary["steps_computed"]
             if computed not in controls:
-                pipe = models.load(model, device)
+                pipe = load(model, device)
                 control: RunFinished = last(
                     generate(pipe, spec, "control", prompt, 0, computed, config.measuring())
                 )

@@ -13,7 +13,7 @@ from ..files import ASSETS
 
 ROOT = ASSETS.parent
 README = ROOT / "README.md"
-RESULTS = "benchmarks/results"
+RESULTS = "assets/results"
 MIB = 2**20
 
 

@@ -28,8 +28,9 @@ from ..cache.probes import evenly_spaced, relative_l1, sample_tokens
 from ..cache.trace import StepRecord, Trace
 from ..cache.wrapped_method import then, watched
 from ..files import ASSETS
+from ..models.call import call_arguments
+from ..models.loading import load
 from ..models.machine import default_device, describe_device, versions
-from ..runs.generate import call_arguments
 
 PROMPTS = ASSETS / "prompts" / "prompts-more.txt"
 GRID = 20  # thresholds over the indicator's range
@@ -136,7 +137,7 @@ def main() -> None:
     args = parser.parse_args()
 
     device, spec = args.device or default_device(), models.find(args.model)
-    pipe = models.load(args.model, device, random_weights=args.random_weights)
+    pipe = load(args.model, device, random_weights=args.random_weights)
     steps = args.steps or spec.steps
     shape = {
         "height": args.height or spec.height,

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
 
 from .. import models
 from ..cache.methods.bwcache import BWCacheConfig
-from ..cli.progress import LoadingBar
 from ..errors import ConfigError
 from ..files import ASSETS
 from ..models import ModelSpec
+from ..models.call import call_arguments
+from ..models.loading import load
 from ..models.machine import default_device, describe_device, versions
 from ..runs.events import Request
-from ..runs.generate import call_arguments
 
 PROMPTS = ASSETS / "prompts" / "prompts.txt"
 ALWAYS_MET = 1e6  # a threshold above any indicator of random weights
@@ -36,6 +36,7 @@ class Setting:
         prompts: What the videos show; each benchmark has its own default.
         height, width: In pixels, as the model's entry allows; its own where None.
         frames: Likewise.
+        tell: Called with each `Loading` while the model is made ready.
 
     Raises:
         ConfigError: A field is of the wrong kind or out of its bounds.
@@ -50,6 +51,7 @@ class Setting:
     height: int | None = None
     width: int | None = None
     frames: int | None = None
+    tell: Callable[[object], None] = field(default=lambda event: None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         spec = self.spec
@@ -80,8 +82,8 @@ class Setting:
         return self.device or default_device()
 
     def pipe(self):
-        """The model's pipeline, see `models.load`; how far it is on stderr."""
-        return models.load(self.model, self.place, self.random_weights, LoadingBar().show)
+        """The model's pipeline, see `models.load`."""
+        return load(self.model, self.place, self.random_weights, self.tell)
 
     @property
     def prompt(self) -> str:

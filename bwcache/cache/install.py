@@ -49,9 +49,9 @@ def cached(
     Args:
         pipe: A pipeline with a `transformer` (and perhaps a `transformer_2`) and a `scheduler`.
         config: The settings; the paper's defaults where None.
-        blocks: Where the transformer's blocks are, for one that is not in `bwcache.cache.block_stacks.STACKS`:
-            the name of its list of blocks, or several in calling order, or a `BlockStack` where
-            blocks return more than `hidden_states`.
+        blocks: Where the transformer's blocks are, for one that is not in `STACKS`
+            (`bwcache/cache/block_stacks.py`): the name of its list of blocks, or several in calling
+            order, or a `BlockStack` where blocks return more than `hidden_states`.
         on_step: Called after each step with its `StepRecord` and the new latents. An exception
             raised in it ends the run and reaches the caller of the pipeline.
 

@@ -10,6 +10,7 @@ from ..bench.methods import methods
 from ..bench.overhead import overhead
 from ..bench.workload import Setting
 from ..files import check_file, write
+from .progress import LoadingBar
 
 MIB = 2**20
 
@@ -26,6 +27,7 @@ def bench_command(args: argparse.Namespace, print_json: Callable[[object], None]
         args.height,
         args.width,
         args.frames,
+        LoadingBar().show,
     )
     if args.out is not None:
         check_file(args.out)

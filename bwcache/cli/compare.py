@@ -6,10 +6,12 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import replace
 
 from tqdm import tqdm
 
 from ..cache.methods.bwcache import BWCacheConfig
+from ..explore.suggestion import after_measuring
 from ..files import check_folder
 from ..models import find
 from ..models import start_picture as picture
@@ -30,7 +32,7 @@ def compare_command(
     of = (config, args.control, args.random_weights, image)
     request = Request(args.prompt, args.model, steps, args.seed, *of)
     check_folder(args.out)
-    finished = _with_progress(request, args.device, args.offload)
+    finished = with_suggestion(_with_progress(request, args.device, args.offload))
     written = save(finished, args.out)
     if args.json:
         print_json(finished.summary)
@@ -51,9 +53,15 @@ def print_verdict(summary: Mapping[str, object]) -> None:
     """The result in words, with what to mind, and the setting to try next where there is one."""
     print(summary["verdict"])
     for name in ("warning", "suggestion"):
-        if summary[name]:
+        if summary.get(name):
             print(summary[name])
     print(CAVEAT)
+
+
+def with_suggestion(finished: ComparisonFinished) -> ComparisonFinished:
+    """The same, with what to try next in its summary, or None."""
+    found = after_measuring(finished.summary, finished.trace_file.baseline)
+    return replace(finished, summary={**finished.summary, "suggestion": found})
 
 
 def _decibels(value: float | None) -> str:

@@ -6,7 +6,7 @@ import sys
 
 from tqdm import tqdm
 
-from ..runs.events import Loading
+from ..models.progress import Loading
 
 DOING = {"load": "loading the model", "warm_up": "warming up"}
 

@@ -19,9 +19,10 @@ from ..errors import ConfigError
 from ..files import check_folder, replacing
 from ..models.loading import loading, result_of
 from ..models.machine import default_device
+from ..models.progress import Loading
 from ..runs import panel_rows as rows
 from ..runs.compare import compare
-from ..runs.events import ComparisonFinished, Event, Loading, Request, RunStarted, StepDone
+from ..runs.events import ComparisonFinished, Event, Request, RunStarted, StepDone
 from ..runs.recorded import PLAIN_NAME, RUN_FILE, RecordedRun
 from ..runs.result_files import save
 from ..runs.video import enlarge

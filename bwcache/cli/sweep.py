@@ -30,7 +30,8 @@ from ..explore.sweep import (
 )
 from ..files import check_file
 from ..models.machine import default_device, describe_device, versions
-from ..runs.events import ComparisonFinished, Loading, Request, StepDone
+from ..models.progress import Loading
+from ..runs.events import ComparisonFinished, Request, StepDone
 from .progress import LoadingBar
 
 MOST_ALLOWED = 100  # trials of a search

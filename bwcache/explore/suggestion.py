@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..cache.methods.bwcache import BWCacheConfig
 from ..cache.predict import Prediction, predict
 from ..cache.trace import Trace
+from ..models import find
 from .candidates import telling_thresholds
 
 INTERVAL = 2
@@ -58,3 +60,19 @@ def sentence(found: Suggestion | None) -> str:
         f"with reuse interval {config.reuse_interval}, which would have reused "
         f"{prediction.steps_reused} of {len(prediction.schedule)} steps (estimated)."
     )
+
+
+def after_measuring(summary: Mapping[str, object], trace: Trace) -> str | None:
+    """What to try after a comparison of a model without presets that only measured.
+
+    Args:
+        summary: Of the comparison.
+        trace: Its uncached run.
+
+    Returns:
+        A sentence; None where the model has presets or steps could be reused.
+    """
+    config = BWCacheConfig.from_dict(summary["config"])
+    if find(summary["model"]).presets or config.threshold:
+        return None
+    return sentence(suggest(trace, config))

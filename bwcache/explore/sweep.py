@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from ..cache.methods.bwcache import Reuse
+from ..models.progress import Loading
 from ..runs.compare import BaselineStore, compare
-from ..runs.events import ComparisonFinished, Event, Loading, Request, RunFinished, StepDone
+from ..runs.events import ComparisonFinished, Event, Request, RunFinished, StepDone
 from ..runs.filmstrip import filmstrip
 from .candidates import Candidate, candidates
 from .recommend import Recommendation, recommend

@@ -90,14 +90,13 @@ def this_machine(device: str | None = None) -> Machine:
     """
     import torch
 
-    from ..space import zerogpu
-    from .machine import default_device, describe_device
+    from .machine import default_device, describe_device, on_zerogpu
 
     device = device or default_device()
     here = {"ram_gb": ram_bytes() / GB, "disk_gb": free_bytes() / GB}
     if not device.startswith("cuda"):
         return Machine("cpu", describe_device(device), **here)
-    if zerogpu.enabled():  # the GPU is not there to be asked
+    if on_zerogpu():  # the GPU is not there to be asked
         lent = {"device_gb": ZERO_GPU_GB, "free_gb": ZERO_GPU_GB}
         return Machine("cuda", "ZeroGPU", **here, **lent, zerogpu=True)
     free, total = torch.cuda.mem_get_info(device)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from pathlib import Path
-from weakref import WeakKeyDictionary
 
 import diffusers
 import torch
@@ -16,7 +14,6 @@ from .spec import ModelSpec
 
 INDEX = "model_index.json"
 LIBRARIES = ("diffusers", "transformers")
-_with_image: WeakKeyDictionary = WeakKeyDictionary()
 
 
 def assemble(spec: ModelSpec, folder: Path) -> DiffusionPipeline:
@@ -69,27 +66,3 @@ def settle(pipe: DiffusionPipeline, spec: ModelSpec) -> DiffusionPipeline:
     if spec.vae_tiling:
         pipe.vae.enable_tiling()
     return pipe
-
-
-def with_image(pipe: DiffusionPipeline, spec: ModelSpec) -> DiffusionPipeline:
-    """The pipeline that starts from a picture, made of the same components.
-
-    Args:
-        pipe: The entry's pipeline, where it shall run.
-        spec: Its `image_pipeline` is the class; where there is none, the pipeline itself.
-
-    Returns:
-        The same one every time. (`from_pipe` would do it too, but it casts all weights.)
-    """
-    if spec.image_pipeline is None:
-        return pipe
-    if pipe not in _with_image:
-        kind = getattr(diffusers, spec.image_pipeline)
-        taken = inspect.signature(kind.__init__).parameters
-        given = {**pipe.config, **pipe.components}
-        made = kind(**{name: value for name, value in given.items() if name in taken})
-        made.set_progress_bar_config(**getattr(pipe, "_progress_bar_config", {}))
-        if getattr(pipe, "_all_hooks", None):  # offloaded component by component
-            made.enable_model_cpu_offload(device=pipe._offload_device)
-        _with_image[pipe] = made
-    return _with_image[pipe]

@@ -17,9 +17,8 @@ from diffusers import DiffusionPipeline
 
 from ..errors import ConfigError, ModelError
 from ..files import ASSETS
-from ..runs.events import Loading
-from ..runs.generate import warm_up
-from . import function, memory_errors
+from . import find, function, memory_errors
+from .call import warm_up
 from .fit import (
     RAM_SHARE,
     Machine,
@@ -35,6 +34,7 @@ from .hub.errors import damaged
 from .hub.local_files import discard_damaged
 from .loaded_models import Kept, Ready, Shelf, Taken
 from .offloading import place, remember_lighter
+from .progress import Loading
 from .spec import OFFLOADS, ModelSpec, Offload
 
 SHELF = Shelf()
@@ -223,3 +223,26 @@ def result_of(
             tell(next(steps))
         except StopIteration as end:
             return end.value
+
+
+def load(
+    name: str,
+    device: str,
+    random_weights: bool = False,
+    tell: Callable[[object], None] = lambda event: None,
+):
+    """The model's pipeline on a device, ready to be called; loaded once, then kept.
+
+    Args:
+        name: Catalogue name.
+        device: "cpu", "cuda"…
+        random_weights: Build it with seeded random weights instead: nothing is downloaded, every
+            shape and every cost is the real one, and the videos show nothing. Runs on any machine
+            with the memory for it.
+        tell: Called with each `stream.Loading` of what is being done.
+
+    Raises:
+        ConfigError: The name is not in the catalogue.
+        ModelError: It cannot be loaded or does not run here.
+    """
+    return result_of(loading(find(name), device, random_weights, warm=False), tell).pipe

@@ -41,3 +41,8 @@ def versions() -> dict[str, str]:
     """Of bwcache, Python and what a result depends on."""
     own = {"bwcache": __version__, "python": platform.python_version()}
     return own | {name: version(name) for name in PACKAGES}
+
+
+def on_zerogpu() -> bool:
+    """Whether this is a ZeroGPU Space."""
+    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")

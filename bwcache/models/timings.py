@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from statistics import median
 
-from ..cache.trace import Trace
-from ..runs.events import ComparisonFinished
-from . import find
 from .spec import ModelSpec, Offload
 
 
@@ -38,21 +34,16 @@ _lock = threading.Lock()
 _learnt: dict[tuple, Timing] = {}
 
 
-def learn(finished: ComparisonFinished) -> None:
-    """Remember what a comparison took, in place of the one before on the same device.
+def remember(spec: ModelSpec, device: str, timing: Timing) -> None:
+    """Keep what a comparison took, in place of the one before on the same device.
 
-    Works in the process that reads the events, too, where another one makes the runs.
+    Args:
+        spec: The model's entry.
+        device: "cpu", "cuda", or with the hardware behind it as results name it.
+        timing: What it took.
     """
-    summary, (baseline, cached, *_) = finished.summary, finished.runs
-    seconds = [*_computed(baseline.trace), *_computed(cached.trace)]
-    if not seconds:
-        return
-    around = max(0.0, cached.total_seconds - cached.trace.seconds)
-    share = cached.trace.steps_computed / cached.trace.num_steps
-    timing = Timing(median(seconds), around, share, summary["offload"])
-    key = _key(find(summary["model"]), str(summary["device"]))
     with _lock:
-        _learnt[key] = timing
+        _learnt[_key(spec, device)] = timing
 
 
 def last(spec: ModelSpec, device: str) -> Timing | None:
@@ -66,12 +57,6 @@ def last(spec: ModelSpec, device: str) -> Timing | None:
         return _learnt.get(_key(spec, device))
 
 
-def seconds_per_step(spec: ModelSpec, device: str) -> float | None:
-    """Of a computed step, as last measured in this process; None where nothing was."""
-    timing = last(spec, device)
-    return None if timing is None else timing.step_seconds
-
-
 def forget() -> None:
     """Let go of all that was learnt."""
     with _lock:
@@ -83,6 +68,15 @@ def _key(spec: ModelSpec, device: str) -> tuple:
     return spec.name, device.partition(":")[0], spec.height, spec.width, spec.num_frames
 
 
-def _computed(trace: Trace) -> list[float]:
-    computed = [step for step in trace.steps if step.action == "compute"]
-    return [step.seconds - step.indicator_seconds for step in computed]
+GUESSED_FLOPS = 8e13  # a second, of a card on which a model was never timed; rather too few
+
+
+def guessed_seconds(spec: ModelSpec) -> float:
+    """A rough guess at a step that was never timed, by the size of the model and of the video.
+
+    Every token passes every weight, twice for guidance; attention is taken to cost as much again.
+    """
+    frames = (spec.num_frames - spec.frame_offset) // spec.frame_multiple + 1
+    tokens = frames * (spec.height // spec.size_multiple) * (spec.width // spec.size_multiple)
+    weights = 1e9 * spec.parameters.get("transformer", 0.0)
+    return 2 * 2 * (2 * weights * tokens) / GUESSED_FLOPS

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Generator, Iterator
 from dataclasses import replace
+from statistics import median
 
 from .. import models
 from ..cache.predict import reuse_starts_above
-from ..cache.trace import TraceFile
-from ..explore import suggestion
+from ..cache.trace import Trace, TraceFile
 from ..models import timings
 from ..models.loaded_models import Ready
 from ..models.loading import SHELF, loading, step_down
@@ -126,7 +126,7 @@ def _both(
         request.model, request.prompt, request.seed, baseline.trace, cached.trace
     )
     finished = ComparisonFinished(summary, trace_file, tuple(runs))
-    timings.learn(finished)
+    learn(finished)
     yield finished
 
 
@@ -196,9 +196,25 @@ def summarise(
             "control_seconds": run.trace.net_seconds,
             "control_psnr_db": difference(run.frames, baseline.frames)["psnr_db"],
         }
-    spec = models.find(request.model)
-    unmeasured = not spec.presets and not request.config.threshold
-    found = suggestion.suggest(baseline.trace, request.config) if unmeasured else None
-    summary["suggestion"] = suggestion.sentence(found) if unmeasured else None
-    limits = spec.pays_from
+    limits = models.find(request.model).pays_from
     return summary | {"verdict": sentence(summary), "warning": warning(summary, limits)}
+
+
+def learn(finished: ComparisonFinished) -> None:
+    """Remember what a comparison took, in place of the one before on the same device.
+
+    Works in the process that reads the events, too, where another one makes the runs.
+    """
+    summary, (baseline, cached, *_) = finished.summary, finished.runs
+    seconds = [*_computed(baseline.trace), *_computed(cached.trace)]
+    if not seconds:
+        return
+    around = max(0.0, cached.total_seconds - cached.trace.seconds)
+    share = cached.trace.steps_computed / cached.trace.num_steps
+    timing = timings.Timing(median(seconds), around, share, summary["offload"])
+    timings.remember(models.find(summary["model"]), str(summary["device"]), timing)
+
+
+def _computed(trace: Trace) -> list[float]:
+    computed = [step for step in trace.steps if step.action == "compute"]
+    return [step.seconds - step.indicator_seconds for step in computed]

@@ -14,10 +14,10 @@ from ..cache.methods.bwcache import BWCacheConfig
 from ..cache.trace import StepRecord, Trace, TraceFile
 from ..errors import ConfigError
 from ..models import start_picture as picture
+from ..models.progress import Loading
 from ..models.spec import Offload
 
 RunName = Literal["baseline", "cached", "control"]
-Stage = Literal["download", "load", "warm_up", "retry"]
 MAX_STEPS, MAX_PROMPT, MAX_SEED = 200, 1000, 2**32 - 1
 
 
@@ -67,25 +67,6 @@ class Request:
         """What the uncached run and its measurement depend on; the threshold is no part of it."""
         made_of = (self.model, self.prompt, self.image, self.steps, self.seed)
         return (*made_of, self.random_weights, self.config.measuring())
-
-
-@dataclass(frozen=True)
-class Loading:
-    """The model is being made ready.
-
-    The last one may come again and again while nothing else happens.
-
-    Args:
-        stage: What is being done. After "retry" everything starts anew, and what a run has told
-            so far is void.
-        done, total: Bytes so far and in all, for a download; None where there is no telling.
-        note: A sentence for people where something went wrong and is tried again; else "".
-    """
-
-    stage: Stage
-    done: int | None = None
-    total: int | None = None
-    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from weakref import WeakSet
 
 import torch
 
@@ -19,14 +18,9 @@ from ..cache.install import cached
 from ..cache.methods.bwcache import BWCacheConfig
 from ..cache.trace import StepRecord
 from ..models import ModelSpec
-from ..models.from_folder import with_image
-from ..models.start_picture import fitted
+from ..models.call import _one_at_a_time, call_arguments, warm_up, with_image
 from .events import Event, RunFinished, RunName, RunStarted, StepDone
 from .preview import latent_preview
-
-WARM_UP_STEPS = 2
-_one_at_a_time = threading.RLock()
-_warm: WeakSet = WeakSet()
 
 
 class Stopped(Exception):
@@ -97,14 +91,6 @@ def generate(
         worker.join()
 
 
-def warm_up(pipe, spec: ModelSpec, image: bytes | None = None) -> None:
-    """Run a pipeline for two steps once, so that no measured run pays for first-time work."""
-    with _one_at_a_time:
-        if pipe not in _warm:
-            pipe(**call_arguments(spec, "", 0, WARM_UP_STEPS, image))
-            _warm.add(pipe)
-
-
 def _run(pipe, run, call, config, report) -> RunFinished:
     on_cuda = torch.cuda.is_available()
     if on_cuda:
@@ -115,29 +101,6 @@ def _run(pipe, run, call, config, report) -> RunFinished:
     seconds = time.perf_counter() - started
     peak = torch.cuda.max_memory_allocated() if on_cuda else _peak_resident_bytes()
     return RunFinished(run, state.trace, frames, seconds, peak)
-
-
-def call_arguments(
-    spec: ModelSpec, prompt: str, seed: int, steps: int, image: bytes | None = None
-) -> dict[str, object]:
-    """What a pipeline of this model is called with; the noise is drawn on the CPU.
-
-    A model that needs a picture gets a plain grey one where none is given: that is for warming up
-    and for benchmarks.
-    """
-    pictured = image is not None or spec.image == "required"
-    start = {"image": fitted(image, spec.width, spec.height)} if pictured else {}
-    return {
-        **spec.call,
-        **start,
-        "prompt": prompt,
-        "height": spec.height,
-        "width": spec.width,
-        spec.frames_argument: spec.num_frames,
-        "num_inference_steps": steps,
-        "generator": torch.Generator("cpu").manual_seed(seed),
-        "output_type": "np",
-    }
 
 
 def _peak_resident_bytes() -> int:

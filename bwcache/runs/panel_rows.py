@@ -11,9 +11,10 @@ import json
 import math
 from collections.abc import Mapping
 
+from ..cache.methods.bwcache import REUSE_NAMES
 from ..models import ModelSpec, find
-from ..ui.texts import METHOD_NAMES
-from .events import Loading, Request, RunName, RunStarted, StepDone
+from ..models.progress import Loading
+from .events import Request, RunName, RunStarted, StepDone
 from .verdict import sentence, warning
 
 Row = dict[str, object]
@@ -60,7 +61,7 @@ def begin(run_id: str, request: Request, spec: ModelSpec) -> Row:
         "id": run_id,
         "runs": ["baseline", "cached", *(["control"] if request.control else [])],
         "steps": request.steps,
-        "method": METHOD_NAMES[request.config.reuse],
+        "method": REUSE_NAMES[request.config.reuse],
         "threshold": rounded(float(request.config.threshold)),
         "settings": settings(request),
         "fps": spec.fps,

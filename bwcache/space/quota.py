@@ -17,7 +17,7 @@ from typing import Literal
 from ..cache.predict import predict
 from ..models import find
 from ..models.spec import ModelSpec
-from ..models.timings import last
+from ..models.timings import guessed_seconds, last
 from ..runs.events import Request, RunFinished
 
 Visitor = Literal["anonymous", "signed in", "free", "pro"]
@@ -33,7 +33,6 @@ PACKED_GB = 4.0  # the same, where `spaces` has laid them out for it when the Sp
 WARM_UP_STEPS = 2  # as in `pipeline.py`
 AROUND_STEPS = 4  # what a run does besides its steps, text and decoding, as steps of its own
 MARGIN = 1.2  # for measuring, and for a card that is slower than the last one
-GUESSED_FLOPS = 8e13  # a second, of a card on which a model was never timed; rather too few
 
 
 @dataclass(frozen=True)
@@ -113,17 +112,6 @@ def _pace(spec: ModelSpec, device: str, baseline: RunFinished | None) -> tuple[f
         return timing.step_seconds, timing.around_seconds, "measured"
     step = guessed_seconds(spec)
     return step, AROUND_STEPS * step, "estimated"
-
-
-def guessed_seconds(spec: ModelSpec) -> float:
-    """A rough guess at a step that was never timed, by the size of the model and of the video.
-
-    Every token passes every weight, twice for guidance; attention is taken to cost as much again.
-    """
-    frames = (spec.num_frames - spec.frame_offset) // spec.frame_multiple + 1
-    tokens = frames * (spec.height // spec.size_multiple) * (spec.width // spec.size_multiple)
-    weights = 1e9 * spec.parameters.get("transformer", 0.0)
-    return 2 * 2 * (2 * weights * tokens) / GUESSED_FLOPS
 
 
 def visitor_of(request: object) -> Visitor:

@@ -18,11 +18,7 @@ from .space_card import ZERO, ZERO_PYTHON, ZERO_TORCH
 ROOT = Path(__file__).parents[2]
 CARD, REQUIREMENTS = "Spaces-README.md", "requirements.txt"
 WHOLE = ("app.py", "LICENSE", "bwcache", "assets/tinyworld", "assets/runs")
-# They train TinyWorld or write its files; nothing that the page does imports them.
-TRAINING_ONLY = tuple(
-    f"bwcache/tinyworld/{name}.py"
-    for name in ("check", "decoder_training", "export", "judge", "model_card")
-)
+TRAINING = "bwcache/tinyworld_training"  # makes the weights; nothing that the page does imports it
 JUNK = re.compile(r"__pycache__|\..*|.*\.(py[cod]|tmp|log|bak|orig|swp)|.*~")
 LARGEST = 10 * 2**20  # bytes; weights may be larger
 SECRET_FILES = re.compile(r"\.env.*|\.netrc|\.git-credentials|id_(rsa|ed25519)|.*\.(pem|key|p12)")
@@ -72,7 +68,7 @@ def _wanted(root: Path, names: tuple[str, ...]) -> Iterator[Path]:
             if path.is_symlink():
                 raise DeployError(f"{inside}: a link; a Space needs the file itself")
             junk = any(JUNK.fullmatch(part) for part in inside.parts)
-            if path.is_file() and not junk and inside.as_posix() not in TRAINING_ONLY:
+            if path.is_file() and not junk and not inside.is_relative_to(TRAINING):
                 yield path
 
 

@@ -7,7 +7,6 @@ and what is yielded, and keeps the worker for the next comparison, with whatever
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, fields, is_dataclass
@@ -16,19 +15,17 @@ import numpy as np
 
 from .. import models
 from ..errors import ConfigError, ModelError
-from ..models import timings
-from ..runs.events import ComparisonFinished, Event, Loading, Request, RunFinished
+from ..models.loading import load
+from ..models.machine import on_zerogpu
+from ..models.progress import Loading
+from ..runs.compare import learn
+from ..runs.events import ComparisonFinished, Event, Request, RunFinished
 from .quota import FACTOR, Cost, cost, visitor_of
 from .zerogpu_errors import explain
 
 log = logging.getLogger(__name__)
 PLAIN = (type(None), bool, int, float, str, bytes, np.ndarray, np.generic)
 _ready: set[tuple[str, str]] = set()  # (model, device) loaded before the first worker was forked
-
-
-def enabled() -> bool:
-    """Whether this is a ZeroGPU Space."""
-    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
 
 
 def gpu(compare: Callable[..., Iterator[Event]]) -> Callable[..., Iterator[Event]]:
@@ -41,13 +38,13 @@ def gpu(compare: Callable[..., Iterator[Event]]) -> Callable[..., Iterator[Event
     the given store. Its `ConfigError`s and `ModelError`s arrive as `ModelError`s, and so does what
     ZeroGPU refuses, as a sentence with what to do.
     """
-    if not enabled():
+    if not on_zerogpu():
         return compare
     import spaces
 
     on_card = spaces.GPU(duration=duration)(in_worker(compare))
 
-    def on_zerogpu(
+    def on_lent_card(
         request: Request, store=None, device: str | None = None, **options
     ) -> Iterator[Event]:
         yield from _fetched(request, device or "cuda")
@@ -63,7 +60,7 @@ def gpu(compare: Callable[..., Iterator[Event]]) -> Callable[..., Iterator[Event
                         case RunFinished(run="baseline", remembered=False) if store is not None:
                             store.put(request, event)
                         case ComparisonFinished():
-                            timings.learn(event)
+                            learn(event)
                     yield event
         except (ConfigError, ModelError):
             raise
@@ -74,7 +71,7 @@ def gpu(compare: Callable[..., Iterator[Event]]) -> Callable[..., Iterator[Event
         if refused is not None:
             raise ModelError(refused.text)
 
-    return on_zerogpu
+    return on_lent_card
 
 
 def _fetched(request: Request, device: str) -> Iterator[Loading]:
@@ -189,7 +186,7 @@ def price(request: Request, store=None, asking: object = None, device: str | Non
 
 def factor() -> float:
     """Quota seconds for a second of the card that this Space is lent."""
-    if not enabled():
+    if not on_zerogpu():
         return FACTOR
     from spaces import zero
     from spaces.zero.config import get_config
@@ -208,11 +205,11 @@ def preload(names: Iterable[str] | None = None, device: str = "cuda") -> None:
     A model that cannot be loaded is logged, and loaded in the worker when it is asked for. Does
     nothing outside ZeroGPU.
     """
-    if not enabled():
+    if not on_zerogpu():
         return
     for name in dict.fromkeys(_defaults(device) if names is None else names):
         try:
-            models.load(name, device)
+            load(name, device)
             _ready.add((name, device))
         except Exception:
             log.exception("%s could not be loaded before the first comparison", name)

@@ -13,7 +13,6 @@ from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
 from ..errors import ModelError, first_line
-from ..models.spec import ModelSpec
 from .codec import PatchCodec
 
 _WEIGHTS = {
@@ -32,18 +31,17 @@ PARTS = {
 REMEDY = "restore the folder with `git checkout -- assets/tinyworld`, or export the model anew"
 
 
-def load(spec: ModelSpec, folder: Path) -> WanPipeline:
+def load(folder: Path) -> WanPipeline:
     """The model's pipeline, on the CPU, in float32.
 
     Args:
-        spec: Its entry.
         folder: Where its files are.
 
     Raises:
         ModelError: The folder or a file in it is missing or damaged; one line that names it.
     """
     if not folder.is_dir():
-        raise ModelError(f"model: {spec.title} is missing, no folder {folder}; {REMEDY}")
+        raise ModelError(f"model: TinyWorld (embedded) is missing, no folder {folder}; {REMEDY}")
     return WanPipeline(**{part: _load_part(folder, part) for part in PARTS})
 
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import torch
 from diffusers import UniPCMultistepScheduler, WanPipeline
 
-from ..models import ModelSpec
-from ..tinyworld_training.transformer import build_transformer
 from .codec import PatchCodec
 from .text import build_text_encoder, build_tokenizer
+from .transformer import build_transformer
 
 BASIS_STD = 0.05  # keeps most decoded values inside the visible range
 
 
-def build(spec: ModelSpec, device: str) -> WanPipeline:
+def build(device: str, **scheduler_options: object) -> WanPipeline:
     """The pipeline on a device, in float32; its videos are noise.
 
     Args:
-        spec: `scheduler_options` go to the scheduler.
         device: Where it shall run.
+        scheduler_options: Go to the scheduler.
 
     The codec is linear here, without the learned painter: decoding is outside the denoising loop.
     """
@@ -34,6 +33,6 @@ def build(spec: ModelSpec, device: str) -> WanPipeline:
     for part in parts.values():
         part.eval().requires_grad_(False)
     scheduler = UniPCMultistepScheduler(
-        prediction_type="flow_prediction", use_flow_sigmas=True, **spec.scheduler_options
+        prediction_type="flow_prediction", use_flow_sigmas=True, **scheduler_options
     )
     return WanPipeline(tokenizer=build_tokenizer(), scheduler=scheduler, **parts).to(device)

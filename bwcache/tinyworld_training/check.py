@@ -1,4 +1,4 @@
-"""`python -m bwcache.tinyworld_training.check`: does TinyWorld show what captions it never saw ask for?
+"""Does TinyWorld show what captions it never saw ask for?
 
 Generates held-out captions through the real `WanPipeline`, lets `judge` name what each clip
 shows, and compares word by word. Exits with 0 only if every goal is met.
@@ -11,7 +11,7 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +100,7 @@ def table(result: dict) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, help="another model folder than the embedded one")
     parser.add_argument("--captions", type=int, default=64)
@@ -111,7 +111,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     spec = find("tinyworld")
     folder = args.model.resolve() if args.model else ASSETS / spec.source
     settings = {"num_inference_steps": args.steps or spec.steps}
@@ -137,7 +137,3 @@ def main() -> int:
     result = compare(scenes, verdicts) | {"settings": settings_used}
     print(json.dumps(result, indent=2) if args.json else table(result))
     return 0 if result["passed"] else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""`python -m bwcache.tinyworld_training.export`: a training run's result, as a folder diffusers can read.
+"""A training run's result, as a folder that diffusers can read.
 
 Writes the averaged weights as safetensors in the layout of a `WanPipeline`, and a model card that
 states only what was measured. The folder appears whole or not at all.
@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import diffusers
@@ -19,9 +20,9 @@ from diffusers import UniPCMultistepScheduler
 
 from ..tinyworld.codec import PatchCodec
 from ..tinyworld.text import build_text_encoder, build_tokenizer
+from ..tinyworld.transformer import FLOW_SHIFT, build_transformer
 from .model_card import Facts, model_card
 from .painter import WIDTH, codec_of_run, load_painter, psnr
-from .transformer import FLOW_SHIFT, build_transformer
 
 HEAD_WIDTH = 32
 
@@ -132,7 +133,7 @@ def _json(path: Path | None) -> dict | None:
     return json.loads(path.read_text()) if path else None
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("runs/tinyworld"))
     parser.add_argument("--decoder", type=Path)
@@ -140,11 +141,7 @@ def main() -> None:
     parser.add_argument("--check", type=Path, help="what `check --json` printed")
     parser.add_argument("--curve", type=Path, help="a measured indicator curve")
     parser.add_argument("--note", action="append", default=[], help="a sentence for the card")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     export(args.run, args.decoder, args.out, _json(args.check), _json(args.curve), tuple(args.note))
     size = sum(path.stat().st_size for path in args.out.rglob("*.safetensors"))
     print(f"{args.out}: {size / 1e6:.1f} MB of weights")
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..models.machine import processor
 from ..tinyworld.scenes import BACKGROUNDS, COLOURS, FRAMES, HELD_OUT_EVERY, MOTIONS, SHAPES, SIZE
-from .painter import NOISE
+from .clips import NOISE
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ It knows nothing else, and no word besides these and a few that join them.
 {parts}
 
 ```python
-from bwcache import models
+from bwcache.models.loading import load
 
-pipe = models.load("tinyworld", "cpu")
+pipe = load("tinyworld", "cpu")
 ```"""
 
 
@@ -91,9 +91,10 @@ def _training(facts: Facts) -> str:
     rows = "\n".join(f"| {step} | {loss:.4f} |" for step, loss in points)
     return f"""## Training
 
-Flow matching on clips drawn as training goes (`python -m bwcache.tinyworld_training.transformer`), so no data
-set is involved. One (colour, shape, motion) in {HELD_OUT_EVERY} is never shown, to test whether it
-composes. Muon for the blocks' matrices, AdamW for the rest; these weights are an exponential
+Flow matching on clips drawn as training goes (`python -m bwcache.tinyworld_training train`),
+so no data set is involved. One (colour, shape, motion) in {HELD_OUT_EVERY} is never shown, to
+test whether it composes. Muon for the blocks' matrices, AdamW for the rest; these weights are an
+exponential
 moving average.
 
 {facts.step} steps in {facts.seconds / 60:.0f} minutes, on {processor()}.

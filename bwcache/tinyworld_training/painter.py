@@ -1,4 +1,4 @@
-"""`python -m bwcache.tinyworld_training.painter`: trains the codec's painter, resumable and seeded.
+"""Trains the codec's painter, resumable and seeded.
 
 The painter learns to give back clean frames from latents that carry a little noise, so that it
 also cleans the small errors a diffusion model makes. It needs the codec of a training run, for
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,28 +20,20 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..tinyworld import codec as codecs
-from ..tinyworld.scenes import BACKGROUNDS, COLOURS, held_out_scenes, random_scene, render
+from ..tinyworld.scenes import BACKGROUNDS, COLOURS, held_out_scenes, random_scene
+from .clips import NOISE, video_of
 from .loop import Stateful, Trainer
 
 WIDTH = 48
-NOISE = 0.25  # strongest, in normalised latents; most clips get far less
 EMA_DECAY = 0.995
 WARMUP_STEPS = 50
 FLAT_SHARE = 0.5
 
 
-def video_of(scenes: list, rng: np.random.Generator) -> torch.Tensor:
-    """Videos `[B, 3, frames, height, width]` in −1…1."""
-    frames = np.stack([render(scene, rng) for scene in scenes])
-    return torch.from_numpy(frames).permute(0, 4, 1, 2, 3) * 2 - 1
-
-
 @lru_cache(maxsize=1)
 def _fitted(seed: int) -> codecs.PatchCodec:
     """The codec a training run with that seed begins with; its scale is not in checkpoints."""
-    from .transformer import (
-        sample_batch,  # here, since `train` asks `export` for the finished model
-    )
+    from .clips import sample_batch
 
     video = sample_batch(np.random.default_rng(seed), 256)[0]
     return codecs.fit(codecs.to_patches(video).flatten(0, 3))[0]
@@ -140,7 +133,7 @@ def load_painter(codec: codecs.PatchCodec, folder: Path) -> dict:
     return {name: state[name] for name in ("step", "seconds", "losses")}
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("runs/tinyworld/checkpoint.pt"))
     parser.add_argument("--run-seed", type=int, default=0)
@@ -151,7 +144,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    args = parser.parse_args(namespace=argparse.Namespace(device="cpu"))
+    args = parser.parse_args(arguments, namespace=argparse.Namespace(device="cpu"))
     torch.set_num_threads(args.threads)
     trainer = PainterTrainer(args)
     trainer.load()
@@ -159,7 +152,3 @@ def main() -> None:
     load_painter(trainer.codec, args.out)
     for noise in (0.0, 0.05, 0.15):
         print(f"noise {noise:.2f}: {psnr(trainer.codec, noise):.1f} dB")
-
-
-if __name__ == "__main__":
-    main()

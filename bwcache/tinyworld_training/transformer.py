@@ -1,4 +1,4 @@
-"""`python -m bwcache.tinyworld_training.transformer`: flow-matching training of TinyWorld, resumable and seeded.
+"""Flow-matching training of TinyWorld's transformer and text encoder, resumable and seeded.
 
 Draws its clips as it goes, so there is no data set. `--minutes` or `--steps` ends a run; the next
 one with the same `--out` goes on where it stopped. A finished run writes its model and the model's
@@ -12,50 +12,25 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.distributed as dist
-from diffusers import WanTransformer3DModel
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..tinyworld import codec as codecs
-from ..tinyworld.scenes import caption, random_scene, render
-from ..tinyworld.text import TEXT_DIM, build_text_encoder, build_tokenizer, encode
+from ..tinyworld.text import build_text_encoder, build_tokenizer, encode
+from ..tinyworld.transformer import FLOW_SHIFT, build_transformer
+from .clips import sample_batch
 from .loop import Stateful, Trainer
 from .muon import Muon
 
-FLOW_SHIFT = 2.0
-CAPTION_DROP = 0.1
 EMA_DECAY = 0.998
 WARMUP_STEPS = 100
 FLAT_SHARE = 0.6
-
-
-def build_transformer(layers: int = 8, heads: int = 4) -> WanTransformer3DModel:
-    """A Wan transformer over single latent cells: 2.0 M parameters with 8 blocks of width 128."""
-    return WanTransformer3DModel(
-        patch_size=(1, 1, 1),
-        num_attention_heads=heads,
-        attention_head_dim=32,
-        in_channels=32,
-        out_channels=32,
-        text_dim=TEXT_DIM,
-        freq_dim=64,
-        ffn_dim=96 * heads,
-        num_layers=layers,
-        rope_max_seq_len=32,
-    )
-
-
-def sample_batch(rng: np.random.Generator, size: int) -> tuple[torch.Tensor, list[str]]:
-    """Videos `[size, 3, frames, height, width]` in −1…1 and their captions, some left empty."""
-    scenes = [random_scene(rng) for _ in range(size)]
-    video = np.stack([render(scene, rng) for scene in scenes])
-    captions = ["" if rng.random() < CAPTION_DROP else caption(scene, rng) for scene in scenes]
-    return torch.from_numpy(video).permute(0, 4, 1, 2, 3) * 2 - 1, captions
 
 
 def sample_sigmas(size: int, generator: torch.Generator) -> torch.Tensor:
@@ -154,7 +129,7 @@ class ModelTrainer(Trainer):
         return {"model": self.model, "ema": self.ema, "codec": self.codec, **optimizers}
 
 
-def main() -> None:
+def train(arguments: Sequence[str] | None = None) -> ModelTrainer:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/tinyworld"))
     parser.add_argument("--steps", type=int, default=3500)
@@ -168,17 +143,10 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     if dist.is_torchelastic_launched():
         dist.init_process_group("nccl" if args.device == "cuda" else "gloo")
     trainer = ModelTrainer(args)
     trainer.load()
     trainer.run()
-    if trainer.rank == 0 and trainer.step == args.steps:
-        from .export import export  # it needs this module's names
-
-        export(args.out, None, args.out / "model")
-
-
-if __name__ == "__main__":
-    main()
+    return trainer

@@ -24,15 +24,8 @@ from ..errors import ConfigError, TraceError
 from ..files import finite
 from ..models import ModelError
 from ..models import start_picture as picture
-from ..runs.events import (
-    ComparisonFinished,
-    Event,
-    Loading,
-    Request,
-    RunFinished,
-    RunStarted,
-    StepDone,
-)
+from ..models.progress import Loading
+from ..runs.events import ComparisonFinished, Event, Request, RunFinished, RunStarted, StepDone
 from ..runs.result_files import save
 from . import form, texts
 from .handlers import Compare

@@ -18,16 +18,9 @@ import gradio as gr
 from .. import models
 from ..errors import ConfigError, TraceError
 from ..models import ModelError
+from ..models.progress import Loading
 from ..runs import panel_rows as rows
-from ..runs.events import (
-    ComparisonFinished,
-    Event,
-    Loading,
-    Request,
-    RunFinished,
-    RunStarted,
-    StepDone,
-)
+from ..runs.events import ComparisonFinished, Event, Request, RunFinished, RunStarted, StepDone
 from ..runs.result_files import save
 from . import form, texts
 from .advice import advise

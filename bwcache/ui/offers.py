@@ -8,7 +8,7 @@ from types import ModuleType
 
 from ..models.fit import Fit, Machine, fit_here
 from ..models.spec import ModelSpec
-from ..space.quota import guessed_seconds
+from ..models.timings import guessed_seconds
 from .languages import OFFERS
 
 Offer = tuple[ModelSpec, Fit]

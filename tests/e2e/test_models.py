@@ -2,7 +2,8 @@
 
 import pytest
 
-from bwcache.runs.events import Loading, StepDone
+from bwcache.models.progress import Loading
+from bwcache.runs.events import StepDone
 from tests.e2e.conftest import Visit, serving, visiting
 from tests.ui.fake_backend import FakeBackend, Store
 

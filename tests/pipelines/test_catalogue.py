@@ -15,12 +15,12 @@ from transformers import T5Tokenizer
 from bwcache import BWCacheConfig, ConfigError, models
 from bwcache.cli import main
 from bwcache.models import loading, random_weights
+from bwcache.models.call import call_arguments, with_image
 from bwcache.models.catalogue import CATALOGUE
-from bwcache.models.from_folder import assemble, with_image
+from bwcache.models.from_folder import assemble
 from bwcache.models.spec import ModelSpec
 from bwcache.runs.compare import compare
 from bwcache.runs.events import ComparisonFinished, Request, StepDone
-from bwcache.runs.generate import call_arguments
 from tests.pipelines.narrow import narrowed
 from tests.pipelines.parts import picture
 from tests.pipelines.test_works_with import model_offload, sequential_offload

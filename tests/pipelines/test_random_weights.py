@@ -8,12 +8,13 @@ import torch
 
 from bwcache import BWCacheConfig, models
 from bwcache.cli import main
+from bwcache.files import ASSETS
 from bwcache.models import ModelError, loading
 from bwcache.models import random_weights as catalogue_weights
+from bwcache.models.call import call_arguments
 from bwcache.models.catalogue import CATALOGUE
 from bwcache.runs.compare import compare
 from bwcache.runs.events import Request
-from bwcache.runs.generate import call_arguments
 from bwcache.tinyworld import random_weights
 from tests.pipelines.narrow import narrowed
 
@@ -31,9 +32,9 @@ def _nothing_kept():
 
 def test_tinyworld_is_the_real_architecture():
     spec = models.find("tinyworld")
-    folder = models.ASSETS / spec.source / "transformer" / "config.json"
+    folder = ASSETS / spec.source / "transformer" / "config.json"
     real = json.loads(folder.read_text())
-    pipe = models.load("tinyworld", "cpu", random_weights=True)
+    pipe = loading.load("tinyworld", "cpu", random_weights=True)
     built = json.loads(json.dumps(dict(pipe.transformer.config)))
     assert {key: built[key] for key in real if key[0] != "_"} == {
         key: value for key, value in real.items() if key[0] != "_"
@@ -112,7 +113,7 @@ def test_wan_is_built_on_any_machine_but_not_offered(monkeypatch):
     assert WAN not in models.available(has_cuda=False)
     spec = replace(narrowed(WAN, text=False), needs_cuda=True)
     monkeypatch.setattr(models, "CATALOGUE", {spec.name: spec})
-    pipe = models.load(spec.name, "cpu", random_weights=True)
+    pipe = loading.load(spec.name, "cpu", random_weights=True)
     names = {
         name for name, weight in pipe.transformer.named_parameters() if weight.dtype.itemsize == 4
     }
@@ -138,6 +139,6 @@ def test_a_model_without_random_weights_says_so(monkeypatch):
     spec = replace(WAN, name="fixed", random_builder=None)
     monkeypatch.setattr(models, "CATALOGUE", {spec.name: spec})
     with pytest.raises(ModelError, match="no random-weight version"):
-        models.load(spec.name, "cpu", random_weights=True)
+        loading.load(spec.name, "cpu", random_weights=True)
     with pytest.raises(ModelError, match="needs a CUDA GPU"):
-        models.load(spec.name, "cpu")
+        loading.load(spec.name, "cpu")

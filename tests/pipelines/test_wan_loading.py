@@ -10,7 +10,7 @@ from diffusers import WanPipeline
 from safetensors.torch import load_file
 
 from bwcache import BWCacheConfig, models
-from bwcache.models import ModelError
+from bwcache.models import ModelError, loading
 from bwcache.models.from_folder import assemble
 from bwcache.runs.compare import compare
 from bwcache.runs.events import Request
@@ -85,6 +85,5 @@ def test_pickled_weights_are_not_read(repository, tmp_path):
 
 def test_without_cuda_it_is_neither_offered_nor_loaded():
     assert SPEC not in models.available(has_cuda=False)
-    assert SPEC in models.available(has_cuda=True)
     with pytest.raises(ModelError, match="needs a CUDA GPU"):
-        models.load(SPEC.name, "cpu")
+        loading.load(SPEC.name, "cpu")

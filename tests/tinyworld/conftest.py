@@ -9,8 +9,9 @@ import torch
 
 from bwcache.tinyworld import codec as codecs
 from bwcache.tinyworld_training import painter as decoder_training
+from bwcache.tinyworld_training.clips import sample_batch
 from bwcache.tinyworld_training.export import export
-from bwcache.tinyworld_training.transformer import ModelTrainer, sample_batch
+from bwcache.tinyworld_training.transformer import ModelTrainer
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,8 @@ import torch
 
 from bwcache.tinyworld.codec import PatchCodec, fit, from_patches, to_patches
 from bwcache.tinyworld.scenes import held_out_scenes
-from bwcache.tinyworld_training.painter import psnr, video_of
+from bwcache.tinyworld_training.clips import video_of
+from bwcache.tinyworld_training.painter import psnr
 
 
 def test_patches_come_back_as_the_video():

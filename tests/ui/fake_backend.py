@@ -1,4 +1,4 @@
-"""A stand-in for `bwcache.runs.compare.compare`: the same events in the same order, without a model.
+"""A stand-in for `bwcache.runs.compare`: the same events in the same order, without a model.
 
 The indicator falls, rests and rises as a real one does; the real policy decides; the frames show
 a circle crossing the picture. Everything follows from the request, so tests can count on it.

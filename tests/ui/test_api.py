@@ -21,7 +21,8 @@ from bwcache.cli import main
 from bwcache.errors import ConfigError
 from bwcache.files import finite
 from bwcache.models import ModelError, find
-from bwcache.runs.events import Loading, Request
+from bwcache.models.progress import Loading
+from bwcache.runs.events import Request
 from bwcache.ui import Host, calls, texts
 from bwcache.ui.api import predict
 from bwcache.ui.calls import Calls

@@ -11,8 +11,10 @@ from bwcache.errors import ConfigError
 from bwcache.models import fit as placement
 from bwcache.models import timings
 from bwcache.models.fit import Machine
+from bwcache.models.progress import Loading
 from bwcache.runs import panel_rows as rows
-from bwcache.runs.events import Loading, Request
+from bwcache.runs.compare import learn
+from bwcache.runs.events import Request
 from bwcache.space.host_settings import Settings
 from bwcache.space.quota import Cost
 from bwcache.ui import Host, build, form
@@ -78,7 +80,7 @@ def test_once_a_comparison_was_made_the_note_says_how_long_it_takes(on):
     assert "estimated from the last one" not in note(spec, host.machine, [])
     request = Request(PROMPT, steps=12, config=BWCacheConfig(0.06))
     *_, finished = FakeBackend()(request)
-    timings.learn(finished)
+    learn(finished)
     try:
         assert "takes about" in note(spec, host.machine, [])
     finally:

@@ -14,16 +14,10 @@ import pytest
 from bwcache import BWCacheConfig, ConfigError, TraceFile, models, predict
 from bwcache.cli import main
 from bwcache.files import check_folder
+from bwcache.models.progress import Loading
 from bwcache.runs import compare as comparing
 from bwcache.runs.compare import BaselineStore, compare
-from bwcache.runs.events import (
-    ComparisonFinished,
-    Loading,
-    Request,
-    RunFinished,
-    RunStarted,
-    StepDone,
-)
+from bwcache.runs.events import ComparisonFinished, Request, RunFinished, RunStarted, StepDone
 from bwcache.runs.metrics import difference
 from bwcache.runs.result_files import save
 from bwcache.runs.verdict import sentence

@@ -19,7 +19,7 @@ from bwcache.models.hub import local_files as hub_files
 from bwcache.models.hub.download import fetch
 from bwcache.models.hub.local_files import at_hand, discard_damaged, local
 from bwcache.models.loading import result_of
-from bwcache.runs.events import Loading
+from bwcache.models.progress import Loading
 from tests.unit.fake_hub import COMMIT, serving
 
 SPEC = replace(models.find("wan2.1-t2v-1.3b"), source="tiny/wan", revision=COMMIT)

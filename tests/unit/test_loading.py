@@ -24,9 +24,10 @@ from bwcache.models.catalogue.tinyworld import TINYWORLD
 from bwcache.models.fit import Machine
 from bwcache.models.loading import SHELF, result_of
 from bwcache.models.memory_errors import out_of_memory
+from bwcache.models.progress import Loading
 from bwcache.runs import compare as comparing
-from bwcache.runs.compare import BaselineStore, compare
-from bwcache.runs.events import Loading, Request, RunFinished, RunStarted, StepDone
+from bwcache.runs.compare import BaselineStore, compare, learn
+from bwcache.runs.events import Request, RunFinished, RunStarted, StepDone
 from tests.conftest import (
     build_wan,
 )
@@ -422,20 +423,20 @@ def test_letting_go_frees_what_a_traceback_refers_to():
 
 def test_a_comparison_teaches_how_long_a_step_takes(built):
     spec = TINYWORLD
-    assert timings.seconds_per_step(spec, "cpu") is None
+    assert timings.last(spec, "cpu") is None
     *_, last = compare(request(), device="cpu")
     steps = [step for run in last.runs for step in run.trace.steps if step.action == "compute"]
     computed = [step.seconds - step.indicator_seconds for step in steps]
-    assert timings.seconds_per_step(spec, "cpu") == pytest.approx(np.median(computed))
-    assert timings.seconds_per_step(spec, "cuda") is None
-    assert timings.seconds_per_step(replace(spec, height=128), "cpu") is None
+    assert timings.last(spec, "cpu").step_seconds == pytest.approx(np.median(computed))
+    assert timings.last(spec, "cuda") is None
+    assert timings.last(replace(spec, height=128), "cpu") is None
     learnt = timings.last(spec, "cpu:0")
     assert (learnt.offload, learnt.computed_share) == ("none", 0.5)
     assert learnt.around_seconds > 0
     found = placement.fit_here(spec, placement.this_machine("cpu"))
     assert found.seconds == learnt.comparison_seconds(spec.steps)
     timings.forget()
-    timings.learn(last)  # as the reader of another process's events would
+    learn(last)  # as the reader of another process's events would
     assert timings.last(spec, "cpu") == learnt
 
 

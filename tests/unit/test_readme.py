@@ -12,10 +12,11 @@ from bwcache import models
 from bwcache.bench.presets import pick
 from bwcache.bench.readme import with_sections
 from bwcache.cache.methods.bwcache import BWCacheConfig, Reuse
+from bwcache.files import ASSETS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-WEIGHTS = models.ASSETS / "tinyworld" / "transformer" / "diffusion_pytorch_model.safetensors"
+WEIGHTS = ASSETS / "tinyworld" / "transformer" / "diffusion_pytorch_model.safetensors"
 
 
 def results(name: str) -> dict:

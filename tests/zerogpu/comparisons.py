@@ -19,9 +19,10 @@ def real(request, store=None, device=None):
 def cut_short(request, store=None, device=None):
     """With seed 13 it leaves its gates in place; otherwise as `real`."""
     from bwcache import BWCacheConfig, cached, models
+    from bwcache.models import loading
 
     if request.seed == 13:
-        LEFT.append(cached(models.load("tinyworld", device), BWCacheConfig(1e6)))
+        LEFT.append(cached(loading.load("tinyworld", device), BWCacheConfig(1e6)))
         LEFT[-1].__enter__()
         raise models.ModelError("model: cut short")
     yield from real(request, store, device)

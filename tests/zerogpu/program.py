@@ -126,9 +126,10 @@ def preloaded(names: list[str]) -> list[tuple]:
 
 def open_gate() -> None:
     """Leave a gate in the parent's pipeline, which every worker inherits."""
-    from bwcache import BWCacheConfig, cached, models
+    from bwcache import BWCacheConfig, cached
+    from bwcache.models import loading
 
-    LEFT.append(cached(models.load("tinyworld", "cpu"), BWCacheConfig(1e6)))
+    LEFT.append(cached(loading.load("tinyworld", "cpu"), BWCacheConfig(1e6)))
     LEFT[-1].__enter__()
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from bwcache import BWCacheConfig
 from bwcache.models import ModelError
+from bwcache.models.progress import Loading
 from bwcache.runs.compare import compare
-from bwcache.runs.events import ComparisonFinished, Loading, Request, RunFinished, StepDone
+from bwcache.runs.events import ComparisonFinished, Request, RunFinished, StepDone
 from bwcache.space.quota import FACTOR
 
 from .space import Space

@@ -12,7 +12,8 @@ from bwcache import BWCacheConfig, ConfigError, cached
 from bwcache.cache.install import strip
 from bwcache.cache.trace import StepRecord, Trace, TraceFile
 from bwcache.models import ModelError
-from bwcache.runs.events import ComparisonFinished, Loading, Request, RunFinished, StepDone
+from bwcache.models.progress import Loading
+from bwcache.runs.events import ComparisonFinished, Request, RunFinished, StepDone
 from bwcache.space import zerogpu
 from bwcache.space.zerogpu import Refused, check_plain, in_worker
 from bwcache.space.zerogpu_errors import explain

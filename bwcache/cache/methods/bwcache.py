@@ -10,6 +10,11 @@ from ...errors import ConfigError, is_number
 
 Reuse = Literal["residual", "output", "forecast"]
 Gate = Literal["once", "recheck"]
+REUSE_NAMES: dict[str, str] = {
+    "residual": "BWCache (paper)",
+    "forecast": "BWCache + forecast",
+    "output": "BWCache (block output)",
+}
 ROUNDING = 1e-9  # forgives binary fractions: 0.1 of 30 steps is 3, 0.29 of 100 is 29
 
 

@@ -14,7 +14,7 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 def read(file: Path = FILE) -> Mapping[str, str]:
     """Repository ("owner/name") → commit.
 
-    `bwcache/models/catalogue/pin_revisions.py` writes the file; beside each commit it says where it was found.
+    `pin_revisions.py` writes the file; beside each commit it says where it was found.
 
     Raises:
         ValueError: A commit is not 40 hexadecimal digits.

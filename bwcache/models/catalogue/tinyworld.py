@@ -15,7 +15,7 @@ TINYWORLD = ModelSpec(
     licence="Apache-2.0",
     source="tinyworld",
     pipeline="WanPipeline",
-    loader="bwcache.tinyworld.load:load",
+    loader="bwcache.models.embedded:load",
     needs_cuda=False,
     dtypes=MappingProxyType({"default": "float32"}),
     height=64,
@@ -46,5 +46,5 @@ TINYWORLD = ModelSpec(
     ),
     prompt_check="bwcache.tinyworld.text:check_prompt",
     pays_from=MappingProxyType({"residual": (8, 30), "output": (11, 30)}),
-    random_builder="bwcache.tinyworld.random_weights:build",
+    random_builder="bwcache.models.embedded:build",
 )

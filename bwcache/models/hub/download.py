@@ -19,7 +19,7 @@ from huggingface_hub.utils import filter_repo_objects
 from huggingface_hub.utils import tqdm as HubBar
 
 from ...errors import ModelError
-from ...runs.events import Loading
+from ..progress import Loading
 from ..spec import ModelSpec
 from .errors import OTHERWISE, damaged, interrupted, sentence
 from .local_files import INDEX, discard_damaged, free_bytes, local, patterns
