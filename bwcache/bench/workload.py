@@ -82,7 +82,7 @@ class Setting:
         return self.device or default_device()
 
     def pipe(self):
-        """The model's pipeline, see `models.load`."""
+        """The model's pipeline, see `bwcache.models.loading.load`."""
         return load(self.model, self.place, self.random_weights, self.tell)
 
     @property

@@ -57,7 +57,7 @@ def loading(
     Args:
         spec: Its entry.
         device: "cpu", "cuda"…
-        random_weights: See `models.load`.
+        random_weights: See `load`.
         offload: How; the fastest mode that fits where None.
         warm: Also run it for two steps, so that no measured run pays for what happens once.
         retry: Whether to try once more, in a lighter mode, where the GPU's memory runs out.

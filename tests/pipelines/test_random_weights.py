@@ -110,7 +110,7 @@ def test_every_entry_runs_with_text_of_the_published_width(name):
 
 
 def test_wan_is_built_on_any_machine_but_not_offered(monkeypatch):
-    assert WAN not in models.available(has_cuda=False)
+    assert WAN.needs_cuda
     spec = replace(narrowed(WAN, text=False), needs_cuda=True)
     monkeypatch.setattr(models, "CATALOGUE", {spec.name: spec})
     pipe = loading.load(spec.name, "cpu", random_weights=True)

@@ -84,6 +84,6 @@ def test_pickled_weights_are_not_read(repository, tmp_path):
 
 
 def test_without_cuda_it_is_neither_offered_nor_loaded():
-    assert SPEC not in models.available(has_cuda=False)
+    assert SPEC.needs_cuda
     with pytest.raises(ModelError, match="needs a CUDA GPU"):
         loading.load(SPEC.name, "cpu")
