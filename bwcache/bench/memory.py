@@ -45,8 +45,8 @@ class Kept:
         return cls(
             record.action,
             len(branches),
-            stored_bytes(branch.replayed for branch in branches),
-            stored_bytes(branch.samples.tensors for branch in branches),
+            stored_bytes(branch.replay_tensors for branch in branches),
+            stored_bytes(branch.sample_tensors for branch in branches),
         )
 
 

@@ -22,9 +22,9 @@ import torch
 from .. import models
 from ..cache.block_gate import in_calling_order
 from ..cache.block_stacks import STACKS
-from ..cache.methods.bwcache import BWCacheConfig
+from ..cache.methods.bwcache import BWCacheConfig, evenly_spaced
 from ..cache.predict import predict
-from ..cache.probes import evenly_spaced, relative_l1, sample_tokens
+from ..cache.probes import relative_l1, sample_tokens
 from ..cache.trace import StepRecord, Trace
 from ..cache.wrapped_method import then, watched
 from ..files import ASSETS

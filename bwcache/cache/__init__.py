@@ -1,1 +1,1 @@
-"""TBD"""
+"""The engine, usable alone: methods, gates, measurements, replays and traces."""

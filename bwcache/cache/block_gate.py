@@ -14,8 +14,8 @@ import torch
 
 from ..errors import CacheError
 from .block_stacks import BlockStack
-from .branch import Tensors
-from .controller import Controller
+from .controller import GIVE, Controller
+from .replay import Tensors
 
 
 class BlockGate:
@@ -23,25 +23,17 @@ class BlockGate:
 
     Args:
         block: The block.
+        index: Its place in the call, from 0.
         stack: What passes through it.
         controller: Who decides.
-        head: Whether it is the first block of the call.
-        tail: Whether it is the last, where a replay is handed out.
-        measured: Whether its features enter the indicator.
     """
 
     def __init__(
-        self,
-        block: torch.nn.Module,
-        stack: BlockStack,
-        controller: Controller,
-        *,
-        head: bool = False,
-        tail: bool = False,
-        measured: bool = False,
+        self, block: torch.nn.Module, index: int, stack: BlockStack, controller: Controller
     ):
-        self._block, self._stack, self._controller = block, stack, controller
-        self._head, self._tail, self._measured = head, tail, measured
+        self._block, self._index = block, index
+        self._stack, self._controller = stack, controller
+        self._feature = stack.streams.index(stack.feature)
         names = list(inspect.signature(type(block).forward).parameters)[1:]
         self._places = {name: place for place, name in enumerate(names)}
         for name in stack.streams:
@@ -53,32 +45,45 @@ class BlockGate:
         self._compiled = None
 
     def __call__(self, *args, **kwargs):
-        controller = self._controller
-        if self._head:
-            controller.enter_stack(self.inputs(args, kwargs))
-        if controller.reusing:
+        controller, index = self._controller, self._index
+        if not controller.doing:  # called by somebody else than the pipeline's transformer
+            return self.run(args, kwargs)
+        if controller.entered[index]:
+            controller.before(
+                index,
+                lambda: self.inputs(args, kwargs),
+                lambda name: self._argument(name, args, kwargs),
+            )
+        if controller.doing[index]:
             return self.passed_by(args, kwargs)
-        output = (self._compiled or self._block._call_impl)(*args, **kwargs)
-        if self._measured or self._tail:
+        output = self.run(args, kwargs)
+        if controller.left[index]:
             streams = output if isinstance(output, tuple) else (output,)
-            if self._measured:
-                controller.measure(streams[self._stack.streams.index(self._stack.feature)])
-            if self._tail:
-                controller.leave_stack(streams[: len(self._stack.streams)])
+            streams = streams[: len(self._stack.streams)]
+            controller.after(index, lambda: self.inputs(args, kwargs), streams, self._feature)
         return output
+
+    def run(self, args: tuple, kwargs: dict):
+        """What the block itself gives."""
+        return (self._compiled or self._block._call_impl)(*args, **kwargs)
 
     def inputs(self, args: tuple, kwargs: dict) -> Tensors:
         """The streams, as the block is given them."""
         return tuple(self._argument(name, args, kwargs) for name in self._stack.streams)
 
     def passed_by(self, args: tuple, kwargs: dict):
-        """What the block returns where it does not run: its inputs, or at the tail the replay."""
+        """What the block returns where it does not run: its inputs; at a span's end the replay."""
         streams = self.inputs(args, kwargs)
-        if self._tail:
-            streams = self._controller.replay(streams)
+        if self._controller.doing[self._index] == GIVE:
+            streams = self._controller.replay(self._index, streams)
         return streams if len(streams) > 1 else streams[0]
 
     def _argument(self, name: str, args: tuple, kwargs: dict):
+        if name not in self._places:
+            raise CacheError(
+                f"method: it measures {name}, which {type(self._block).__name__} is not "
+                f"given, only {', '.join(self._places)}; use another method on this model"
+            )
         return kwargs[name] if name in kwargs else args[self._places[name]]
 
     # -- putting it there and taking it away ----------------------------------------------------
@@ -104,26 +109,24 @@ class BlockGate:
 class SideGate(BlockGate):
     """The gate of a block that only feeds the stack's blocks (see `BlockStack.side_list`)."""
 
-    def passed_by(self, args: tuple, kwargs: dict):
+    def __call__(self, *args, **kwargs):
+        controller = self._controller
+        if not controller.doing or not controller.passes_stack(self.inputs(args, kwargs)):
+            return self.run(args, kwargs)
         features = self._argument(self._stack.side_stream, args, kwargs)
         return features, features
 
 
 def gates_of(
-    transformer: torch.nn.Module, stack: BlockStack, controller: Controller, measured: list[int]
+    transformer: torch.nn.Module, stack: BlockStack, controller: Controller
 ) -> list[BlockGate]:
     """A gate for each block of a transformer, in calling order, not yet in place."""
-    blocks = in_calling_order(transformer, stack)
     side = passable_side_blocks(transformer, stack)
-    gates = [
-        SideGate(block, stack, controller, head=index == 0) for index, block in enumerate(side)
+    blocks = in_calling_order(transformer, stack)
+    return [
+        *(SideGate(block, index, stack, controller) for index, block in enumerate(side)),
+        *(BlockGate(block, index, stack, controller) for index, block in enumerate(blocks)),
     ]
-    for index, block in enumerate(blocks):
-        head, tail = index == 0 and not side, index == len(blocks) - 1
-        gates.append(
-            BlockGate(block, stack, controller, head=head, tail=tail, measured=index in measured)
-        )
-    return gates
 
 
 def in_calling_order(transformer: torch.nn.Module, stack: BlockStack) -> list[torch.nn.Module]:

@@ -1,152 +1,132 @@
-"""What one guidance branch keeps between steps, and the arithmetic of a replay.
-
-Pure tensor code: knows nothing of steps, policies or pipelines.
-"""
+"""What one guidance branch keeps between steps: samples for the probes, replays for the spans."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 
-from .methods.bwcache import BWCacheConfig
+from .method import Method, Probe, RunFacts
 from .probes import Samples
+from .replay import REPLAYS, Residual
 
-Tensors = tuple[torch.Tensor | None, ...]
+CALL_PROBES = ("call_input", "call_output")  # measured at the transformer, not at a block
+BLOCK_PROBES = ("output", "residual")  # measured behind a block; all others are its arguments
 
-# A forecast is `residual + reach · (1 − share) · change`: the reach in gaps between the two steps
-# that the change was taken from, the share that it is of the residual. On TinyWorld straight
-# extrapolation (no limit, no share) fell up to 25 dB below holding; see `bench methods` for this.
-LONGEST_REACH = 0.5
-LEAST_COMPUTED = 3  # what follows the run's first step, from pure noise, is not yet a trend
+
+@dataclass(frozen=True)
+class CallLayout:
+    """Where a method looks at and takes part in one transformer's call.
+
+    Args:
+        facts: Of the run, with this transformer's number of blocks.
+        probes: What is measured.
+        kept: First block and the one behind the last of each span whose replay is kept.
+        starting: For each block, which of the kept spans begin with it.
+        ending: For each block, which of them end with it.
+        before, behind: For each block, which probes (by place) measure there.
+        entered, left: Whether a gate has to report a block that is about to run, or has run.
+        behind_blocks, elsewhere: Probes (by place) that measure behind blocks, and the others.
+    """
+
+    facts: RunFacts
+    probes: tuple[Probe, ...]
+    kept: tuple[tuple[int, int], ...]
+    starting: tuple[tuple[tuple[int, int], ...], ...]
+    ending: tuple[tuple[tuple[int, int], ...], ...]
+    before: tuple[tuple[int, ...], ...]
+    behind: tuple[tuple[int, ...], ...]
+    entered: tuple[bool, ...]
+    left: tuple[bool, ...]
+    behind_blocks: tuple[int, ...]
+    elsewhere: tuple[int, ...]
+
+    @property
+    def call_probes(self) -> tuple[Probe, ...]:
+        """Those that measure the transformer's own input or output."""
+        return tuple(probe for probe in self.probes if probe.of in CALL_PROBES)
+
+    @classmethod
+    def of(cls, method: Method, facts: RunFacts) -> CallLayout:
+        """The layout of a method on a transformer."""
+        count = facts.num_blocks
+        probes = method.probes(facts)
+        spans = {span.of(count) for span in method.kept(facts)}
+        kept = tuple(sorted((start, stop) for start, stop in spans if start < stop))
+        starting = tuple(tuple(s for s in kept if s[0] == i) for i in range(count))
+        ending = tuple(tuple(s for s in kept if s[1] == i + 1) for i in range(count))
+
+        def measuring(block: int, behind: bool) -> tuple[int, ...]:
+            return tuple(
+                place
+                for place, probe in enumerate(probes)
+                if probe.of not in CALL_PROBES
+                and (probe.of in BLOCK_PROBES) == behind
+                and block in probe.blocks
+            )
+
+        before = tuple(measuring(i, False) for i in range(count))
+        behind = tuple(measuring(i, True) for i in range(count))
+        return cls(
+            facts,
+            probes,
+            kept,
+            starting,
+            ending,
+            before,
+            behind,
+            tuple(i == 0 or bool(starting[i] or before[i]) for i in range(count)),
+            tuple(i == count - 1 or bool(ending[i] or behind[i]) for i in range(count)),
+            tuple(p for p, probe in enumerate(probes) if probe.of in BLOCK_PROBES),
+            tuple(p for p, probe in enumerate(probes) if probe.of not in BLOCK_PROBES),
+        )
 
 
 class Branch:
-    """The memory of one branch: sampled features, and what a reused step replays.
+    """The memory of one guidance branch.
 
     Args:
-        config: The settings.
-        alternating: Whether the stack's last block sees frames and tokens the other way round
-            than its first (see `BlockStack`).
+        method: What is kept depends on it.
+        layout: Of the transformer that the branch belongs to.
+        alternating: Whether neighbouring blocks see frames and tokens the other way round (see
+            `BlockStack`).
     """
 
-    def __init__(self, config: BWCacheConfig, alternating: bool = False):
-        self._config, self._alternating = config, alternating
-        self._keeps = config.threshold > 0  # a run that only measures has nothing to replay
-        self.samples = Samples(config.indicator_tokens)
-        self.ratios: torch.Tensor | None = None
-        self.replayed: Tensors | None = None
-        self._change: Tensors | None = None
-        self._computed = 0
-        self._level = self._gap = 0.0
-        self._stack_input: Tensors | None = None
-        self._kind: list | None = None
-
-    def refusal(self, stack_input: Tensors) -> str | None:
-        """Why these inputs cannot be answered by a replay; None if they can."""
-        if self.replayed is None and self._kind is None:
-            return "nothing is cached for this call yet"
-        if self.replayed is None:
-            return "the last block did not run, so there is nothing to replay"
-        return None if _kind(stack_input) == self._kind else "the features changed shape or type"
-
-    def enter(self, stack_input: Tensors, reusing: bool) -> None:
-        """The stack is about to run on these inputs, or to be passed by."""
-        self.samples.begin()
-        self._stack_input = stack_input if reusing or self._needs_input else None
-        if not reusing and self._config.reuse != "forecast":
-            self.replayed = None  # about to be replaced: its memory serves the blocks meanwhile
-        if not reusing:
-            self._kind = _kind(stack_input)
-
-    def leave(self, stack_output: Tensors, level: float) -> None:
-        """The stack has run, at this noise level: keep what a reused step would replay."""
-        if not self._keeps:
-            return
-        if self._config.reuse == "output":
-            self.replayed = tuple(None if x is None else x.detach() for x in stack_output)
-            return
-        before = self._inputs_as_last_block_sees_them(stack_output)
-        self._stack_input = None
-        residual = _each(_residual, stack_output, before)
-        if self._config.reuse == "forecast":
-            self._follow(residual, level)
-        self.replayed, self._level = residual, level
-
-    def replay(self, passed_by: Tensors, level: float) -> Tensors:
-        """What the stack would give at this noise level, as its last block returns it."""
-        if self._config.reuse == "output":
-            return self.replayed
-        before = self._inputs_as_last_block_sees_them(passed_by)
-        self._stack_input = None
-        result = _each(_with_residual, before, self.replayed)
-        reach = self._reach(level)
-        if reach:
-            result = _each(lambda x, change: x.add_(change, alpha=reach), result, self._change)
-        return result
-
-    # -- inside ---------------------------------------------------------------------------------
+    def __init__(self, method: Method, layout: CallLayout, alternating: bool = False):
+        self.samples = [Samples(p.tokens, p.metric, p.against) for p in layout.probes]
+        self.numbers: list[torch.Tensor | None] = [None for _ in layout.probes]
+        kind = REPLAYS[method.replay]
+        self.replays: dict[tuple[int, int], Residual] = {
+            (start, stop): kind(swapped=alternating and (stop - 1 - start) % 2 == 1)
+            for start, stop in layout.kept
+        }
 
     @property
-    def _needs_input(self) -> bool:
-        return self._keeps and self._config.reuse != "output"
+    def replay_tensors(self) -> list[torch.Tensor]:
+        """What the replays keep."""
+        return [x for replay in self.replays.values() for x in replay.tensors]
 
-    def _follow(self, residual: Tensors, level: float) -> None:
-        """Keep how the residual changed since the last computed step, as far as it is a trend."""
-        self._change, self._computed = None, self._computed + 1
-        if self._computed < LEAST_COMPUTED or _kind(self.replayed) != _kind(residual):
-            return
-        self._gap = level - self._level
-        if self._gap:
-            self._change = _each(_trend, residual, self.replayed)
+    @property
+    def sample_tensors(self) -> list[torch.Tensor]:
+        """What the probes keep."""
+        return [x for samples in self.samples for x in samples.tensors]
 
-    def _reach(self, level: float) -> float:
-        """How many times the last change is added; 0 holds the last residual."""
-        if self._change is None:
-            return 0.0
-        return max(0.0, min((level - self._level) / self._gap, LONGEST_REACH))
+    def begin_call(self) -> None:
+        """A call of the transformer begins."""
+        for samples in self.samples:
+            samples.begin()
 
-    def _inputs_as_last_block_sees_them(self, like: Tensors) -> Tensors:
-        if not self._alternating:
-            return self._stack_input
-        return tuple(map(_swap_frames_and_tokens, self._stack_input, like))
+    def settle(self, places: Sequence[int], probes: Sequence[Probe], replayed: set[int]) -> None:
+        """A call is over: read what has not been read, and keep what later calls compare with.
 
-
-def _residual(after: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
-    """What the stack added; its output where a stream begins and ends as different things."""
-    return after - before.to(after.device) if after.shape == before.shape else after
-
-
-def _with_residual(before: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
-    same = residual.shape == before.shape
-    return before.to(residual.device) + residual if same else residual.clone()
-
-
-def _trend(residual: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
-    """The change since `before`, less the share that it is of the residual.
-
-    A change as large as the residual itself says nothing of what comes next. The share stays on
-    the device: nothing here waits for the host.
-    """
-    change = residual - before
-    share = _size(change) / _size(residual)
-    return change.mul_((1 - share).clamp(0, 1).nan_to_num(0.0).to(change.dtype))
-
-
-def _size(x: torch.Tensor) -> torch.Tensor:
-    return torch.linalg.vector_norm(x, 1, dtype=torch.float32)
-
-
-def _each(function, *streams: Tensors) -> Tensors:
-    """A function over streams in parallel; a stream that is None stays None."""
-    groups = list(zip(*streams, strict=True))
-    gone = [any(x is None for x in group) for group in groups]
-    return tuple(None if g else function(*x).detach() for x, g in zip(groups, gone, strict=True))
-
-
-def _kind(tensors) -> list:
-    return [None if x is None else (x.shape, x.dtype, x.device) for x in tensors]
-
-
-def _swap_frames_and_tokens(features: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """`[B·F, tokens, C]` as `[B·tokens, F, C]`, F being that of `like`."""
-    by_frame = features.unflatten(0, (-1, like.shape[1]))
-    return by_frame.transpose(1, 2).flatten(0, 1)
+        Args:
+            places: The probes that are done.
+            probes: All of the layout.
+            replayed: The blocks that did not run.
+        """
+        for place in places:
+            probe, samples = probes[place], self.samples[place]
+            whole = probe.of not in BLOCK_PROBES or not replayed.intersection(probe.blocks)
+            self.numbers[place] = samples.read() if whole else None
+            samples.settle(whole and (probe.against != "computed" or not replayed))

@@ -1,25 +1,28 @@
-"""The state of a cached run: what each step decided, what its branches keep, what was measured.
+"""One pipeline's caching state: asks the method, guards it, measures, replays, and records.
 
-Knows the policy and the clock; knows nothing of diffusers. `hooks.py` tells it when a transformer
-call begins, when the block stack is entered and left, and when a step ends.
+Knows no method: no formula, threshold or trigger stands here. What holds for every method does:
+one plan a step for all guidance branches; nothing is reused on a number that is not finite (see
+`method.ask`); a span that was not kept or that has another shape is computed, with the reason; a
+step beyond the plan of the run is computed; whatever another expert or an earlier run left is gone.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 
-from .branch import Branch, Tensors
-from .methods.bwcache import BWCacheConfig
-from .methods.policy import Decision, PolicyState, decide
+from .branch import Branch, CallLayout
+from .method import FEATURES, Asked, Method, Plan, RunFacts, action_of, ask, start
+from .replay import Tensors
 from .stopwatch import Stopwatch, synchronise
 from .trace import StepRecord, Trace
 
 StepCallback = Callable[[StepRecord, torch.Tensor | None], None]
+RUN, PASS, GIVE = 0, 1, 2  # what a block does in the running call
 
 
 @dataclass(frozen=True)
@@ -52,144 +55,344 @@ class Call:
     context: str | None = None
 
 
+@dataclass
+class _RunState:
+    """All that is known of one run of the pipeline; replaced whole by `Controller.reset`."""
+
+    plan: RunPlan
+    asked: Asked
+    block_time: Stopwatch
+    indicator_time: Stopwatch
+    num_steps: int
+    step: int = 0
+    owner: object = None
+    layout: CallLayout | None = None
+    numbers: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    # of the running step
+    started: float | None = None
+    decision: Plan = field(default_factory=Plan)
+    spans: dict[int, tuple[int, int]] = field(default_factory=dict)  # planned, by first block
+    refusal: str | None = None
+    read_early: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    calls: Counter[str | None] = field(default_factory=Counter)
+    ran: list[bool] = field(default_factory=list)
+    evaluations: int = 0
+    evaluated: int = 0
+    # of the running call
+    first_call: bool = True
+    in_call: bool = False
+    giving: dict[int, tuple[int, int]] = field(default_factory=dict)  # spans, by last block
+
+    @property
+    def level(self) -> float:
+        """The noise level of the running step."""
+        levels = self.plan.levels
+        return levels[min(self.step, len(levels) - 1)]
+
+
 class Controller:
     """One pipeline's caching state, over any number of runs.
 
     Args:
-        config: The settings.
+        method: What decides.
         on_step: Called after every step with its record and the new latents; what it raises ends
             the run.
+
+    `entered`, `left` and `doing` are what the gates read: whether block i reports before it runs
+    and after it ran, and whether it runs, is passed by, or gives a replay.
     """
 
-    def __init__(self, config: BWCacheConfig, on_step: StepCallback | None = None):
-        self.config, self._on_step = config, on_step
+    def __init__(self, method: Method, on_step: StepCallback | None = None):
+        self.method, self._on_step = method, on_step
         self.traces: list[Trace] = []
         self.reset()
 
     def reset(self) -> None:
         """Forget the running run: free every tensor, start again at step 0."""
         self.branches: dict[tuple[str | None, int], Branch] = {}
-        self.reusing = False
+        self.entered: list[bool] = []
+        self.left: tuple[bool, ...] = ()
+        self.doing: list[int] = []
         self._branch: Branch | None = None
-        self._plan: RunPlan | None = None
-        self._policy: PolicyState | None = None
-        self._decision = Decision("compute", "")
-        self._refusal: str | None = None
-        self._indicator: float | None = None
-        self._owner: object = None
-        self._calls: Counter[str | None] = Counter()
-        self._step_index = 0
-        self._started: float | None = None
-        self._block_time = self._indicator_time = None
+        self._run: _RunState | None = None
 
-    # -- what hooks.py reports, in this order ---------------------------------------------------
+    # -- what is reported to it, in this order --------------------------------------------------
 
     def begin_call(self, call: Call, plan: Callable[[], RunPlan]) -> None:
         """A transformer is about to be called; the first call of a step decides for all."""
-        if self._plan is None:
+        if self._run is None:
             self._begin_run(call, plan())
-        if self._started is None:
-            synchronise(self._plan.device)
-            self._started = time.perf_counter()
-        if call.owner is not self._owner:  # Wan 2.2 switches experts: nothing of the first may stay
-            self.branches, self._owner = {}, call.owner
-        if not self._calls:
-            self._decide()
-        key = (call.context, self._calls[call.context])
-        self._calls[call.context] += 1
+        run = self._run
+        self._end_call()
+        if run.started is None:
+            synchronise(run.plan.device)
+            run.started = time.perf_counter()
+        if call.owner is not run.owner:  # Wan 2.2 switches experts: nothing of the first may stay
+            self.branches, run.owner = {}, call.owner
+            levels = tuple(run.plan.levels)
+            facts = RunFacts(len(levels), call.num_blocks, levels)
+            run.layout = CallLayout.of(self.method, facts)
+            self.entered, self.left = list(run.layout.entered), run.layout.left
+        run.first_call = not run.calls
+        if run.first_call:
+            run.ran, run.refusal, run.spans = [False] * call.num_blocks, None, {}
+            self._ask(None, run.numbers)
+        key = (call.context, run.calls[call.context])
+        run.calls[call.context] += 1
         if key not in self.branches:
-            self.branches[key] = Branch(self.config, call.alternating)
+            self.branches[key] = Branch(self.method, run.layout, call.alternating)
         self._branch = self.branches[key]
+        self._branch.begin_call()
+        self.doing, run.in_call, run.giving = [RUN] * call.num_blocks, True, {}
 
-    def enter_stack(self, stack_input: Tensors) -> None:
-        """The first block is about to run, or to be passed by."""
-        self.reusing = self._decision.action == "reuse" and self._refusal is None
-        if self.reusing:
-            self._refusal = self._branch.refusal(stack_input)
-            self.reusing = self._refusal is None
-        self._branch.enter(stack_input, self.reusing)
-        if not self.reusing:
-            self._block_time.start()
+    def measure_call(self, of: str, features: torch.Tensor) -> None:
+        """The transformer's input or output, for the probes that want it."""
+        run = self._run
+        for place, probe in enumerate(run.layout.probes):
+            if probe.of == of and (run.first_call or not probe.first_branch):
+                self._measure(place, features)
 
-    def measure(self, features: torch.Tensor) -> None:
-        """A measured block has run; the time that measuring takes is not the blocks'."""
-        self._block_time.hand_over(self._indicator_time)
-        self._branch.samples.take(features)
-        self._indicator_time.hand_over(self._block_time)
+    def passes_stack(self, inputs: Tensors) -> bool:
+        """Whether the whole stack is replayed in this call; asked before any block of it."""
+        run = self._run
+        whole = (0, len(self.doing))
+        if self.doing[0] != RUN:
+            return True
+        if run.decision.until is None and run.spans.get(0) == whole:
+            self._enter_span(whole, inputs)
+        if self.doing[0] == RUN and not run.block_time.running:
+            run.block_time.start()
+        return self.doing[0] != RUN
+
+    def before(
+        self, index: int, inputs: Callable[[], Tensors], argument: Callable[[str], torch.Tensor]
+    ) -> None:
+        """A block is about to run, or to be passed by.
+
+        Args:
+            index: Its place in the call.
+            inputs: Gives its streams.
+            argument: Gives the argument of that name.
+        """
+        run, layout = self._run, self._run.layout
+        for place in layout.before[index]:
+            probe = layout.probes[place]
+            if run.first_call or not probe.first_branch:
+                self._measure(place, argument(probe.of))
+        if run.first_call and run.decision.until == index:
+            self._ask(index, self._read_early())
+        if self.doing[index] != RUN:
+            return
+        if (span := run.spans.get(index)) is not None:
+            self._enter_span(span, inputs())
+        if self.doing[index] != RUN:
+            return
+        if not run.block_time.running:
+            run.block_time.start()
+        for span in layout.starting[index]:
+            self._branch.replays[span].compute(inputs())
 
     @torch.no_grad()
-    def leave_stack(self, stack_output: Tensors) -> None:
-        """The last block has run."""
-        self._branch.leave(stack_output, self._level)
-        self._block_time.hand_over(self._indicator_time)
-        self._branch.ratios = self._branch.samples.compare()
-        self._indicator_time.stop()
+    def after(self, index: int, inputs: Callable[[], Tensors], streams: Tensors, feature: int):
+        """A block has run.
 
-    def replay(self, passed_by: Tensors) -> Tensors:
-        """What the stack would give, were it not passed by."""
-        return self._branch.replay(passed_by, self._level)
+        Args:
+            index: Its place in the call.
+            inputs: Gives the streams that went in.
+            streams: What it returned.
+            feature: Which of the streams is measured.
+        """
+        run, layout = self._run, self._run.layout
+        for place in layout.behind[index]:
+            probe = layout.probes[place]
+            if run.first_call or not probe.first_branch:
+                features = streams[feature]
+                if probe.of == "residual":
+                    features = features - inputs()[feature]
+                self._measure(place, features)
+        for span in layout.ending[index]:
+            if any(self.doing[span[0] : span[1]]):  # what came out is partly a replay itself
+                self._branch.replays[span].drop()
+            else:
+                self._branch.replays[span].leave(streams, run.level)
+        if index == len(self.doing) - 1:
+            self._end_stack()
+
+    def replay(self, index: int, passed_by: Tensors) -> Tensors:
+        """What a span would give, were it not passed by; asked at its last block."""
+        span = self._run.giving[index]
+        given = self._branch.replays[span].give(passed_by, self._run.level)
+        if index == len(self.doing) - 1 and self._run.block_time.running:
+            self._end_stack()
+        return given
 
     def end_step(self, timestep: float | None, latents: torch.Tensor | None) -> None:
         """The scheduler has stepped: read the measurements, once, and record the step."""
-        if not self._calls:
+        run = self._run
+        if run is None or not run.calls:
             return
-        self._indicator_time.start()
-        distances = self._read_distances()
-        self._indicator_time.stop()
-        synchronise(self._plan.device)
+        run.indicator_time.start()
+        self._end_call()
+        numbers = self._read_numbers()
+        run.indicator_time.stop()
+        synchronise(run.plan.device)
         now = time.perf_counter()
-        computed = self._decision.action == "compute" or self._refusal is not None
-        indicator = sum(distances) / len(distances) if distances else None
+        blocks = "".join("C" if ran else "r" for ran in run.ran)
+        distances = numbers.pop(FEATURES, None)
         record = StepRecord(
-            self._step_index,
-            "compute" if computed else "reuse",
-            self._refusal or self._decision.reason,
-            indicator,
+            run.step,
+            action_of(blocks),
+            run.refusal or run.decision.reason,
+            sum(distances) / len(distances) if distances else None,
             distances,
-            now - self._started,
-            self._block_time.read() if computed else 0.0,
-            self._indicator_time.read(),
+            now - run.started,
+            run.block_time.read(),
+            run.indicator_time.read(),
             timestep,
+            blocks,
+            run.evaluated / run.evaluations,
+            {**run.read_early, **numbers},
         )
-        self._indicator = indicator
-        self._step_index, self._calls = self._step_index + 1, Counter()
+        run.numbers = {**numbers, **({FEATURES: distances} if distances else {})}
+        run.step, run.calls, run.read_early = run.step + 1, Counter(), {}
+        run.evaluations = run.evaluated = 0
         trace = self.traces[-1]
-        self.traces[-1] = Trace(
-            trace.num_steps,
-            trace.num_blocks,
-            trace.config,
-            (*trace.steps, record),
-            self._policy.trigger_step,
-        )
+        state = self.method.facts(run.asked.state)
+        self.traces[-1] = replace(trace, steps=(*trace.steps, record), state=state)
         if self._on_step is not None:
             self._on_step(record, latents)
-        if self._step_index == self._policy.num_steps:
+        if self._run is not run:  # reset from within
+            return
+        if run.step == run.num_steps:
             self.branches, self._branch = {}, None  # decoding may need the memory
-        self._started = time.perf_counter()
+        run.started = time.perf_counter()
+
+    @property
+    def measures_calls(self) -> bool:
+        """Whether a probe wants the transformer's own input or output."""
+        return self._run is not None and bool(self._run.layout.call_probes)
 
     # -- inside ---------------------------------------------------------------------------------
 
-    @property
-    def _level(self) -> float:
-        levels = self._plan.levels
-        return levels[min(self._step_index, len(levels) - 1)]
-
     def _begin_run(self, call: Call, plan: RunPlan) -> None:
-        self._plan, self._policy = plan, PolicyState(len(plan.levels))
-        self._block_time, self._indicator_time = Stopwatch(plan.device), Stopwatch(plan.device)
-        self.traces.append(Trace(len(plan.levels), call.num_blocks, self.config.as_dict()))
-
-    def _decide(self) -> None:
-        self._decision, self._policy = decide(
-            self.config, self._policy, self._step_index, self._indicator
+        levels = tuple(plan.levels)
+        facts = RunFacts(len(levels), call.num_blocks, levels)
+        self._run = _RunState(
+            plan,
+            start(self.method, facts),
+            Stopwatch(plan.device),
+            Stopwatch(plan.device),
+            len(levels),
         )
-        self._refusal = None
-        if self._step_index >= self._policy.num_steps:
-            self._refusal = f"step {self._step_index + 1} of {self._policy.num_steps}"
+        config = self.method.as_dict()
+        self.traces.append(Trace(len(levels), call.num_blocks, config, method=self.method.name))
 
-    def _read_distances(self) -> tuple[float, ...] | None:
-        """Per block, the mean over branches; the step's one wait for the device."""
-        measured = [b.ratios for b in self.branches.values() if b.ratios is not None]
+    def _ask(self, block: int | None, numbers: Mapping[str, Sequence[float]]) -> None:
+        """Ask the method for the step's plan, or for what follows from a block on."""
+        run = self._run
+        plan, run.asked = ask(run.asked, run.step, block, numbers)
+        count, first = run.layout.facts.num_blocks, block or 0
+        if run.step >= run.num_steps:
+            plan, run.refusal = Plan(), f"step {run.step + 1} of {run.num_steps}"
+        earlier = {s: span for s, span in run.spans.items() if s < first}
+        planned = [span.of(count) for span in plan.reused]
+        run.spans = earlier | {s: (s, stop) for s, stop in planned if first <= s < stop}
+        run.decision = plan
+        for reporting in (*run.spans, *([] if plan.until is None else [plan.until])):
+            if reporting < count:
+                self.entered[reporting] = True
+
+    def _enter_span(self, span: tuple[int, int], inputs: Tensors) -> None:
+        """Pass a span by, where that can be; else it is computed, in all branches to come."""
+        run, kept = self._run, self._branch.replays.get(span)
+        refusal = "this span is not kept" if kept is None else kept.refusal(inputs)
+        if refusal is not None:
+            run.refusal = refusal
+            del run.spans[span[0]]
+            return
+        kept.skip(inputs)
+        first, stop = span
+        self.doing[first : stop - 1] = [PASS] * (stop - 1 - first)
+        self.doing[stop - 1] = GIVE
+        run.giving[stop - 1] = span
+
+    def _measure(self, place: int, features: torch.Tensor) -> None:
+        """Take a sample; the time that measuring takes is not the blocks'."""
+        run = self._run
+        if run.block_time.running:
+            run.block_time.hand_over(run.indicator_time)
+            self._branch.samples[place].take(features)
+            run.indicator_time.hand_over(run.block_time)
+        else:
+            run.indicator_time.start()
+            self._branch.samples[place].take(features)
+            run.indicator_time.stop()
+
+    def _end_stack(self) -> None:
+        """The last block has run, or has been passed by after others ran."""
+        run = self._run
+        run.block_time.hand_over(run.indicator_time)
+        self._settle(run.layout.behind_blocks)
+        run.indicator_time.stop()
+
+    def _settle(self, places: tuple[int, ...]) -> None:
+        replayed = {i for i, doing in enumerate(self.doing) if doing != RUN}
+        self._branch.settle(places, self._run.layout.probes, replayed)
+
+    def _end_call(self) -> None:
+        """Account for the call that is over, if one is."""
+        run = self._run
+        if not run.in_call:
+            return
+        run.in_call = False
+        run.block_time.stop()  # where the last block never ran
+        if run.layout.elsewhere:
+            run.indicator_time.start()
+            self._settle(run.layout.elsewhere)
+            run.indicator_time.stop()
+        for index, doing in enumerate(self.doing):
+            if doing == RUN:
+                run.ran[index] = True
+                run.evaluated += 1
+        run.evaluations += len(self.doing)
+
+    def _read_early(self) -> dict[str, tuple[float, ...]]:
+        """What this call has measured so far; waits for the device."""
+        run = self._run
+        ran = all(doing == RUN for doing in self.doing)
+        found = {}
+        for probe, samples in zip(run.layout.probes, self._branch.samples, strict=True):
+            numbers = samples.read() if ran or probe.against == "neighbour" else None
+            if numbers is not None:
+                found[probe.name] = numbers
+        read = _on_host(found)
+        run.read_early.update(read)
+        return read
+
+    def _read_numbers(self) -> dict[str, tuple[float, ...]]:
+        """Per probe and block, the mean over branches; the step's one wait for the device."""
+        found = {}
+        for place, probe in enumerate(self._run.layout.probes):
+            measured = [
+                branch.numbers[place]
+                for branch in self.branches.values()
+                if branch.numbers[place] is not None
+            ]
+            if measured:
+                found[probe.name] = torch.stack(measured).mean(dim=0)
         for branch in self.branches.values():
-            branch.ratios = None
-        return tuple(torch.stack(measured).mean(dim=0).tolist()) if measured else None
+            branch.numbers = [None for _ in branch.numbers]
+        return _on_host(found)
+
+
+def _on_host(numbers: Mapping[str, torch.Tensor]) -> dict[str, tuple[float, ...]]:
+    """Several lists of numbers, read in one go."""
+    if not numbers:
+        return {}
+    first = next(iter(numbers.values()))
+    read = first if len(numbers) == 1 else torch.cat([x.to(first.device) for x in numbers.values()])
+    values, found, place = read.tolist(), {}, 0
+    for name, each in numbers.items():
+        found[name] = tuple(values[place : place + len(each)])
+        place += len(each)
+    return found

@@ -17,8 +17,8 @@ from ..errors import CacheError
 from .block_gate import BlockGate, gates_of, in_calling_order
 from .block_stacks import GUESSES, REFUSED, STACKS, BlockStack
 from .controller import Call, Controller, StepCallback
+from .method import Method
 from .methods.bwcache import BWCacheConfig
-from .probes import evenly_spaced
 from .run import Run
 from .scheduler_watch import Stepping, plan_of
 from .wrapped_method import watched
@@ -39,16 +39,16 @@ BUILT_IN_CACHES = (
 @contextmanager
 def cached(
     pipe,
-    config: BWCacheConfig | None = None,
+    config: Method | None = None,
     *,
     blocks: str | Sequence[str] | BlockStack | None = None,
     on_step: StepCallback | None = None,
 ) -> Iterator[Run]:
-    """Run a diffusers video pipeline with BWCache.
+    """Run a diffusers video pipeline with a caching method.
 
     Args:
         pipe: A pipeline with a `transformer` (and perhaps a `transformer_2`) and a `scheduler`.
-        config: The settings; the paper's defaults where None.
+        config: The method and its settings; BWCache with the paper's defaults where None.
         blocks: Where the transformer's blocks are, for one that is not in `STACKS`
             (`bwcache/cache/block_stacks.py`): the name of its list of blocks, or several in calling
             order, or a `BlockStack` where blocks return more than `hidden_states`.
@@ -84,10 +84,7 @@ def cached(
         undo.callback(controller.reset)
         stepping = undo.enter_context(Stepping(pipe, controller, check))
         for transformer, stack in transformers:
-            measured = evenly_spaced(
-                len(in_calling_order(transformer, stack)), config.indicator_blocks
-            )
-            gates = gates_of(transformer, stack, controller, measured)
+            gates = gates_of(transformer, stack, controller)
             for gate in gates:
                 undo.callback(gate.remove)
                 gate.put()
@@ -227,6 +224,14 @@ def _announced(
         context = contexts[-1] if contexts else None
         call = Call(module, num_blocks, stack.alternating, context)
         controller.begin_call(call, lambda: plan_of(pipe))
+        if controller.measures_calls:
+            given = args[0] if args else next(iter(kwargs.values()))
+            controller.measure_call("call_input", given)
+
+    @torch.compiler.disable
+    def report(module, args, output):
+        if controller.measures_calls:
+            controller.measure_call("call_output", output[0])
 
     def naming(cache_context: Callable) -> Callable:
         @wraps(cache_context)
@@ -244,6 +249,7 @@ def _announced(
     with ExitStack() as undo:
         handle = transformer.register_forward_pre_hook(announce, with_kwargs=True)
         undo.callback(handle.remove)
+        undo.callback(transformer.register_forward_hook(report).remove)
         if hasattr(transformer, "cache_context"):
             undo.enter_context(watched(transformer, "cache_context", naming))
         yield

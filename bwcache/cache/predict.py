@@ -1,6 +1,7 @@
 """Replay a recorded uncached run at other settings: what would have been reused, at what cost.
 
-Uses the very policy that runs live, so the two cannot drift apart. Standard library only.
+Asks the very method that decides live, through the same door, so the two cannot drift apart.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import math
 from dataclasses import dataclass
 
 from ..errors import TraceError
+from .method import FEATURES, Action, Method, RunFacts, action_of, ask, letters, start
 from .methods.bwcache import BWCacheConfig
-from .methods.policy import Action, PolicyState, decide
 from .trace import Trace
 
 
@@ -21,9 +22,10 @@ class Prediction:
     Args:
         schedule: The action of each step.
         trigger_step: k; None where the indicator never falls below the threshold.
-        steps_reused: How many steps replay cached features.
+        steps_reused: How many steps replay cached features and run no block.
         predicted_seconds: The denoising loop, from the recorded run's own step times.
         exact: Whether the schedule is certain rather than an estimate.
+        compute_share: Of all block evaluations, how many would run, 0 to 1.
     """
 
     schedule: list[Action]
@@ -31,41 +33,62 @@ class Prediction:
     steps_reused: int
     predicted_seconds: float
     exact: bool
+    compute_share: float
 
 
-def predict(trace: Trace, config: BWCacheConfig) -> Prediction:
-    """Replay an uncached run's indicators through the policy.
+def predict(trace: Trace, config: Method) -> Prediction:
+    """Replay what an uncached run measured through a method.
 
     Args:
         trace: A complete uncached run that measured every step.
-        config: The settings to try.
+        config: The method and the settings to try.
 
     Returns:
-        The prediction. With `gate="once"` it is exact: everything before the trigger is identical
-        to the uncached run, and everything after it is a fixed pattern. With `gate="recheck"` it
-        is an estimate, since later indicators would be those of the cached run.
+        The prediction. It is exact where nothing that the method asks for can differ from the
+        uncached run, such as BWCache with `gate="once"`: everything before the trigger is
+        identical, and everything after it is a fixed pattern. Else it is an estimate, since later
+        measurements would be those of the cached run.
 
     Raises:
-        TraceError: The trace is incomplete or reused steps itself.
+        TraceError: The trace is incomplete or reused steps itself, or lacks what the method
+            measures.
     """
-    if trace.steps_reused or len(trace.steps) != trace.num_steps:
+    if len(trace.steps) != trace.num_steps or set(trace.schedule) - {"compute"}:
         raise TraceError("trace: a complete run without reuse is needed to predict from")
-    state, indicator, schedule = PolicyState(trace.num_steps), None, []
+    if config.forecast == "none":
+        raise TraceError(f"trace: what {config.title} would do cannot be told from an uncached run")
+    facts = RunFacts(trace.num_steps, trace.num_blocks)
+    asked, numbers, blocks = start(config, facts), {}, []
+    needed = {probe.name for probe in config.probes(facts)} - {FEATURES}
     for step in trace.steps:
-        decision, state = decide(config, state, step.step_index, indicator)
-        schedule.append(decision.action)
-        indicator = step.indicator if decision.action == "compute" else None
+        plan, asked = ask(asked, step.step_index, None, numbers)
+        blocks.append(letters(plan, trace.num_blocks))
+        if step.step_index and (missing := needed - set(step.numbers)):
+            raise TraceError(f"trace: it lacks {sorted(missing)[0]}, which {config.title} measures")
+        numbers = _measured(step, needed) if "r" not in blocks[-1] else {}
+    reused = [each.count("r") / len(each) for each in blocks]
     seconds = sum(
-        step.net_seconds - (step.block_seconds if action == "reuse" else 0.0)
-        for step, action in zip(trace.steps, schedule, strict=True)
+        step.net_seconds - share * step.block_seconds
+        for step, share in zip(trace.steps, reused, strict=True)
     )
+    schedule = [action_of(each) for each in blocks]
+    trigger = config.facts(asked.state).get("trigger_step")
     return Prediction(
         schedule,
-        state.trigger_step,
+        trigger,
         schedule.count("reuse"),
         seconds,
-        config.gate == "once" or state.trigger_step is None,
+        config.forecast == "exact" or "r" not in "".join(blocks),
+        1 - sum(reused) / len(reused),
     )
+
+
+def _measured(step, needed: set[str]) -> dict[str, tuple[float, ...]]:
+    """What the probes would have read at a computed step."""
+    numbers = {name: step.numbers[name] for name in needed if name in step.numbers}
+    if step.indicator is not None:
+        numbers[FEATURES] = (step.indicator,)  # its mean is all that a trace must hold
+    return numbers
 
 
 def reuse_starts_above(trace: Trace, config: BWCacheConfig) -> float | None:

@@ -1,4 +1,4 @@
-"""How much a block's features changed since the last computed step: sampled relative L1.
+"""What is measured on the device: samples of features, compared with those of another time.
 
 Pure tensor arithmetic on the features' own device; nothing here waits for the host.
 """
@@ -12,16 +12,9 @@ from itertools import groupby
 
 import torch
 
+from .method import Against, Metric
+
 STACKED_AT_MOST = 2**20  # numbers compared at once: a few MiB of memory, and few operations
-
-
-def evenly_spaced(count: int, wanted: int | None) -> list[int]:
-    """At most `wanted` indices spread evenly over `range(count)`, both ends included."""
-    if wanted is None or wanted >= count:
-        return list(range(count))
-    if wanted == 1:
-        return [count // 2]
-    return [round(i * (count - 1) / (wanted - 1)) for i in range(wanted)]
 
 
 def sample_tokens(features: torch.Tensor, wanted: int | None) -> torch.Tensor:
@@ -61,21 +54,27 @@ def _odd_prime_from(number: int) -> int:
 
 
 class Samples:
-    """One guidance branch's sampled features: those being taken, and those of the last time.
+    """One guidance branch's samples for one probe: those being taken, and those of another time.
 
     Args:
         wanted: How many tokens of each block, see `sample_tokens`.
+        metric, against: See `bwcache.cache.method.Probe`.
 
     Both lie in buffers that are made once, neighbours that are alike in one of them: taking a
     sample is then one copy, and comparing a handful of operations for all blocks that are small
     together. After a block each operation costs a small model more than the numbers it moves.
     """
 
-    def __init__(self, wanted: int | None):
-        self._wanted = wanted
+    def __init__(
+        self,
+        wanted: int | None,
+        metric: Metric = "relative_l1",
+        against: Against = "measured",
+    ):
+        self._wanted, self._metric, self._against = wanted, metric, against
         self._now = self._last = _Buffers([])
         self._loose: list[torch.Tensor] = []
-        self._taken = 0
+        self._taken = self._read = 0
 
     @property
     def tensors(self) -> list[torch.Tensor]:
@@ -84,7 +83,7 @@ class Samples:
 
     def begin(self) -> None:
         """A call begins: what an earlier one left half-done counts no more."""
-        self._loose, self._taken = [], 0
+        self._loose, self._taken, self._read = [], 0, 0
 
     def take(self, features: torch.Tensor) -> None:
         """The next block has given its features, `[..., channels]`; what is kept is a copy."""
@@ -97,24 +96,45 @@ class Samples:
             self._loose = [row.clone() for row in rows[:place]]
         self._loose.append(sample.clone())
 
-    def compare(self) -> torch.Tensor | None:
-        """All blocks have given theirs: how much each changed since the last time.
+    def read(self) -> torch.Tensor | None:
+        """Compare what was taken since the last reading; keeps nothing.
 
         Returns:
-            `[blocks]`, float32, see `relative_l1`; None where there is nothing alike to compare
-            with. The blocks' samples become those of the last time.
+            `[blocks]`, float32, see `bwcache.cache.method.Probe.metric`; None where there is
+            nothing alike to compare with.
         """
-        taken = self._loose or self._now.rows[: self._taken]
-        alike = not self._loose and self._taken == len(self._now.rows)
+        first, self._read = self._read, self._taken
+        rows = self._loose or self._now.rows
+        if self._metric == "size":
+            return _together([_mean_size(row) for row in rows[first : self._taken]])
+        if self._against == "neighbour":
+            pairs = [(rows[i], rows[i - 1]) for i in range(max(first, 1), self._taken)]
+            if any(_kind(new) != _kind(old) for new, old in pairs):
+                return None
+            return _together([_compared(new, old, self._metric) for new, old in pairs])
+        last = self._last.rows
+        if self._loose or first == self._taken or self._taken > len(last):
+            return None
+        if self._metric == "relative_l1" and not first and self._taken == len(last):
+            return self._now.relative_l1(self._last)
+        span = range(first, self._taken)
+        return _together([_compared(rows[i], last[i], self._metric) for i in span])
+
+    def settle(self, keep: bool = True) -> None:
+        """The call is over: what was taken becomes what later calls are compared with, or not."""
+        if keep and self._taken:
+            if not self._loose and self._taken == len(self._now.rows):
+                self._now, self._last = self._last, self._now
+            else:
+                self._last = _Buffers(self._loose or self._now.rows[: self._taken])
+                self._now = self._last.empty_copy()
         self.begin()
-        if not taken:
-            return None
-        if not alike:
-            self._last = _Buffers(taken)
-            self._now = self._last.empty_copy()
-            return None
-        ratios = self._now.relative_l1(self._last)
-        self._now, self._last = self._last, self._now
+
+    def compare(self) -> torch.Tensor | None:
+        """Read and settle: all blocks have given theirs."""
+        alike = not self._loose and self._taken == len(self._now.rows)
+        ratios = self.read() if alike and self._taken else None
+        self.settle()
         return ratios
 
 
@@ -177,6 +197,27 @@ def relative_l1(current: torch.Tensor, previous: torch.Tensor) -> torch.Tensor:
     """
     current, previous = current.float(), previous.float()
     return _l1((current - previous).abs_()) / _l1(previous.abs())
+
+
+def _compared(now: torch.Tensor, before: torch.Tensor, metric: Metric) -> torch.Tensor:
+    """One block's number: a scalar tensor, float32."""
+    if metric == "relative_l1":
+        return relative_l1(now[None], before[None])[0]
+    now, before = now.float(), before.float()
+    if metric == "change":
+        return (now - before).abs_().mean()
+    return torch.nn.functional.cosine_similarity(now.flatten(), before.flatten(), dim=0)
+
+
+def _mean_size(now: torch.Tensor) -> torch.Tensor:
+    return now.float().abs_().mean()
+
+
+def _together(numbers: list[torch.Tensor]) -> torch.Tensor | None:
+    """Scalars as one tensor on the first one's device; None for none."""
+    if not numbers:
+        return None
+    return torch.stack([number.to(numbers[0].device) for number in numbers])
 
 
 def _l1(sizes: torch.Tensor) -> torch.Tensor:

@@ -28,6 +28,11 @@ class Stopwatch:
         self._seconds = 0.0
         self._laps: list[tuple[torch.Event, torch.Event]] = []
 
+    @property
+    def running(self) -> bool:
+        """Whether a lap has been started and not ended."""
+        return self._started is not None
+
     def start(self) -> None:
         self._started = self._now()
 

@@ -10,12 +10,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import get_args
 
-from ..errors import TraceError
+from ..errors import TraceError, is_number
 from ..files import finite
-from .methods.policy import Action
+from .method import Action, action_of
 
-FORMAT, VERSION = "bwcache-trace", 1
+FORMAT, VERSION = "bwcache-trace", 2
+READABLE = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class StepRecord:
 
     Args:
         step_index: 0-based.
-        action: "compute" or "reuse".
+        action: "compute", "reuse", or "partial" where some blocks ran and others were replayed.
         reason: Why, in a few words.
         indicator: Mean over blocks and guidance branches of the relative L1 against the last
             computed step; None at step 0 and when reused.
@@ -33,6 +35,10 @@ class StepRecord:
         block_seconds: The part of it spent in transformer blocks, measurement excluded.
         indicator_seconds: The part of it spent measuring.
         timestep: What the scheduler calls this step, on its 0-1000 scale.
+        blocks: A letter for each block in calling order, "C" for one that ran in any guidance
+            branch and "r" for one that was replayed; "" where it was not recorded.
+        compute_share: Of the step's block evaluations, over all branches, how many ran, 0 to 1.
+        numbers: What the method's own probes measured, a number a block; not the distances.
     """
 
     step_index: int
@@ -44,6 +50,9 @@ class StepRecord:
     block_seconds: float = 0.0
     indicator_seconds: float = 0.0
     timestep: float | None = None
+    blocks: str = ""
+    compute_share: float | None = None
+    numbers: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def net_seconds(self) -> float:
@@ -58,16 +67,33 @@ class Trace:
     Args:
         num_steps: T, the scheduler's real number of denoising steps.
         num_blocks: N, the transformer blocks of one call.
-        config: The caching settings as a dict; a threshold of 0 means measured, never reused.
+        config: The method's settings as a dict.
         steps: The steps in the order they ran; fewer than `num_steps` if the run was stopped.
-        trigger_step: k, the first step whose indicator fell below the threshold; None if none did.
+        state: What the method remembers after the last step, such as BWCache's `trigger_step`.
+        method: The method's name.
     """
 
     num_steps: int
     num_blocks: int
     config: Mapping[str, object] = field(default_factory=dict)
     steps: tuple[StepRecord, ...] = ()
-    trigger_step: int | None = None
+    state: Mapping[str, object] = field(default_factory=dict)
+    method: str = "bwcache"
+
+    @property
+    def trigger_step(self) -> int | None:
+        """k, the first step whose indicator fell below BWCache's threshold; None if none did."""
+        step = self.state.get("trigger_step")
+        return step if isinstance(step, int) else None
+
+    @property
+    def compute_share(self) -> float | None:
+        """Of all block evaluations, how many ran, 0 to 1; None before the first step."""
+        shares = [
+            (step.action == "compute") * 1.0 if step.compute_share is None else step.compute_share
+            for step in self.steps
+        ]
+        return sum(shares) / len(shares) if shares else None
 
     @property
     def schedule(self) -> list[Action]:
@@ -115,12 +141,21 @@ class Trace:
         if not isinstance(steps, list):
             raise TraceError(f"{where}.steps: a list of steps is needed")
         read = tuple(_read_step(step, i, f"{where}.steps[{i}]") for i, step in enumerate(steps))
+        state = _object(data.get("state", {}), f"{where}.state")
+        if data.get("trigger_step") is not None:  # where version 1 had it
+            state = {**state, "trigger_step": data["trigger_step"]}
+        if state.get("trigger_step") is not None:
+            _count(state, "trigger_step", where)
+        method = data.get("method", "bwcache")
+        if not isinstance(method, str):
+            raise TraceError(f"{where}.method: a text is needed, found {method!r}")
         trace = cls(
             _count(data, "num_steps", where),
             _count(data, "num_blocks", where),
             _object(data.get("config", {}), f"{where}.config"),
             read,
-            None if data.get("trigger_step") is None else _count(data, "trigger_step", where),
+            state,
+            method,
         )
         if len(read) > trace.num_steps:
             raise TraceError(
@@ -162,9 +197,11 @@ class TraceFile:
             data = _object(json.loads(text), "trace file")
         except (json.JSONDecodeError, RecursionError) as error:
             raise TraceError(f"trace file: not valid JSON ({error})") from None
-        if data.get("format") != FORMAT or data.get("version") != VERSION:
-            found = f"{data.get('format')!r} version {data.get('version')!r}"
-            raise TraceError(f"trace file: found {found}, needs {FORMAT!r} version {VERSION}")
+        version = data.get("version")
+        if data.get("format") != FORMAT or version not in READABLE or isinstance(version, bool):
+            found = f"{data.get('format')!r} version {version!r}"
+            needed = f"{FORMAT!r} version {' or '.join(map(str, READABLE))}"
+            raise TraceError(f"trace file: found {found}, needs {needed}")
         for name, kind in (("model", str), ("prompt", str), ("seed", int)):
             if not isinstance(data.get(name), kind):
                 raise TraceError(f"trace file: {name} is missing or not of type {kind.__name__}")
@@ -210,14 +247,36 @@ def _read_step(data: object, index: int, where: str) -> StepRecord:
         raise TraceError(f"{where}: unknown field {unknown[0]!r}")
     if data.get("step_index") != index:
         raise TraceError(f"{where}.step_index: {index} is needed, found {data.get('step_index')!r}")
-    if data.get("action") not in ("compute", "reuse") or not isinstance(data.get("reason"), str):
-        raise TraceError(f"{where}: action must be 'compute' or 'reuse', and reason a text")
-    distances = data.get("distances")
-    if distances is not None and not isinstance(distances, list):
-        raise TraceError(f"{where}.distances: a list of numbers or null is needed")
-    optional = [data.get("indicator"), data.get("timestep"), *(distances or [])]
-    needed = [data.get(f"{part}seconds", 0.0) for part in ("", "block_", "indicator_")]
-    for value in [*needed, *(x for x in optional if x is not None)]:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise TraceError(f"{where}: a number is needed, found {value!r}")
-    return StepRecord(**{**data, "distances": None if distances is None else tuple(distances)})
+    action, blocks = data.get("action"), data.get("blocks", "")
+    if action not in get_args(Action) or not isinstance(data.get("reason"), str):
+        raise TraceError(
+            f"{where}: action must be 'compute', 'reuse' or 'partial', and reason a text"
+        )
+    if not isinstance(blocks, str) or set(blocks) - set("Cr"):
+        raise TraceError(f"{where}.blocks: a text of C and r is needed, found {blocks!r}")
+    if blocks and action_of(blocks) != action:
+        raise TraceError(f"{where}.blocks: {blocks!r} is not a step whose action is {action!r}")
+    distances = _numbers(data.get("distances"), f"{where}.distances")
+    own = _object(data.get("numbers", {}), f"{where}.numbers")
+    numbers = {name: _numbers(each, f"{where}.numbers.{name}") or () for name, each in own.items()}
+    for name in ("indicator", "timestep", "compute_share"):
+        _number(data.get(name, None), where, optional=True)
+    for part in ("seconds", "block_seconds", "indicator_seconds"):
+        _number(data.get(part, 0.0), where)
+    return StepRecord(**{**data, "distances": distances, "numbers": numbers})
+
+
+def _numbers(data: object, where: str) -> tuple[float, ...] | None:
+    """A list of numbers; null stands for one that was not finite, and for no list at all."""
+    if data is None:
+        return None
+    if not isinstance(data, list):
+        raise TraceError(f"{where}: a list of numbers or null is needed")
+    for value in data:
+        _number(value, where, optional=True)
+    return tuple(data)
+
+
+def _number(value: object, where: str, optional: bool = False) -> None:
+    if not (optional and value is None) and not is_number(value):
+        raise TraceError(f"{where}: a number is needed, found {value!r}")

@@ -145,8 +145,11 @@ def tensors(thing: object) -> list[torch.Tensor]:
     """All that an object holds, and what its parts hold."""
     if isinstance(thing, torch.Tensor):
         return [thing]
+    if isinstance(thing, dict):
+        thing = list(thing.values())
     parts = thing if isinstance(thing, list | tuple) else vars(thing).values()
-    held = [part for part in parts if isinstance(part, list | tuple) or hasattr(part, "__dict__")]
+    nested = list | tuple | dict
+    held = [part for part in parts if isinstance(part, nested) or hasattr(part, "__dict__")]
     return [x for part in held for x in tensors(part)]
 
 

@@ -14,7 +14,7 @@ STEPS = (
     StepRecord(1, "compute", "not below", 0.2, (0.1, 0.3), 1.5, 1.0, 0.1, 900.0),
     StepRecord(2, "reuse", "reuse 1 of 1", seconds=0.5),
 )
-TRACE = Trace(3, 2, {"threshold": 0.25}, STEPS, trigger_step=1)
+TRACE = Trace(3, 2, {"threshold": 0.25}, STEPS, {"trigger_step": 1})
 FILE = TraceFile("tinyworld", "a red circle", 7, replace(TRACE), TRACE)
 
 

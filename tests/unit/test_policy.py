@@ -1,4 +1,4 @@
-"""The rule, on every short sequence of measurements and under every small setting."""
+"""BWCache's rule, on every short sequence of measurements and under every small setting."""
 
 import math
 from itertools import product
@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 
 from bwcache import BWCacheConfig
-from bwcache.cache.methods.policy import PolicyState, decide
+from bwcache.cache.method import FEATURES, RunFacts, ask, start
 
 NAN = math.nan
 LOW, HIGH = 0.1, 0.9  # either side of the threshold used here
@@ -15,12 +15,12 @@ THRESHOLD = 0.5
 
 def play(config: BWCacheConfig, measurements: tuple[float, ...]) -> str:
     """The schedule as letters; `measurements[i]` is what step i measures if it is computed."""
-    state, indicator, letters = PolicyState(len(measurements)), None, ""
+    asked, numbers, letters = start(config, RunFacts(len(measurements), 1)), {}, ""
     for step in range(len(measurements)):
-        decision, state = decide(config, state, step, indicator)
-        assert decision.reason
-        letters += "C" if decision.action == "compute" else "R"
-        indicator = measurements[step] if decision.action == "compute" and step > 0 else None
+        plan, asked = ask(asked, step, None, numbers)
+        assert plan.reason
+        letters += "R" if plan.reused else "C"
+        numbers = {} if plan.reused or step == 0 else {FEATURES: (measurements[step],)}
     return letters
 
 
@@ -89,12 +89,15 @@ def test_once_keeps_its_pattern_and_recheck_waits():
 @pytest.mark.parametrize("broken", [NAN, math.inf])
 def test_a_broken_measurement_computes_the_next_step_and_says_why(broken):
     config = BWCacheConfig(THRESHOLD, 2, 0.0)
-    state = PolicyState(12, trigger_step=1, anchor_step=1)
-    decision, state = decide(config, state, 5, broken)
-    assert decision.action == "compute"
-    assert "finite" in decision.reason
-    decision, state = decide(config, state, 6, LOW)
-    assert decision.action == "reuse"
+    asked = start(config, RunFacts(12, 1))
+    for step, measured in enumerate(({}, {FEATURES: (HIGH,)}, {FEATURES: (LOW,)})):
+        plan, asked = ask(asked, step, None, measured)
+    assert plan.reused
+    plan, asked = ask(asked, 5, None, {FEATURES: (broken,)})
+    assert not plan.reused
+    assert "finite" in plan.reason
+    plan, asked = ask(asked, 6, None, {FEATURES: (LOW,)})
+    assert plan.reused
 
 
 @pytest.mark.parametrize(

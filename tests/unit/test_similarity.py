@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from bwcache.cache import probes as similarity
-from bwcache.cache.probes import Samples, evenly_spaced, relative_l1, sample_tokens
+from bwcache.cache.methods.bwcache import evenly_spaced
+from bwcache.cache.probes import Samples, relative_l1, sample_tokens
 
 TOKENS = torch.arange(20.0).reshape(2, 5, 2)  # ten tokens of two channels, over a batch of two
 

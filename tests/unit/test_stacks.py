@@ -13,8 +13,9 @@ from torch._subclasses import FakeTensorMode
 
 from bwcache import BWCacheConfig, CacheError, cached
 from bwcache.cache.block_stacks import BlockStack
-from bwcache.cache.branch import Branch
 from bwcache.cache.methods.bwcache import Reuse
+from bwcache.cache.probes import Samples
+from bwcache.cache.replay import REPLAYS
 from tests.toy import DoublingBlock, ToyPipeline, ToyTransformer
 
 UNCACHED = [4, 8, 12, 16, 20, 24, 28, 32]
@@ -204,15 +205,16 @@ def test_a_stack_split_over_two_devices(reuse):
     """As `device_map` splits a large transformer. Fake tensors, which have a device and no data."""
     with FakeTensorMode():
         first, last = (torch.ones(1, 4, 3, device=f"cpu:{number}") for number in range(2))
-        branch = Branch(config(reuse=reuse))
+        replay, samples = REPLAYS[reuse](), Samples(None)
         for step in range(3):
-            branch.enter((first,), False)
-            branch.samples.take(first)
-            branch.samples.take(last)
-            branch.leave((last,), float(-step))
-            branch.samples.compare()
-        branch.enter((first,), True)
-        (replayed,) = branch.replay((first,), -3.0)
+            replay.compute((first,))
+            samples.begin()
+            samples.take(first)
+            samples.take(last)
+            replay.leave((last,), float(-step))
+            samples.compare()
+        replay.skip((first,))
+        (replayed,) = replay.give((first,), -3.0)
     assert replayed.device == last.device
 
 

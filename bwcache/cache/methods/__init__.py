@@ -1,1 +1,34 @@
-"""TBD"""
+"""The caching methods, by name. A new one is a file here and a line in the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from ...errors import ConfigError
+from ..method import Method
+from .bwcache import BWCacheConfig
+
+METHODS: Mapping[str, type[Method]] = MappingProxyType(
+    {method.name: method for method in (BWCacheConfig,)}
+)
+
+
+def find_method(name: object) -> type[Method]:
+    """The method of that name.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if not isinstance(name, str) or name not in METHODS:
+        raise ConfigError("method", name, ", ".join(METHODS))
+    return METHODS[name]
+
+
+def from_dict(name: object, data: object) -> Method:
+    """The config of a method that a file describes.
+
+    Raises:
+        ConfigError: The method is unknown, or a setting is missing, unknown or not allowed.
+    """
+    return find_method(name).from_dict(data)

@@ -1,25 +1,51 @@
-"""Settings of the caching method, checked once and then immutable. Standard library only."""
+"""BWCache, the paper's method, whole: its settings, and its decision step by step.
+
+    indicator   mean over the blocks of ‖h[t] − h[last computed]‖₁ / ‖h[last computed]‖₁   (Eq. 5-7)
+    trigger     the first step whose indicator is below the threshold δ
+    pattern     from then on: reuse R steps, compute one, reuse R …                         (Eq. 8)
+    tail        the last floor(k · tail_fraction) steps are computed, k being the trigger step
+
+The measurement is taken on the device (`probes.py`), a reused step's output is made in `replay.py`.
+`examples/the_method_in_a_loop.py` is the same as a plain loop. Standard library only.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from ...errors import ConfigError, is_number
+from ...errors import ConfigError
+from ..method import FEATURES, WHOLE, Forecast, Method, Plan, Probe, RunFacts, Seen, Span, knob
 
-Reuse = Literal["residual", "output", "forecast"]
-Gate = Literal["once", "recheck"]
 REUSE_NAMES: dict[str, str] = {
     "residual": "BWCache (paper)",
     "forecast": "BWCache + forecast",
     "output": "BWCache (block output)",
 }
+GATE_NAMES: dict[str, str] = {"once": "once: keep the pattern", "recheck": "recheck: ask again"}
+Reuse = Literal["residual", "output", "forecast"]
+Gate = Literal["once", "recheck"]
 ROUNDING = 1e-9  # forgives binary fractions: 0.1 of 30 steps is 3, 0.29 of 100 is 29
 
 
 @dataclass(frozen=True)
-class BWCacheConfig:
+class BWCacheState:
+    """What the decision remembers of a run.
+
+    Args:
+        num_steps: T, the scheduler's real number of denoising steps.
+        trigger_step: k, the 0-based step whose indicator first fell below the threshold.
+        anchor_step: The computed step that the running stretch of reuse follows.
+    """
+
+    num_steps: int
+    trigger_step: int | None = None
+    anchor_step: int | None = None
+
+
+@dataclass(frozen=True)
+class BWCacheConfig(Method):
     """How BWCache decides and what it replays.
 
     Args:
@@ -33,7 +59,7 @@ class BWCacheConfig:
         reuse: "residual" replays `x + (out - in)` of the whole block stack, as the released code
             is described; "output" replays the last block's output, as the paper's text reads;
             "forecast" is ours: the residual, continued along its last change, linear in the noise
-            level and damped (see `branch.py`), at the price of one more tensor a branch.
+            level and damped (see `replay.py`), at the price of one more tensor a branch.
             On TinyWorld they are equally good: 39.2 dB each, mean of twelve settings on eight
             prompts (`assets/results/tinyworld-presets.json`).
         gate: "once" keeps the fixed pattern after the trigger; "recheck" reuses after a computed
@@ -50,36 +76,83 @@ class BWCacheConfig:
     Source: arXiv 2509.13789, Eq. 5-8. "residual" and "recheck" are second readings of it.
     """
 
-    threshold: float = 0.15
-    reuse_interval: int | float = 0.1
-    tail_fraction: float = 0.5
-    reuse: Reuse = "residual"
-    gate: Gate = "once"
-    indicator_blocks: int | None = None
-    indicator_tokens: int | None = 128
+    name = "bwcache"
+    title = "BWCache"
+    about = (
+        "Measures how much the blocks change; below a threshold, it replays them for some steps."
+    )
+    source = "arXiv 2509.13789"
 
-    def __post_init__(self) -> None:
-        self._check_number("threshold", 0, math.inf, "a finite number of at least 0")
-        self._check_number("tail_fraction", 0, 1, "a number from 0 to 1")
-        interval = self.reuse_interval
-        whole = isinstance(interval, int) and not isinstance(interval, bool) and interval >= 1
-        if not whole and not (isinstance(interval, float) and 0 < interval < 1):
-            allowed = "a whole number of steps from 1, or a share of the steps between 0 and 1"
-            raise ConfigError("reuse_interval", interval, allowed)
-        for field, choices in (("reuse", get_args(Reuse)), ("gate", get_args(Gate))):
-            if getattr(self, field) not in choices:
-                raise ConfigError(field, getattr(self, field), " or ".join(map(repr, choices)))
-        for field in ("indicator_blocks", "indicator_tokens"):
-            value = getattr(self, field)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-                raise ConfigError(field, value, "a whole number from 1, or None for all")
-            if value is not None and value < 1:
-                raise ConfigError(field, value, "a whole number from 1, or None for all")
+    threshold: float = knob(
+        0.15,
+        "number",
+        "Threshold",
+        "How much a step may change and still be replayed: higher is faster and less alike.",
+        "δ: caching starts after the first step whose indicator is below it; 0 only measures.",
+        basic=True,
+    )
+    reuse_interval: int | float = knob(
+        0.1,
+        "steps",
+        "Reuse interval R",
+        "How many steps are replayed after each computed one.",
+        "R: a whole number of steps, or a share of all steps such as 0.1.",
+    )
+    tail_fraction: float = knob(
+        0.5,
+        "number",
+        "Tail",
+        "How much of the end is always computed.",
+        "The last floor(k · this) steps are computed, k being the trigger step.",
+        high=1,
+    )
+    reuse: str = knob(
+        "residual",
+        "choice",
+        "What is replayed",
+        "The forecast follows the trend of the last computed steps instead of repeating one.",
+        "The residual of the block stack, its output, or a damped forecast of the residual.",
+        choices=tuple(REUSE_NAMES.items()),
+    )
+    gate: str = knob(
+        "once",
+        "choice",
+        "Gate",
+        "Whether the pattern is kept once it has begun, or asked for again and again.",
+        "once: a fixed pattern after the trigger; recheck: measured again at each computed step.",
+        choices=tuple(GATE_NAMES.items()),
+    )
+    indicator_blocks: int | None = knob(
+        None,
+        "count",
+        "Measured blocks",
+        "How many blocks are measured.",
+        "Evenly spaced blocks that enter the indicator; all by default.",
+    )
+    indicator_tokens: int | None = knob(
+        128,
+        "count",
+        "Measured tokens",
+        "How much of each block is measured.",
+        "Evenly spaced tokens of each measured block, over a whole batch.",
+    )
 
-    def _check_number(self, field: str, low: float, high: float, allowed: str) -> None:
-        value = getattr(self, field)
-        if not is_number(value) or not math.isfinite(value) or not low <= value <= high:
-            raise ConfigError(field, value, allowed)
+    @property
+    def title_here(self) -> str:
+        return REUSE_NAMES[self.reuse]
+
+    @property
+    def only_measures(self) -> bool:
+        return self.threshold == 0
+
+    @property
+    def forecast(self) -> Forecast:
+        """With "once" everything before the trigger equals the uncached run: the rest is fixed."""
+        return "exact" if self.gate == "once" else "estimate"
+
+    @property
+    def replay(self) -> str:
+        return self.reuse
 
     def interval_steps(self, num_steps: int) -> int:
         """R in steps, for a run of `num_steps`."""
@@ -99,19 +172,61 @@ class BWCacheConfig:
             indicator_tokens=self.indicator_tokens,
         )
 
-    def as_dict(self) -> dict[str, object]:
-        return asdict(self)
+    # -- the method ------------------------------------------------------------------------------
 
-    @classmethod
-    def from_dict(cls, data: object) -> BWCacheConfig:
-        """The config a file describes; unknown fields are refused."""
-        if not isinstance(data, dict):
-            raise ConfigError("config", data, "an object of settings")
-        known = [field.name for field in fields(cls)]
-        for name in data:
-            if name not in known:
-                raise ConfigError("config", name, f"one of {', '.join(known)}")
-        return cls(**data)
+    def probes(self, run: RunFacts) -> tuple[Probe, ...]:
+        blocks = evenly_spaced(run.num_blocks, self.indicator_blocks)
+        return (Probe(FEATURES, "output", tuple(blocks), tokens=self.indicator_tokens),)
+
+    def kept(self, run: RunFacts) -> tuple[Span, ...]:
+        """The whole stack: a reused step runs no block, so one replay a branch is enough."""
+        return () if self.only_measures else (WHOLE,)
+
+    def begin(self, run: RunFacts) -> BWCacheState:
+        return BWCacheState(run.num_steps)
+
+    def decide(self, state: BWCacheState, seen: Seen) -> tuple[Plan, BWCacheState]:
+        """Compute the blocks in this step, or replay them.
+
+        Where the paper's tail is a slice of the last floor(k/2) steps, an empty tail here means no
+        step, not every step.
+
+        Source: arXiv 2509.13789, Eq. 8 and the tail rule.
+        """
+        indicator = mean(seen.numbers.get(FEATURES))
+        if indicator is not None and indicator < self.threshold:
+            state = self._below(state, measured_step=seen.step - 1)
+        return self._choose(state, seen.step, indicator), state
+
+    def _below(self, state: BWCacheState, measured_step: int) -> BWCacheState:
+        first = measured_step if state.trigger_step is None else state.trigger_step
+        return replace(state, trigger_step=first, anchor_step=measured_step)
+
+    def _choose(self, state: BWCacheState, step: int, indicator: float | None) -> Plan:
+        trigger = state.trigger_step
+        if trigger is None:
+            if indicator is None:
+                return Plan(reason="nothing to compare with yet")
+            return Plan(reason=self._not_below(indicator))
+        tail = self.tail_steps(trigger)
+        if step >= state.num_steps - tail:
+            return Plan(reason=f"one of the last {tail} steps")
+        interval = self.interval_steps(state.num_steps)
+        if self.gate == "once":
+            place = (step - trigger - 1) % (interval + 1)
+        else:
+            place = step - state.anchor_step - 1
+        if place < interval:
+            return Plan((WHOLE,), reason=f"reuse {place + 1} of {interval}")
+        if self.gate == "once" or indicator is None:
+            return Plan(reason=f"refresh after {interval} reused")
+        return Plan(reason=f"{self._not_below(indicator)} again")
+
+    def _not_below(self, indicator: float) -> str:
+        return f"indicator {indicator:.4g} is not below threshold {self.threshold:.4g}"
+
+    def facts(self, state: BWCacheState) -> dict[str, int | None]:
+        return {"trigger_step": state.trigger_step}
 
 
 def parse_interval(text: str) -> int | float:
@@ -124,3 +239,17 @@ def parse_interval(text: str) -> int | float:
         return float(text)
     except ValueError:
         raise ConfigError("reuse_interval", text, "a number such as 3 or 0.1") from None
+
+
+def mean(numbers: tuple[float, ...] | None) -> float | None:
+    """The indicator: the mean over the measured blocks; None where nothing was measured."""
+    return sum(numbers) / len(numbers) if numbers else None
+
+
+def evenly_spaced(count: int, wanted: int | None) -> list[int]:
+    """At most `wanted` indices spread evenly over `range(count)`, both ends included."""
+    if wanted is None or wanted >= count:
+        return list(range(count))
+    if wanted == 1:
+        return [count // 2]
+    return [round(i * (count - 1) / (wanted - 1)) for i in range(wanted)]
