@@ -257,12 +257,14 @@ class Method:
         title: As people read it.
         about: One sentence.
         source: Where it is from.
+        calibrated: Settings that have to be measured on a model first.
     """
 
     name: ClassVar[str] = ""
     title: ClassVar[str] = ""
     about: ClassVar[str] = ""
     source: ClassVar[str] = ""
+    calibrated: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         for each in self.knobs():

@@ -8,9 +8,11 @@ from types import MappingProxyType
 from ...errors import ConfigError
 from ..method import Method
 from .bwcache import BWCacheConfig
+from .first_block_cache import FirstBlockCacheConfig
+from .magcache import MagCacheConfig
 
 METHODS: Mapping[str, type[Method]] = MappingProxyType(
-    {method.name: method for method in (BWCacheConfig,)}
+    {m.name: m for m in (BWCacheConfig, FirstBlockCacheConfig, MagCacheConfig)}
 )
 
 
