@@ -32,7 +32,7 @@ def test_every_block_singly_is_the_whole_stack():
 
 
 def test_the_odd_blocks():
-    """Blocks 0 and 2 double; blocks 1 and 3 add what they last added, 4 and 16: (3·2 + 4)·2 + 16."""
+    """Blocks 0 and 2 double; blocks 1 and 3 add what they last added, 4 and 16."""
     pipe = toy()
     with cached(pipe, Fixed(odd_blocks, singly)) as run:
         assert pipe(5)[2:4] == [(3 * 2 + 4) * 2 + 16, (4 * 2 + 4) * 2 + 16]
