@@ -1,12 +1,9 @@
-"""`record`: make a comparison and keep it as a recorded run, for the page's gallery."""
+"""Keep a comparison as a recorded run: its files, and when each of the panel's rows came."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,51 +11,19 @@ import numpy as np
 from PIL import Image
 
 from .. import models
-from ..cache.methods.bwcache import BWCacheConfig
 from ..errors import ConfigError
 from ..files import check_folder, replacing
-from ..models.loading import loading, result_of
-from ..models.machine import default_device
 from ..models.progress import Loading
-from ..runs import panel_rows as rows
-from ..runs.compare import compare
-from ..runs.events import ComparisonFinished, Event, Request, RunStarted, StepDone
-from ..runs.recorded import PLAIN_NAME, RUN_FILE, RecordedRun
-from ..runs.result_files import save
-from ..runs.video import enlarge
-from .compare import print_verdict
-from .progress import LoadingBar
+from . import panel_rows as rows
+from .events import ComparisonFinished, Event, Request, RunStarted, StepDone
+from .recorded import PLAIN_NAME, RUN_FILE, RecordedRun
+from .result_files import save
+from .video import enlarge
 
 LONGEST_TITLE, LONGEST_CAPTION = 60, 240  # characters
 THUMBNAIL = 192  # pixels on the longer edge
 RANDOM = "Random weights: the seconds are real, the pictures are noise. "
 LEFT_OUT = ("url", "files")  # of a row: a page fills in where it serves the run from
-
-
-def record_command(
-    args: argparse.Namespace, config: BWCacheConfig, print_json: Callable[[object], None]
-) -> int:
-    """Record a comparison; its verdict, or with `--json` its summary, on stdout."""
-    spec = models.find(args.model)
-    steps = spec.steps if args.steps is None else args.steps
-    request = Request(
-        args.prompt, args.model, steps, args.seed, config, args.control, args.random_weights
-    )
-    caption = f"Prompt: {request.prompt.strip()}." if args.caption is None else args.caption
-    check_texts(args.title, caption)
-    check_target(args.out)
-    models.check_prompt(spec, request.prompt)
-    device = args.device or default_device()
-    # A recording shows a model that is loaded and warm, as any visitor but the first meets it.
-    result_of(loading(spec, device, request.random_weights), LoadingBar().show)
-    with closing(compare(request, device=device)) as events:
-        run = record(_told(events), request, args.title, caption, args.out)
-    if args.json:
-        print_json(run.summary)
-        return 0
-    print_verdict(run.summary)
-    print(f"Recorded: {args.out / RUN_FILE}")
-    return 0
 
 
 def record(
@@ -142,13 +107,3 @@ def check_target(folder: Path) -> None:
     check_folder(folder)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / RUN_FILE).is_file():
         raise ConfigError("out", str(folder), "a new folder, or one that holds a recorded run")
-
-
-def _told(events: Iterator[Event]) -> Iterator[Event]:
-    """Pass events on, and say on stderr what is loaded and which run begins."""
-    bar = LoadingBar()
-    for event in events:
-        bar.show(event)
-        if isinstance(event, RunStarted):
-            print(f"{event.run}: {event.num_steps} steps", file=sys.stderr, flush=True)
-        yield event

@@ -2,8 +2,8 @@
 
 import pytest
 
+from bwcache.testing import FakeBackend, Store
 from tests.e2e.conftest import Visit, serving
-from tests.ui.fake_backend import FakeBackend, Store
 
 axe_module = pytest.importorskip("axe_playwright_python.sync_playwright")
 pytestmark = pytest.mark.e2e

@@ -3,8 +3,8 @@
 import pytest
 
 from bwcache.models import find
+from bwcache.testing import FakeBackend, Store
 from tests.e2e.conftest import Visit, serving, visiting
-from tests.ui.fake_backend import FakeBackend, Store
 
 pytestmark = pytest.mark.e2e
 STEPS = find("tinyworld").steps

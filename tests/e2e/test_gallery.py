@@ -6,12 +6,12 @@ import shutil
 import pytest
 
 from bwcache.cache.methods.bwcache import BWCacheConfig
-from bwcache.cli.record import record
 from bwcache.models import ModelError
 from bwcache.runs.events import Request
+from bwcache.runs.record import record
 from bwcache.runs.recorded import load
+from bwcache.testing import FakeBackend, Store
 from tests.e2e.conftest import Visit, serving
-from tests.ui.fake_backend import FakeBackend, Store
 
 pytestmark = pytest.mark.e2e
 PROMPT = "a red circle moving right on a white background"

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from bwcache.testing import FakeBackend, Store
 from tests.e2e.conftest import Visit, serving
-from tests.ui.fake_backend import FakeBackend, Store
 
 pytestmark = pytest.mark.e2e
 PROMPT = "a blue square bouncing on a gray background"

@@ -4,8 +4,8 @@ import pytest
 
 from bwcache.models.progress import Loading
 from bwcache.runs.events import StepDone
+from bwcache.testing import FakeBackend, Store
 from tests.e2e.conftest import Visit, serving, visiting
-from tests.ui.fake_backend import FakeBackend, Store
 
 pytestmark = pytest.mark.e2e
 NOTE = "The memory ran out; once more, lighter."

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from bwcache.models import find
+from bwcache.testing import FakeBackend, Store
 from tests.e2e.conftest import Visit, serving
-from tests.ui.fake_backend import FakeBackend, Store
 
 pytestmark = pytest.mark.e2e
 LIMIT = 1500  # bytes of a live update

@@ -3,9 +3,9 @@
 import pytest
 
 from bwcache.cache.methods.bwcache import BWCacheConfig
+from bwcache.testing import FRAMES, FakeBackend, Store
 from bwcache.ui.texts import METHOD_NAMES
 from tests.e2e.conftest import Visit, serving, visiting
-from tests.ui.fake_backend import FRAMES, FakeBackend, Store
 
 pytestmark = pytest.mark.e2e
 FPS, NAME = 8, METHOD_NAMES[BWCacheConfig().reuse]

@@ -7,8 +7,8 @@ from bwcache.cache.predict import predict, reuse_starts_above
 from bwcache.models import find
 from bwcache.runs.events import ComparisonFinished, Request
 from bwcache.runs.panel_rows import LETTERS
+from bwcache.testing import FakeBackend, Store
 from tests.e2e.conftest import Visit, serving
-from tests.ui.fake_backend import FakeBackend, Store
 
 pytestmark = pytest.mark.e2e
 SPEC = find("tinyworld")

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 
+from bwcache.testing import FakeBackend, Store
 from bwcache.ui import build, launch
-from tests.ui.fake_backend import FakeBackend, Store
 
 PATIENCE = 60  # seconds; only a failing test waits so long
 

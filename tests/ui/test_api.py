@@ -23,11 +23,11 @@ from bwcache.files import finite
 from bwcache.models import ModelError, find
 from bwcache.models.progress import Loading
 from bwcache.runs.events import Request
+from bwcache.testing import FakeBackend, Store
 from bwcache.ui import Host, calls, texts
 from bwcache.ui.api import predict
 from bwcache.ui.calls import Calls
 from bwcache.ui.finder import MODEL_QUEUE
-from tests.ui.fake_backend import FakeBackend, Store
 from tests.ui.serving import serving, wait_for
 
 README = Path(__file__).parents[2] / "README.md"

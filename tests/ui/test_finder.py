@@ -13,10 +13,10 @@ from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.models import ModelError
 from bwcache.runs import panel_rows as rows
 from bwcache.runs.events import Request
+from bwcache.testing import FakeBackend, Store
 from bwcache.ui import build, finder_texts, form
 from bwcache.ui.finder import MODEL_QUEUE, Finder, script, style, template
 from bwcache.ui.sessions import Visitors
-from tests.ui.fake_backend import FakeBackend, Store
 
 PROMPT = "a red circle moving right on a white background"
 GOOD = {

@@ -7,15 +7,15 @@ import pytest
 from gradio.data_classes import _StaticFiles
 
 from bwcache.cache.methods.bwcache import BWCacheConfig
-from bwcache.cli.record import LEFT_OUT, record
 from bwcache.runs.events import Request
+from bwcache.runs.record import LEFT_OUT, record
 from bwcache.runs.recorded import load
+from bwcache.testing import FakeBackend, Store
 from bwcache.ui import build, form, launch
 from bwcache.ui.gallery import index
 from bwcache.ui.handlers import FILE_ROUTE, Handlers
 from bwcache.ui.panel import PLOTLY, live_panel
 from bwcache.ui.sessions import Visitors
-from tests.ui.fake_backend import FakeBackend, Store
 
 PROMPT = "a red circle moving right on a white background"
 REQUEST = Request(PROMPT, steps=12, config=BWCacheConfig(0.06), control=True)

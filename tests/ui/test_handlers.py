@@ -15,11 +15,11 @@ from bwcache import models
 from bwcache.errors import ConfigError
 from bwcache.models import ModelError, find
 from bwcache.runs import panel_rows as rows
+from bwcache.testing import FakeBackend, Store
 from bwcache.ui import build, form, texts
 from bwcache.ui.handlers import Handlers
 from bwcache.ui.panel import script, template
 from bwcache.ui.sessions import Visitors
-from tests.ui.fake_backend import FakeBackend, Store
 
 PROMPT = "a red circle moving right on a white background"
 GOOD = {

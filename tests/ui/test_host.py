@@ -17,6 +17,7 @@ from bwcache.runs.compare import learn
 from bwcache.runs.events import Request
 from bwcache.space.host_settings import Settings
 from bwcache.space.quota import Cost
+from bwcache.testing import FakeBackend, Store
 from bwcache.ui import Host, build, form
 from bwcache.ui.advice import advise, cost_words
 from bwcache.ui.finder import MODEL_QUEUE
@@ -24,7 +25,6 @@ from bwcache.ui.handlers import Handlers
 from bwcache.ui.model_choice import FOLLOWING, following
 from bwcache.ui.offers import note
 from bwcache.ui.sessions import Visitors
-from tests.ui.fake_backend import FakeBackend, Store
 
 PROMPT = "a red circle moving right on a white background"
 LAPTOP = Machine("cpu", "a laptop", ram_gb=16, disk_gb=100)

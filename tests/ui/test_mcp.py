@@ -10,9 +10,9 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
 from bwcache.runs.events import Request
+from bwcache.testing import FakeBackend, Store
 from bwcache.ui import build, launch
 from bwcache.ui.serve import LaunchError
-from tests.ui.fake_backend import FakeBackend, Store
 from tests.ui.serving import serving
 
 PROMPT = "a red circle moving right on a white background"

@@ -12,8 +12,8 @@ from bwcache.models import find
 from bwcache.runs import panel_rows as rows
 from bwcache.runs.events import ComparisonFinished, Request, RunStarted, StepDone
 from bwcache.runs.metrics import LPIPS_REASON
+from bwcache.testing import FakeBackend, distances
 from bwcache.ui import texts
-from tests.ui.fake_backend import FakeBackend, distances
 
 REQUEST = Request("a red circle moving right on a white background")
 

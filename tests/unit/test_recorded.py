@@ -12,12 +12,12 @@ from PIL import Image
 from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.cache.trace import StepRecord, Trace, TraceFile
 from bwcache.cli import main
-from bwcache.cli import record as record_command
 from bwcache.errors import RecordedError
 from bwcache.files import replacing
+from bwcache.runs import record as recording
 from bwcache.runs.events import Request
 from bwcache.runs.recorded import RUN_FILE, RecordedRun, listing, load
-from tests.ui.fake_backend import FakeBackend
+from bwcache.testing import FakeBackend
 
 STEPS = (
     StepRecord(0, "compute", "first step", seconds=0.2),
@@ -211,7 +211,7 @@ def test_only_a_recorded_run_is_replaced(tmp_path, capsys):
 
 @pytest.mark.usefixtures("small_model")
 def test_a_failing_run_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(record_command, "save", lambda *a: 1 / 0)
+    monkeypatch.setattr(recording, "save", lambda *a: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main([*arguments(tmp_path / "1-run"), "--device", "cpu"])
     assert not any(tmp_path.iterdir())
@@ -219,7 +219,7 @@ def test_a_failing_run_leaves_nothing(tmp_path, monkeypatch):
 
 def test_the_thumbnail_is_small_and_keeps_the_shape(tmp_path):
     path = tmp_path / "thumbnail.webp"
-    record_command.write_thumbnail(np.random.default_rng(0).random((5, 48, 64, 3)), path)
+    recording.write_thumbnail(np.random.default_rng(0).random((5, 48, 64, 3)), path)
     with Image.open(path) as image:
         assert (image.format, image.size) == ("WEBP", (192, 144))
     assert path.stat().st_size < 40_000
@@ -236,7 +236,7 @@ def test_reading_needs_the_standard_library_only():
 
 def test_random_weights_are_said_to_be_so(tmp_path):
     request = Request("a cat", steps=12, config=BWCacheConfig(0.06), random_weights=True)
-    run = record_command.record(
+    run = recording.record(
         FakeBackend()(request), request, "Title", "About it.", tmp_path / "1-random"
     )
     assert run.caption.startswith("Random weights: ")

@@ -14,13 +14,14 @@ PACKAGE = Path(bwcache.__file__).parent
 # a package imports only from those to its left
 ORDER = (
     *("errors", "files", "cache", "tinyworld", "models", "runs", "explore", "space", "ui"),
-    *("bench", "tinyworld_training", "cli", "__main__"),
+    *("bench", "tinyworld_training", "cli", "testing", "__main__"),
 )
 # beyond the order: packages that do not see each other, or only part of what is to their left
 ONLY = {
     "tinyworld": {"errors", "files", "tinyworld"},
     "space": set(ORDER[: ORDER.index("space") + 1]) - {"explore"},
     "bench": set(ORDER[: ORDER.index("bench") + 1]) - {"ui"},
+    "testing": {*ORDER[: ORDER.index("runs") + 1], "testing"},
     "tinyworld_training": {"errors", "files", "tinyworld", "models", "tinyworld_training"},
 }
 # what decides, records and predicts needs the standard library alone, with all that it imports

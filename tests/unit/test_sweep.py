@@ -30,7 +30,7 @@ from bwcache.explore.sweep import (
 )
 from bwcache.runs.events import ComparisonFinished, Request, StepDone
 from bwcache.runs.filmstrip import MAX_BYTES, filmstrip
-from tests.ui.fake_backend import FakeBackend, Store
+from bwcache.testing import FakeBackend, Store
 
 PROMPT = "a red circle moving right on a white background"
 OTHER = "a blue square bouncing on a gray background"
