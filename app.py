@@ -12,7 +12,8 @@ with suppress(ImportError):  # it is for ZeroGPU alone
 
 from bwcache.errors import ConfigError
 from bwcache.models.machine import default_device, on_zerogpu
-from bwcache.runs.compare import BaselineStore, compare
+from bwcache.runs.baselines import BaselineStore, remembering
+from bwcache.runs.compare import make_comparison
 from bwcache.space import zerogpu
 from bwcache.space.host_settings import Settings
 from bwcache.ui import Host, LaunchError, build, launch
@@ -46,7 +47,7 @@ try:
     settings = Settings.from_env(os.environ)
     first = settings.default_model
     zerogpu.preload([first] if first else None)  # this and the next line: only on ZeroGPU
-    compare = zerogpu.gpu(compare)
+    compare = remembering(zerogpu.gpu(make_comparison))
     host = Host(default_device(), settings, zerogpu.price if on_zerogpu() else None)
     demo = build(compare, BaselineStore, host, settings.runs, kiosk=options.kiosk)
 except ConfigError as error:

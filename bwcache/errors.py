@@ -37,6 +37,7 @@ class RecordedError(ValueError):
 
     def __init__(self, part: str, found: object, needed: str):
         found = found if isinstance(found, str) else repr(found)
+        found = r"\n".join(found.splitlines())
         found = found if len(found) <= 80 else f"{found[:77]}..."
         super().__init__(f"{part}: found {found}, needed is {needed}")
 

@@ -1,7 +1,9 @@
-"""A stand-in for `bwcache.runs.compare`: the same events in the same order, without a model.
+"""For tests of what stands on a comparison: a page, a service, a command.
 
-The indicator falls, rests and rises as a real one does; the real policy decides; the frames show
-a circle crossing the picture. Everything follows from the request, so tests can count on it.
+`FakeBackend` stands in for `bwcache.runs.compare.compare`: the same events in the same order, and
+the real summary of them, without a model. The indicator falls, rests and rises as a real one does;
+the real method decides by it; the frames show a circle crossing the picture. Everything follows
+from the request, so tests can count on it.
 """
 
 from __future__ import annotations
@@ -9,45 +11,32 @@ from __future__ import annotations
 import io
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
-from bwcache.cache.methods.bwcache import BWCacheConfig
-from bwcache.cache.methods.policy import PolicyState, decide
-from bwcache.cache.predict import reuse_starts_above
-from bwcache.cache.trace import StepRecord, Trace, TraceFile
-from bwcache.models import find
-from bwcache.runs.events import (
+from .cache.methods.bwcache import BWCacheConfig
+from .cache.predict import Prediction, predict
+from .cache.trace import StepRecord, Trace, TraceFile
+from .models import find
+from .runs.baselines import BaselineStore, measuring, remembering
+from .runs.compare import summarise
+from .runs.events import (
     ComparisonFinished,
     Event,
-    Request,
+    Events,
     RunFinished,
     RunName,
     RunStarted,
     StepDone,
 )
-from bwcache.runs.metrics import apart, difference_gain
-from bwcache.runs.verdict import sentence, warning
+from .runs.request import Request
 
+DEVICE = "cpu: a fake"
 EDGE, FRAMES, BLOCKS = 64, 17, 8
 COMPUTED, REUSED, MEASURING = 0.12, 0.02, 0.004  # seconds a step pretends to take
-
-
-class Store:
-    """Remembers uncached runs, without a limit."""
-
-    nbytes = 0
-
-    def __init__(self) -> None:
-        self.runs: dict[tuple, RunFinished] = {}
-
-    def get(self, request: Request) -> RunFinished | None:
-        return self.runs.get(request.baseline_key)
-
-    def put(self, request: Request, run: RunFinished) -> None:
-        self.runs[request.baseline_key] = run
 
 
 def indicator(step: int, steps: int) -> float:
@@ -88,13 +77,17 @@ def preview(step: int, steps: int) -> bytes:
 
 
 class FakeBackend:
-    """Callable as `compare`.
+    """Callable as `bwcache.runs.compare.compare`, and much faster.
 
     Args:
         pause: Seconds that each step really takes.
         fail_at: A step of the cached run that raises `error`.
         error: What it raises.
         blocks: How many blocks the pretended model has.
+
+    Attributes:
+        requests: What was asked for, oldest first.
+        closed: How many comparisons were stopped before their end.
     """
 
     def __init__(
@@ -106,119 +99,75 @@ class FakeBackend:
     ):
         self.pause, self.fail_at, self.error, self.blocks = pause, fail_at, error, blocks
         self.requests: list[Request] = []
-        self.closed = 0  # comparisons that were stopped before their end
+        self.closed = 0
 
     def __call__(
-        self, request: Request, store: Store | None = None, device: str | None = None
-    ) -> Iterator[Event]:
+        self, request: Request, store: BaselineStore | None = None, device: str | None = None
+    ) -> Events:
         self.requests.append(request)
         try:
-            yield from self._compare(request, store)
+            yield from remembering(self._compare)(request, store, device)
         except GeneratorExit:
             self.closed += 1
             raise
 
-    def _compare(self, request: Request, store: Store | None) -> Iterator[Event]:
-        known = store.get(request) if store is not None else None
-        if known is not None:
+    def _compare(
+        self, request: Request, baseline: RunFinished | None, device: str | None
+    ) -> Events:
+        uncached = measuring(find(request.model))
+        remembered = baseline is not None
+        if baseline is not None:
             yield RunStarted("baseline", request.steps, remembered=True)
-            for record in known.trace.steps:
+            for record in baseline.trace.steps:
                 yield StepDone("baseline", record)
-            baseline = RunFinished(
-                "baseline", known.trace, known.frames, known.total_seconds, 10**8, remembered=True
-            )
-            yield baseline
+            yield replace(baseline, remembered=True)
         else:
-            baseline = yield from self._run("baseline", request.steps, BWCacheConfig(threshold=0))
-            if store is not None:
-                store.put(request, baseline)
-        cached = yield from self._run("cached", request.steps, request.config)
-        runs = [baseline, cached]
+            baseline = yield from self._run("baseline", request.steps, uncached)
+        found = predict(baseline.trace, request.config)
+        cached = yield from self._run("cached", request.steps, request.config, found)
+        control = None
         if request.control:
             steps = max(cached.trace.steps_computed, 1)
-            runs.append((yield from self._run("control", steps, BWCacheConfig(threshold=0))))
-        trace = TraceFile(request.model, request.prompt, request.seed, baseline.trace, cached.trace)
-        yield ComparisonFinished(summarise(request, runs), trace, tuple(runs))
+            control = yield from self._run("control", steps, uncached)
+        summary = summarise(request, baseline, cached, control, DEVICE, remembered)
+        of = (request.model, request.prompt, request.seed)
+        trace_file = TraceFile(*of, baseline.trace, cached.trace)
+        runs = (baseline, cached) if control is None else (baseline, cached, control)
+        yield ComparisonFinished(summary, trace_file, runs)
 
-    def _run(self, run: RunName, steps: int, config: BWCacheConfig) -> Iterator[Event]:
+    def _run(
+        self, run: RunName, steps: int, config: BWCacheConfig, found: Prediction | None = None
+    ) -> Generator[Event, None, RunFinished]:
         yield RunStarted(run, steps)
-        state, seen, records = PolicyState(steps), None, []
+        records: list[StepRecord] = []
         for step in range(steps):
             time.sleep(self.pause)
             if run == "cached" and step == self.fail_at:
                 raise self.error()
-            decision, state = decide(config, state, step, seen)
-            reused = decision.action == "reuse"
+            action = "compute" if found is None else found.schedule[step]
+            reused = action == "reuse"
             measured = not reused and step > 0
-            seen = indicator(step, steps) if measured else None
             records.append(
                 StepRecord(
-                    step,
-                    decision.action,
-                    decision.reason,
-                    seen,
-                    distances(step, steps, self.blocks) if measured else None,
-                    REUSED if reused else COMPUTED + MEASURING,
-                    0.0 if reused else COMPUTED - REUSED,
-                    0.0 if reused else MEASURING,
+                    step_index=step,
+                    action=action,
+                    reason=f"{action}, as the method would with these numbers",
+                    indicator=indicator(step, steps) if measured else None,
+                    distances=distances(step, steps, self.blocks) if measured else None,
+                    seconds=REUSED if reused else COMPUTED + MEASURING,
+                    block_seconds=0.0 if reused else COMPUTED - REUSED,
+                    indicator_seconds=0.0 if reused else MEASURING,
                 )
             )
             yield StepDone(run, records[-1], preview(step, steps))
-        trace = Trace(steps, self.blocks, config.as_dict(), tuple(records), state.trigger_step)
-        finished = RunFinished(
-            run, trace, frames(0.02 * trace.steps_reused), trace.seconds + 0.3, 10**8
+        trace = Trace(
+            num_steps=steps,
+            num_blocks=self.blocks,
+            config=config.as_dict(),
+            steps=tuple(records),
+            trigger_step=None if found is None else found.trigger_step,
         )
+        made = frames(0.02 * trace.steps_reused)
+        finished = RunFinished(run, trace, made, trace.seconds + 0.3, None)
         yield finished
         return finished
-
-
-def psnr(one: np.ndarray, other: np.ndarray) -> float | None:
-    error = float(np.mean((one - other) ** 2))
-    return 10 * math.log10(1 / error) if error else None
-
-
-def summarise(request: Request, runs: list[RunFinished]) -> dict[str, object]:
-    """The numbers that `compare` promises, from the pretended seconds."""
-    baseline, cached, *control = runs
-    whole, part = baseline.trace.net_seconds, cached.trace.seconds
-    difference = psnr(baseline.frames, cached.frames)
-    each = [psnr(*pair) for pair in zip(cached.frames, baseline.frames, strict=True)]
-    summary: dict[str, object] = {
-        "model": find(request.model).name,
-        "revision": None,
-        "prompt": request.prompt,
-        "seed": request.seed,
-        "steps": request.steps,
-        "method": "bwcache",
-        "config": request.config.as_dict(),
-        "speedup": whole / part,
-        "baseline_seconds": whole,
-        "cached_seconds": part,
-        "baseline_total_seconds": baseline.total_seconds,
-        "cached_total_seconds": cached.total_seconds,
-        "baseline_remembered": baseline.remembered,
-        "steps_computed": cached.trace.steps_computed,
-        "steps_reused": cached.trace.steps_reused,
-        "indicator_share": sum(s.indicator_seconds for s in cached.trace.steps) / part,
-        "reuse_starts_above": reuse_starts_above(baseline.trace, request.config),
-        "psnr_db": difference,
-        "ssim": 1.0 if difference is None else 0.982,
-        "identical": difference is None,
-        "lpips": None,
-        "lpips_reason": "not measured by the fake",
-        "frames_psnr_db": each,
-        "frames_ssim": [1.0 if one is None else 1 - 1 / one for one in each],
-        "difference_gain": difference_gain(apart(cached.frames, baseline.frames)),
-        "peak_memory_bytes": 10**8,
-        "device": "cpu: a fake",
-        "offload": "none",
-        "versions": {},
-    }
-    for run in control:
-        summary |= {
-            "control_steps": run.trace.num_steps,
-            "control_seconds": run.trace.net_seconds,
-            "control_psnr_db": psnr(baseline.frames, run.frames),
-        }
-    limits = find(request.model).pays_from
-    return summary | {"verdict": sentence(summary), "warning": warning(summary, limits)}

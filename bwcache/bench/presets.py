@@ -20,10 +20,12 @@ from .. import BWCacheConfig, models
 from ..files import ASSETS, finite
 from ..models.loading import load
 from ..models.machine import default_device, describe_device, versions
-from ..runs.compare import BaselineStore, compare
-from ..runs.events import ComparisonFinished, Request, RunFinished
+from ..runs.baselines import BaselineStore
+from ..runs.compare import compare
+from ..runs.events import ComparisonFinished, RunFinished
 from ..runs.generate import generate
 from ..runs.metrics import PSNR_CONVENTION, difference
+from ..runs.request import Request
 
 PROMPTS = ASSETS / "prompts" / "prompts.txt"
 KEPT = ("speedup", "steps_computed", "trigger_step", "psnr_db", "ssim", "indicator_share")

@@ -16,7 +16,7 @@ from ..models import ModelSpec
 from ..models.call import call_arguments
 from ..models.loading import load
 from ..models.machine import default_device, describe_device, versions
-from ..runs.events import Request
+from ..runs.request import Request
 
 PROMPTS = ASSETS / "prompts" / "prompts.txt"
 ALWAYS_MET = 1e6  # a threshold above any indicator of random weights

@@ -17,7 +17,8 @@ from ..models import find
 from ..models import start_picture as picture
 from ..models.spec import Offload
 from ..runs.compare import compare
-from ..runs.events import ComparisonFinished, Request, RunStarted, StepDone
+from ..runs.events import ComparisonFinished, RunStarted, StepDone
+from ..runs.request import Request
 from ..runs.result_files import save
 from ..runs.verdict import CAVEAT
 from .progress import LoadingBar
@@ -35,15 +36,13 @@ def compare_command(
     finished = with_suggestion(_with_progress(request, args.device, args.offload))
     written = save(finished, args.out)
     if args.json:
-        print_json(finished.summary)
+        print_json(finished.summary.as_dict())
         return 0
-    print_verdict(finished.summary)
-    if args.control:
-        summary = finished.summary
+    print_verdict(finished.summary.as_dict())
+    if (control := finished.summary.control) is not None:
         print(
-            f"Control: {summary['control_steps']} uncached steps take "
-            f"{summary['control_seconds']:.1f} s and differ by PSNR "
-            f"{_decibels(summary['control_psnr_db'])}."
+            f"Control: {control.steps} uncached steps take {control.seconds:.1f} s and differ by "
+            f"PSNR {_decibels(control.psnr_db)}."
         )
     print(f"Files: {', '.join(str(path) for path in written.values())}")
     return 0
@@ -60,8 +59,8 @@ def print_verdict(summary: Mapping[str, object]) -> None:
 
 def with_suggestion(finished: ComparisonFinished) -> ComparisonFinished:
     """The same, with what to try next in its summary, or None."""
-    found = after_measuring(finished.summary, finished.trace_file.baseline)
-    return replace(finished, summary={**finished.summary, "suggestion": found})
+    found = after_measuring(finished.summary.as_dict(), finished.trace_file.baseline)
+    return replace(finished, summary=finished.summary.adding(suggestion=found))
 
 
 def _decibels(value: float | None) -> str:

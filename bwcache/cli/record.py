@@ -12,9 +12,10 @@ from ..cache.methods.bwcache import BWCacheConfig
 from ..models.loading import loading, result_of
 from ..models.machine import default_device
 from ..runs.compare import compare
-from ..runs.events import Event, Request, RunStarted
+from ..runs.events import Event, RunStarted
 from ..runs.record import check_target, check_texts, record
 from ..runs.recorded import RUN_FILE
+from ..runs.request import Request
 from .compare import print_verdict
 from .progress import LoadingBar
 

@@ -31,7 +31,8 @@ from ..explore.sweep import (
 from ..files import check_file
 from ..models.machine import default_device, describe_device, versions
 from ..models.progress import Loading
-from ..runs.events import ComparisonFinished, Request, StepDone
+from ..runs.events import ComparisonFinished, StepDone
+from ..runs.request import Request
 from .progress import LoadingBar
 
 MOST_ALLOWED = 100  # trials of a search

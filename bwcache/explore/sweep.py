@@ -14,9 +14,11 @@ from statistics import fmean
 
 from ..cache.methods.bwcache import Reuse
 from ..models.progress import Loading
-from ..runs.compare import BaselineStore, compare
-from ..runs.events import ComparisonFinished, Event, Request, RunFinished, StepDone
-from ..runs.filmstrip import filmstrip
+from ..runs.baselines import BaselineStore
+from ..runs.compare import compare
+from ..runs.events import ComparisonFinished, Event, RunFinished, StepDone
+from ..runs.request import Request
+from ..runs.video import filmstrip
 from .candidates import Candidate, candidates
 from .recommend import Recommendation, recommend
 from .results_file import RowsFile, key
@@ -135,7 +137,6 @@ def search(
     if baseline is None:
         yield BaselineStarted(request.steps)
         baseline = yield from _baseline(compare(request, store, device))
-        store.put(request, baseline)
     choice, saved = candidates(baseline.trace, request.config, thresholds, intervals, methods)
     strip = filmstrip(baseline.frames)
     yield SearchStarted(baseline, remembered, len(choice), saved, most, strip)
@@ -149,7 +150,7 @@ def search(
         yield TrialStarted(finder.trials + 1, candidate, candidate.seconds + around + later)
         asked = replace(request, config=candidate.config)
         finished = yield from _comparison(compare(asked, store, device))
-        summary = finished.summary
+        summary = finished.summary.as_dict()
         measured = Measured(
             *(summary[name] for name in ("cached_seconds", "speedup", "psnr_db", "ssim"))
         )
@@ -204,7 +205,7 @@ def sweep(
             yield None
             continue
         finished = yield from _comparison(compare(request, store, device))
-        file.append(finished.summary)
+        file.append(finished.summary.as_dict())
         yield finished
 
 

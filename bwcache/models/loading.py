@@ -41,6 +41,7 @@ SHELF = Shelf()
 TURN = 1.0  # seconds between two looks whether another's turn is over
 WAITING = "Another run has the memory; this one starts when that ends."
 Result = TypeVar("Result")
+Told = TypeVar("Told")
 _turn = threading.Lock()  # one model is made ready at a time; not held while one is fetched
 
 
@@ -215,7 +216,7 @@ def forget() -> None:
 
 
 def result_of(
-    steps: Generator[object, None, Result], tell: Callable[[object], None] = lambda event: None
+    steps: Generator[Told, None, Result], tell: Callable[[Told], None] = lambda event: None
 ) -> Result:
     """Run a generator to its end, telling what it yields, and give what it returns."""
     while True:

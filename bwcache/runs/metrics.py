@@ -6,6 +6,8 @@ These say how far one video moved from the other, not which of them is better.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -19,38 +21,59 @@ LPIPS_REASON = "needs torchvision and its AlexNet weights, which are not part of
 MOST_GAIN = 32  # beyond this, rounding of the video file would be what one sees
 
 
-def difference(frames: np.ndarray, reference: np.ndarray) -> dict[str, object]:
-    """PSNR, SSIM and LPIPS between two videos.
+@dataclass(frozen=True)
+class Difference:
+    """How far a video is from another.
+
+    Args:
+        psnr_db: In dB; None where identical, since it is infinite there.
+        ssim: The mean over frames.
+        identical: Whether each pixel is the same.
+        lpips: None, for the reason in `lpips_reason`.
+        frames_psnr_db, frames_ssim: A number a frame.
+    """
+
+    psnr_db: float | None
+    ssim: float
+    identical: bool
+    lpips: float | None
+    lpips_reason: str
+    frames_psnr_db: list[float | None]
+    frames_ssim: list[float]
+
+
+def difference(frames: np.ndarray, reference: np.ndarray) -> Difference:
+    """PSNR and SSIM between two videos, as a whole and frame by frame.
 
     Args:
         frames: Float RGB `[frames, height, width, 3]` in 0-1.
         reference: Another of the same shape.
-
-    Returns:
-        `psnr_db` (dB; None where identical, since it is infinite there), `ssim`, `identical`,
-        `lpips` (None) and `lpips_reason`; `frames_psnr_db` and `frames_ssim`, a number a frame.
 
     Raises:
         ValueError: The shapes differ.
     """
     _check(frames, reference)
     one, other = (torch.from_numpy(x).float().permute(0, 3, 1, 2) for x in (frames, reference))
-    each = {"data_range": 1.0, "reduction": "none"}
-    psnr = float(peak_signal_noise_ratio(one, other, data_range=1.0))
-    frames_psnr = peak_signal_noise_ratio(one, other, dim=(1, 2, 3), **each).tolist()
-    frames_ssim = structural_similarity_index_measure(one, other, **each)
-    return {
-        "psnr_db": _finite(psnr),
-        "ssim": float(frames_ssim.mean()),
-        "identical": bool(np.array_equal(frames, reference)),
-        "lpips": None,
-        "lpips_reason": LPIPS_REASON,
-        "frames_psnr_db": [_finite(value) for value in frames_psnr],
-        "frames_ssim": frames_ssim.tolist(),
-    }
+    psnr = peak_signal_noise_ratio(one, other, data_range=1.0)
+    frames_psnr = peak_signal_noise_ratio(
+        one, other, data_range=1.0, reduction="none", dim=(1, 2, 3)
+    )
+    frames_ssim = cast(
+        torch.Tensor,
+        structural_similarity_index_measure(one, other, data_range=1.0, reduction="none"),
+    )
+    return Difference(
+        psnr_db=_finite(float(psnr)),
+        ssim=float(frames_ssim.mean()),
+        identical=bool(np.array_equal(frames, reference)),
+        lpips=None,
+        lpips_reason=LPIPS_REASON,
+        frames_psnr_db=[_finite(value) for value in frames_psnr.tolist()],
+        frames_ssim=frames_ssim.tolist(),
+    )
 
 
-def apart(frames: np.ndarray, reference: np.ndarray) -> np.ndarray:
+def pixel_distance(frames: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Distance of each pixel, mean over its colours: `[frames, height, width]` in 0-1."""
     _check(frames, reference)
     return np.abs(frames - reference).mean(axis=-1)

@@ -1,7 +1,8 @@
-"""Events → the small rows that the live panel is fed with. Knows no component and no torch.
+"""Events → the small rows that the live panel is fed with. Imports no component and no torch.
 
 A list of rows only grows during a run, so the wire carries each row once. A row stays under
-`MAX_BYTES`, which keeps an update with its envelope under 1.5 KB.
+`MAX_BYTES`, which keeps an update with its envelope under 1.5 KB. Recorded runs keep the same rows:
+a row of a new kind is declared here, and nowhere else.
 """
 
 from __future__ import annotations
@@ -9,57 +10,218 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NotRequired, Required  # pydantic reads these on 3.11, too
+
+from typing_extensions import TypedDict
 
 from ..cache.methods.bwcache import REUSE_NAMES
 from ..models import ModelSpec, find
-from ..models.progress import Loading
-from .events import Request, RunName, RunStarted, StepDone
+from ..models.progress import Loading, Stage
+from .consume import Consumer
+from .events import ComparisonFinished, RunName, RunStarted, StepDone
+from .request import Request
+from .summary import Summary
 from .verdict import sentence, warning
 
-Row = dict[str, object]
-
 MAX_BYTES = 1000
-END: Row = {"k": "end"}  # not a list: takes the rows' place, so that they are not sent twice
 FRAMES_A_ROW = 48
-EXPENDABLE = ("p", "w")  # dropped in this order from a step that is too long
-LETTERS = {"compute": "C", "reuse": "r"}
-NUMBERS = (
-    "baseline_seconds",
-    "cached_seconds",
-    "speedup",
-    "steps_computed",
-    "steps_reused",
-    "psnr_db",
-    "ssim",
-    "lpips",
-    "indicator_share",
-    "identical",
-    "baseline_remembered",
-    "control_steps",
-    "control_seconds",
-    "control_psnr_db",
-)
+EXPENDABLE: tuple[Literal["p", "w"], ...] = ("p", "w")  # dropped in this order if too long
+Letter = Literal["C", "r"]
+LETTERS: Mapping[str, Letter] = {"compute": "C", "reuse": "r"}
 
 
-def size(row: Row) -> int:
+class SettingsPart(TypedDict, total=False):
+    """What was asked for: enough to ask again, and to predict another threshold's schedule.
+
+    `pays_from` is the model's, for this method; None where unmeasured.
+    """
+
+    model: str
+    prompt: str
+    seed: int
+    threshold: float
+    interval: str
+    interval_steps: int
+    tail_fraction: float
+    gate: str
+    reuse: str
+    pays_from: list[int] | None
+
+
+class BeginRow(TypedDict, total=False):
+    """The first row: which runs will follow, and what they share."""
+
+    k: Required[Literal["begin"]]
+    id: Required[str]
+    runs: Required[list[RunName]]
+    steps: int
+    method: str
+    threshold: float | None
+    settings: SettingsPart
+    fps: int
+    frames: int
+    aspect: float | None
+
+
+class LoadingRow(TypedDict):
+    """What is done to make the model ready; bytes as GB. After a "retry" all begins anew."""
+
+    k: Literal["loading"]
+    stage: Stage
+    done: NotRequired[float]
+    total: NotRequired[float]
+    note: NotRequired[str]
+
+
+class StartRow(TypedDict):
+    """A run begins."""
+
+    k: Literal["start"]
+    run: RunName
+    steps: int
+    remembered: bool
+
+
+class StepRow(TypedDict, total=False):
+    """A step: `v` the indicator, `d` the distances, `s` seconds so far, `p` a WebP, `w` why.
+
+    Of the uncached run also `n`, the step's seconds without measuring, and `b`, those in blocks:
+    with them one foretells what another threshold would do. `v` keeps every digit.
+    """
+
+    k: Required[Literal["step"]]
+    run: Required[RunName]
+    i: Required[int]
+    a: Required[Letter]
+    v: float | None
+    s: float | None
+    w: str
+    n: float | None
+    b: float | None
+    d: list[float | None]
+    p: str
+
+
+class VideoRow(TypedDict):
+    """A run's video is there."""
+
+    k: Literal["video"]
+    run: RunName
+    url: NotRequired[str]
+
+
+class FramesRow(TypedDict):
+    """PSNR (dB; None where identical) and SSIM of each frame from `at` on, a few dozen a row.
+
+    Each row also says how much the difference video is amplified, and why there is no LPIPS.
+    """
+
+    k: Literal["frames"]
+    at: int
+    psnr: list[float | None]
+    ssim: list[float | None]
+    gain: int
+    lpips_reason: str
+
+
+class Words(TypedDict):
+    """The verdict and the warning in one language."""
+
+    verdict: str
+    warning: str | None
+
+
+class DoneRow(TypedDict, total=False):
+    """The verdict in a language, its numbers, and where the files are."""
+
+    k: Required[Literal["done"]]
+    verdict: str
+    warning: str | None
+    device: str
+    baseline_seconds: float | None
+    cached_seconds: float | None
+    speedup: float | None
+    steps_computed: int
+    steps_reused: int
+    psnr_db: float | None
+    ssim: float | None
+    lpips: float | None
+    indicator_share: float | None
+    identical: bool
+    control_steps: int
+    control_seconds: float | None
+    control_psnr_db: float | None
+    files: dict[str, str]
+
+
+class MessageRow(TypedDict):
+    """Says something in the place of a run."""
+
+    k: Literal["waiting", "stopped", "error"]
+    text: str
+
+
+class EndRow(TypedDict):
+    """Not in a list: takes the rows' place, so that they are not sent twice."""
+
+    k: Literal["end"]
+
+
+# what a recorded run may hold, and all that the panel is sent
+RecordedRow = BeginRow | StartRow | StepRow | VideoRow | FramesRow | DoneRow
+Row = RecordedRow | LoadingRow | MessageRow | EndRow
+END: EndRow = {"k": "end"}
+
+
+def size(row: Mapping[str, object]) -> int:
     """Bytes of a row as JSON."""
     return len(json.dumps(row, separators=(",", ":")).encode())
 
 
-def rounded(value: object, digits: int = 4) -> object:
+def rounded(value: float | None, digits: int = 4) -> float | None:
     """A float with so many significant digits, None where it is not finite; the rest as it is."""
     if not isinstance(value, float):
         return value
     return float(f"{value:.{digits}g}") if math.isfinite(value) else None
 
 
-def begin(run_id: str, request: Request, spec: ModelSpec) -> Row:
-    """The first row: which runs will follow, and what they share."""
+class PanelRows(Consumer[Row]):
+    """What a comparison's events are on the panel, but for the first row; see `begin`.
+
+    Args:
+        files: Called with the finished comparison; writes its files and gives where each is to be
+            found, by name.
+        language: Of the verdict.
+    """
+
+    def __init__(
+        self, files: Callable[[ComparisonFinished], Mapping[str, str]], language: str = "en"
+    ):
+        self._files, self._language = files, language
+
+    def loading(self, event: Loading) -> Iterator[Row]:
+        yield loading(event)
+
+    def run_started(self, event: RunStarted) -> Iterator[Row]:
+        yield start(event)
+
+    def step(self, event: StepDone, elapsed: float) -> Iterator[Row]:
+        yield step(event, elapsed)
+
+    def finished(self, event: ComparisonFinished) -> Iterator[Row]:
+        places = self._files(event)
+        for run in event.runs:
+            yield video(run.run, places[run.run])
+        yield from frames(event.summary)
+        yield done(event.summary, places, self._language)
+
+
+def begin(run_id: str, request: Request, spec: ModelSpec) -> BeginRow:
     return {
         "k": "begin",
         "id": run_id,
-        "runs": ["baseline", "cached", *(["control"] if request.control else [])],
+        "runs": ["baseline", "cached", "control"] if request.control else ["baseline", "cached"],
         "steps": request.steps,
         "method": REUSE_NAMES[request.config.reuse],
         "threshold": rounded(float(request.config.threshold)),
@@ -70,11 +232,7 @@ def begin(run_id: str, request: Request, spec: ModelSpec) -> Row:
     }
 
 
-def settings(request: Request) -> Row:
-    """What was asked for: enough to ask again, and to predict another threshold's schedule.
-
-    `pays_from` is the model's, for this method; None where unmeasured.
-    """
+def settings(request: Request) -> SettingsPart:
     config = request.config
     pays_from = find(request.model).pays_from.get(config.reuse)
     return {
@@ -91,15 +249,16 @@ def settings(request: Request) -> Row:
     }
 
 
-def loading(event: Loading) -> Row:
-    """What is done to make the model ready; bytes as GB. After a "retry" all begins anew."""
-    row: Row = {"k": "loading", "stage": event.stage}
+def loading(event: Loading) -> LoadingRow:
+    row: LoadingRow = {"k": "loading", "stage": event.stage}
     if event.done is not None and event.total:
-        row |= {"done": round(event.done / 1e9, 2), "total": round(event.total / 1e9, 2)}
-    return row | ({"note": event.note} if event.note else {})
+        row["done"], row["total"] = round(event.done / 1e9, 2), round(event.total / 1e9, 2)
+    if event.note:
+        row["note"] = event.note
+    return row
 
 
-def start(event: RunStarted) -> Row:
+def start(event: RunStarted) -> StartRow:
     return {
         "k": "start",
         "run": event.run,
@@ -108,27 +267,9 @@ def start(event: RunStarted) -> Row:
     }
 
 
-class Clock:
-    """Sums up each run's denoising seconds: without the measurement for uncached runs."""
-
-    def __init__(self) -> None:
-        self._elapsed: dict[RunName, float] = {}
-
-    def after(self, event: StepDone) -> float:
-        record = event.record
-        seconds = record.seconds if event.run == "cached" else record.net_seconds
-        self._elapsed[event.run] = self._elapsed.get(event.run, 0.0) + seconds
-        return self._elapsed[event.run]
-
-
-def step(event: StepDone, elapsed: float) -> Row:
-    """A step: `v` the indicator, `d` the distances, `s` seconds so far, `p` a WebP, `w` why.
-
-    Of the uncached run also `n`, the step's seconds without measuring, and `b`, those in blocks:
-    with them the browser foretells what another threshold would do. `v` keeps every digit.
-    """
+def step(event: StepDone, elapsed: float) -> StepRow:
     record = event.record
-    row: Row = {
+    row: StepRow = {
         "k": "step",
         "run": event.run,
         "i": record.step_index,
@@ -138,44 +279,47 @@ def step(event: StepDone, elapsed: float) -> Row:
         "w": record.reason,
     }
     if event.run == "baseline":
-        row |= {"n": rounded(record.net_seconds), "b": rounded(record.block_seconds)}
+        row["n"], row["b"] = rounded(record.net_seconds), rounded(record.block_seconds)
     if record.distances is not None:
         row["d"] = [rounded(x, 3) for x in record.distances]
     if event.preview is not None:
         row["p"] = base64.b64encode(event.preview).decode()
     for key in EXPENDABLE:
-        if size(row) > MAX_BYTES:
-            row.pop(key, None)
+        if size(row) > MAX_BYTES and key in row:
+            del row[key]
     return row
 
 
-def video(run: str, url: str) -> Row:
+def video(run: RunName, url: str) -> VideoRow:
     return {"k": "video", "run": run, "url": url}
 
 
-def frames(summary: Mapping[str, object]) -> list[Row]:
-    """PSNR (dB; None where identical) and SSIM of each frame from `at` on, a few dozen a row.
+def frames(summary: Summary) -> list[FramesRow]:
+    def some(values: Sequence[float | None], at: int) -> list[float | None]:
+        return [rounded(value) for value in values[at : at + FRAMES_A_ROW]]
 
-    Each row also says how much the difference video is amplified, and why there is no LPIPS.
-    """
-    psnr, ssim = summary["frames_psnr_db"], summary["frames_ssim"]
-    common = {"gain": summary["difference_gain"], "lpips_reason": summary["lpips_reason"]}
     return [
         {
             "k": "frames",
             "at": at,
-            "psnr": [rounded(value) for value in psnr[at : at + FRAMES_A_ROW]],
-            "ssim": [rounded(value) for value in ssim[at : at + FRAMES_A_ROW]],
-            **common,
+            "psnr": some(summary.frames_psnr_db, at),
+            "ssim": some(summary.frames_ssim, at),
+            "gain": summary.difference_gain,
+            "lpips_reason": summary.lpips_reason,
         }
-        for at in range(0, len(psnr), FRAMES_A_ROW)
+        for at in range(0, len(summary.frames_psnr_db), FRAMES_A_ROW)
     ]
 
 
-def words(summary: Mapping[str, object], language: str) -> Row:
-    """The verdict and the warning: the summary's own in English, else said once more."""
+def words(summary: Mapping[str, Any], language: str) -> Words:
+    """The verdict and the warning: the summary's own in English, else said once more.
+
+    Args:
+        summary: The content of a `summary.json`.
+        language: "en" or "de".
+    """
     if language == "en":
-        return {name: summary[name] for name in ("verdict", "warning")}
+        return {"verdict": summary["verdict"], "warning": summary["warning"]}
     limits = find(summary["model"]).pays_from
     return {
         "verdict": sentence(summary, language),
@@ -183,18 +327,31 @@ def words(summary: Mapping[str, object], language: str) -> Row:
     }
 
 
-def done(summary: Mapping[str, object], files: Mapping[str, str], language: str = "en") -> Row:
-    """The verdict in a language, its numbers, and where the files are."""
-    numbers = {key: rounded(summary[key]) for key in NUMBERS if key in summary}
-    return {
+def done(summary: Summary, files: Mapping[str, str], language: str = "en") -> DoneRow:
+    said = words(summary.as_dict(), language)
+    row: DoneRow = {
         "k": "done",
-        **words(summary, language),
-        "device": summary["device"],
-        **numbers,
-        "files": dict(files),
+        "verdict": said["verdict"],
+        "warning": said["warning"],
+        "device": summary.device,
+        "baseline_seconds": rounded(summary.baseline_seconds),
+        "cached_seconds": rounded(summary.cached_seconds),
+        "speedup": rounded(summary.speedup),
+        "steps_computed": summary.steps_computed,
+        "steps_reused": summary.steps_reused,
+        "psnr_db": rounded(summary.psnr_db),
+        "ssim": rounded(summary.ssim),
+        "lpips": rounded(summary.lpips),
+        "indicator_share": rounded(summary.indicator_share),
+        "identical": summary.identical,
     }
+    if summary.control is not None:
+        row["control_steps"] = summary.control.steps
+        row["control_seconds"] = rounded(summary.control.seconds)
+        row["control_psnr_db"] = rounded(summary.control.psnr_db)
+    row["files"] = dict(files)
+    return row
 
 
-def message(kind: str, text: str) -> Row:
-    """`kind` is "waiting", "stopped" or "error"."""
+def message(kind: Literal["waiting", "stopped", "error"], text: str) -> MessageRow:
     return {"k": kind, "text": text}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import torch
 from PIL import Image
@@ -29,7 +30,7 @@ def latent_preview(pipe, latents: torch.Tensor | None, frames_axis: int = 2) -> 
     latents = latents.movedim(frames_axis, 2)
     middle = latents.shape[2] // 2
     frame = latents[:1, :, middle : middle + 1].float()
-    vae = getattr(pipe, "vae", None)
+    vae: Any = getattr(pipe, "vae", None)
     if hasattr(vae, "decode_linear"):
         std = frame.new_tensor(vae.config.latents_std).view(1, -1, 1, 1, 1)
         picture = vae.decode_linear(frame * std)[0, :, -1] / 2 + 0.5

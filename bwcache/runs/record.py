@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,10 +13,12 @@ from PIL import Image
 from .. import models
 from ..errors import ConfigError
 from ..files import check_folder, replacing
-from ..models.progress import Loading
-from . import panel_rows as rows
-from .events import ComparisonFinished, Event, Request, RunStarted, StepDone
+from ..models.loading import result_of
+from .consume import consume
+from .events import ComparisonFinished, Events
+from .panel_rows import PanelRows, Row, begin
 from .recorded import PLAIN_NAME, RUN_FILE, RecordedRun
+from .request import Request
 from .result_files import save
 from .video import enlarge
 
@@ -26,9 +28,7 @@ RANDOM = "Random weights: the seconds are real, the pictures are noise. "
 LEFT_OUT = ("url", "files")  # of a row: a page fills in where it serves the run from
 
 
-def record(
-    events: Iterator[Event], request: Request, title: str, caption: str, folder: Path
-) -> RecordedRun:
+def record(events: Events, request: Request, title: str, caption: str, folder: Path) -> RecordedRun:
     """Run a comparison to its end and keep it, with when each row came.
 
     Args:
@@ -39,35 +39,35 @@ def record(
         folder: Takes its place whole, or not at all.
     """
     caption = RANDOM + caption if request.random_weights else caption
-    spec, clock, kept = models.find(request.model), rows.Clock(), []
+    kept: list[dict[str, object]] = []
     started = time.perf_counter()
 
-    def keep(row: rows.Row) -> None:
-        rest = {key: value for key, value in row.items() if key not in LEFT_OUT}
+    def keep(row: Row) -> None:
+        nonlocal started
+        if row["k"] == "loading":
+            if row["stage"] == "retry":  # all that was told so far is void
+                del kept[1:]
+                started = time.perf_counter()
+            return
+        rest = {name: value for name, value in row.items() if name not in LEFT_OUT}
         kept.append({"at": round(time.perf_counter() - started, 3), "row": rest})
 
     with replacing(folder) as staging:
-        keep(rows.begin(folder.name, request, spec))
-        for event in events:
-            match event:
-                case Loading(stage="retry"):  # all that was told so far is void
-                    del kept[1:]
-                    clock, started = rows.Clock(), time.perf_counter()
-                case RunStarted():
-                    keep(rows.start(event))
-                case StepDone():
-                    keep(rows.step(event, clock.after(event)))
-                case ComparisonFinished():
-                    files = {name: path.name for name, path in save(event, staging).items()}
-                    for run in event.runs:
-                        keep(rows.video(run.run, ""))
-                    for row in rows.frames(event.summary):
-                        keep(row)
-                    keep(rows.done(event.summary, {}))
-        write_thumbnail(event.runs[1].frames, staging / "thumbnail.webp")
+        files: dict[str, str] = {}
+
+        def save_files(finished: ComparisonFinished) -> Mapping[str, str]:
+            files.update({name: path.name for name, path in save(finished, staging).items()})
+            return files
+
+        keep(begin(folder.name, request, models.find(request.model)))
+        rows = consume(events, PanelRows(save_files))
+        finished = result_of(rows, keep)
+        files["thumbnail"] = "thumbnail.webp"
+        write_thumbnail(finished.runs[1].frames, staging / files["thumbnail"])
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        files |= {"thumbnail": "thumbnail.webp"}
-        recorded = RecordedRun(title, caption, now, event.summary, event.trace_file, kept, files)
+        recorded = RecordedRun(
+            title, caption, now, finished.summary.as_dict(), finished.trace_file, kept, files
+        )
         (staging / RUN_FILE).write_text(recorded.dumps(), encoding="utf-8")
     return recorded
 

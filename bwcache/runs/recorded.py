@@ -1,39 +1,111 @@
 """Recorded runs: a comparison kept in a folder, with when each of the panel's rows came.
 
-Knows the folder's layout and checks it; knows nothing of the page. Standard library only.
+Knows the folder's layout and checks all that is read; knows nothing of the page.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from ..cache.trace import TraceFile
 from ..errors import RecordedError, TraceError
 from ..files import ASSETS, finite
+from .panel_rows import RecordedRow
 
 FORMAT, VERSION = "bwcache-recorded-run", 1
 RUN_FILE = "run.json"
 RUNS = ASSETS / "runs"
 NEEDED_FILES = ("baseline", "cached", "thumbnail")
-# of the summary: what a card and the verdict are made of
-NEEDED_NUMBERS = {
-    "speedup": int | float,
-    "steps_computed": int,
-    "steps_reused": int,
-    "psnr_db": int | float | None,
-    "device": str,
-    "model": str,
-    "prompt": str,
-    "verdict": str,
-    "config": dict,
-    "versions": dict,
-}
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+MOST_DIGITS = 18  # of a whole number: what 64 bits hold
+DEEPEST = 32  # objects and lists within one another
+WORDS = {  # pydantic's, as people here say
+    "valid string": "text",
+    "valid number": "number",
+    "valid integer": "whole number",
+    "valid boolean": "true or false",
+    "valid dictionary": "object",
+    "valid list": "list",
+}
+
+
+# -- what a file may hold: refused at the door, so that nothing behind it has to look again --------
+
+
+def _refuse(needed: str) -> NoReturn:
+    raise PydanticCustomError("needed", needed)  # type: ignore[arg-type]
+
+
+def _said(text: str) -> str:
+    return text if text.strip() else _refuse("a text")
+
+
+def _date(text: str) -> str:
+    try:
+        aware = datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        aware = False
+    return text if aware else _refuse("a date such as 2026-11-21T10:00:00+00:00")
+
+
+def _plain(name: str) -> str:
+    return name if PLAIN_NAME.fullmatch(name) else _refuse("a plain file name without a folder")
+
+
+Text = Annotated[str, AfterValidator(_said)]
+Date = Annotated[str, AfterValidator(_date)]
+PlainName = Annotated[str, AfterValidator(_plain)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Checked(BaseModel):
+    """Takes a type for what it is: no text for a number, no true for 1."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+
+class _Config(_Checked):
+    threshold: Number
+
+
+class _Summary(_Checked):
+    """What a card and the verdict are made of; the rest is as some version once wrote it."""
+
+    speedup: Number
+    steps_computed: int
+    steps_reused: int
+    psnr_db: Number | None
+    device: str
+    model: str
+    prompt: str
+    verdict: str
+    config: _Config
+    versions: dict[str, Any]
+
+
+class _TimedRow(_Checked):
+    at: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    row: Annotated[RecordedRow, Field(discriminator="k")]
+
+
+class _File(_Checked):
+    title: Text
+    caption: Text
+    recorded: Date
+    summary: _Summary
+    files: dict[PlainName, PlainName]
+    rows: Annotated[list[_TimedRow], Field(min_length=2)]
+    trace: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -82,31 +154,26 @@ class RecordedRun:
         Raises:
             RecordedError: It is not JSON, not a recorded run, of another version, or damaged.
         """
-        try:
-            data = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise RecordedError(RUN_FILE, f"no valid JSON ({error})", "a recorded run") from None
+        data = _parsed(text)
         if not isinstance(data, dict):
             raise RecordedError(RUN_FILE, type(data).__name__, "an object")
         found = (data.get("format"), data.get("version"))
         if found != (FORMAT, VERSION):
             shown = f"{found[0]!r} version {found[1]!r}"
             raise RecordedError(RUN_FILE, shown, f"{FORMAT!r} version {VERSION}")
-        for name in ("title", "caption", "recorded"):
-            if not isinstance(data.get(name), str) or not data[name].strip():
-                raise RecordedError(f"{RUN_FILE} {name}", data.get(name), "a text")
-        _check_date(data["recorded"])
-        _check_summary(data.get("summary"))
-        _check_files(data.get("files"))
-        _check_rows(data.get("rows"), data["files"])
         try:
-            trace = TraceFile.loads(json.dumps(data.get("trace")))
+            checked = _File.model_validate(data)
+        except ValidationError as error:
+            raise _in_a_line(error) from None
+        _check_together(checked)
+        try:
+            trace = TraceFile.loads(json.dumps(data["trace"]))
         except TraceError as error:
             raise RecordedError(f"{RUN_FILE} trace", str(error), "a whole trace") from None
-        if trace.model != data["summary"]["model"]:
-            needed = f"the trace of {data['summary']['model']!r}, as in the summary"
+        if trace.model != checked.summary.model:
+            needed = f"the trace of {checked.summary.model!r}, as in the summary"
             raise RecordedError(f"{RUN_FILE} trace.model", trace.model, needed)
-        text_parts = (data["title"], data["caption"], data["recorded"])
+        text_parts = (checked.title, checked.caption, checked.recorded)
         return cls(*text_parts, data["summary"], trace, data["rows"], data["files"])
 
 
@@ -147,55 +214,101 @@ def _compact(data: object) -> str:
     return json.dumps(finite(data), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def _check_date(text: str) -> None:
+def _parsed(text: str) -> object:
+    """The text's JSON, with nothing in it that a reader of it stumbles over."""
     try:
-        aware = datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        aware = False
-    if not aware:
-        needed = "a date such as 2026-11-21T10:00:00+00:00"
-        raise RecordedError(f"{RUN_FILE} recorded", text, needed)
+        data = json.loads(
+            text,
+            parse_constant=_no_constant,
+            parse_float=_finite_number,
+            parse_int=_short_integer,
+            object_pairs_hook=_plain_object,
+        )
+    except (ValueError, RecursionError) as error:
+        raise RecordedError(RUN_FILE, f"no valid JSON ({error})", "a recorded run") from None
+    level, depth = [data], 0
+    while level := [
+        inner
+        for value in level
+        if isinstance(value, dict | list)
+        for inner in (value.values() if isinstance(value, dict) else value)
+    ]:
+        depth += 1
+        if depth > DEEPEST:
+            found = f"more than {DEEPEST} objects or lists within one another"
+            raise RecordedError(RUN_FILE, found, "a recorded run")
+    return data
 
 
-def _check_summary(summary: object) -> None:
-    if not isinstance(summary, dict):
-        raise RecordedError(f"{RUN_FILE} summary", type(summary).__name__, "an object")
-    for name, kind in NEEDED_NUMBERS.items():
-        value = summary.get(name, "nothing")
-        if not isinstance(value, kind) or isinstance(value, bool) or name not in summary:
-            words = getattr(kind, "__name__", str(kind))
-            raise RecordedError(f"{RUN_FILE} summary.{name}", value, f"of type {words}")
-    threshold = summary["config"].get("threshold")
-    if not isinstance(threshold, int | float):
-        raise RecordedError(f"{RUN_FILE} summary.config.threshold", threshold, "a number")
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number there")
 
 
-def _check_files(files: object) -> None:
-    part = f"{RUN_FILE} files"
-    if not isinstance(files, dict):
-        raise RecordedError(part, type(files).__name__, "an object")
+def _finite_number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return number
+
+
+def _short_integer(text: str) -> int:
+    if len(text.lstrip("-")) > MOST_DIGITS:
+        raise ValueError(f"a whole number of {len(text)} digits")
+    return int(text)
+
+
+def _plain_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if "__proto__" in found:  # would become an object's ancestor in a browser
+        raise ValueError("a part named __proto__")
+    return found
+
+
+def _in_a_line(error: ValidationError) -> RecordedError:
+    """The first thing that is wrong: the part, what was found there, what is needed."""
+    first = error.errors(include_url=False)[0]
+    part, found = RUN_FILE, first["input"]
+    for place in _without_tags(first["loc"]):
+        if isinstance(place, int):
+            part += f"[{place}]"
+        else:
+            part += f" {place}" if part == RUN_FILE else f".{place}"
+    needed = first["msg"].removeprefix("Input should be ").replace("\n", " ")
+    for theirs, ours in WORDS.items():
+        needed = needed.replace(theirs, ours)
+    if first["type"] == "missing":
+        return RecordedError(part, "nothing", "this part")
+    if first["type"].startswith("union_tag"):
+        return RecordedError(f"{part}.k", found, "a row of a known kind")
+    return RecordedError(part, type(found).__name__ if _is_large(found) else found, needed)
+
+
+def _is_large(found: object) -> bool:
+    return isinstance(found, dict | list)
+
+
+def _without_tags(places: Sequence[str | int]) -> list[str | int]:
+    """Where something is, without the row's kind that pydantic puts in, nor its note on a key."""
+    tagged = len(places) > 3 and places[0] == "rows" and places[2] == "row"
+    kept = [*places[:3], *places[4:]] if tagged else list(places)
+    return [place for place in kept if place != "[key]"]
+
+
+def _check_together(file: _File) -> None:
+    """Refuse parts that do not fit one another."""
     for name in NEEDED_FILES:
-        if name not in files:
-            raise RecordedError(f"{part}.{name}", "nothing", "a file's name")
-    for name, file in files.items():
-        if not isinstance(file, str) or not PLAIN_NAME.fullmatch(file):
-            raise RecordedError(f"{part}.{name}", file, "a plain file name without a folder")
-
-
-def _check_rows(rows: object, files: Mapping[str, str]) -> None:
+        if name not in file.files:
+            raise RecordedError(f"{RUN_FILE} files.{name}", "nothing", "a file's name")
     part, latest = f"{RUN_FILE} rows", 0.0
-    if not isinstance(rows, list) or len(rows) < 2:
-        raise RecordedError(part, type(rows).__name__, "a list from 'begin' to 'done'")
-    for place, row in enumerate(rows):
-        at = row.get("at") if isinstance(row, dict) and isinstance(row.get("row"), dict) else None
-        if not isinstance(at, int | float) or isinstance(at, bool) or not at >= latest:
-            needed = "a row and its `at` in seconds, not before the row before it"
-            raise RecordedError(f"{part}[{place}]", row, needed)
-        latest = at
-    inner = [row["row"] for row in rows]
-    kinds = [row.get("k") for row in inner]
+    for place, timed in enumerate(file.rows):
+        if timed.at < latest:
+            needed = f"seconds, not before the {latest:g} of the row before it"
+            raise RecordedError(f"{part}[{place}].at", timed.at, needed)
+        latest = timed.at
+    rows = [timed.row for timed in file.rows]
+    kinds = [row["k"] for row in rows]
     if kinds[0] != "begin" or kinds[-1] != "done":
         raise RecordedError(part, f"{kinds[0]!r} to {kinds[-1]!r}", "'begin' to 'done'")
-    for run in [row.get("run") for row in inner if row.get("k") == "video"]:
-        if run not in files:
-            raise RecordedError(f"{part}: video of {run!r}", "no file of that name", "one")
+    for row in rows:
+        if row["k"] == "video" and row["run"] not in file.files:
+            raise RecordedError(f"{part}: video of {row['run']!r}", "no file of that name", "one")

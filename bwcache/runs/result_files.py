@@ -11,7 +11,7 @@ from pathlib import Path
 from ..files import finite
 from ..models import find
 from .events import ComparisonFinished
-from .metrics import apart
+from .metrics import pixel_distance
 from .video import heat, write_mp4
 
 
@@ -31,16 +31,17 @@ def save(finished: ComparisonFinished, folder: Path) -> dict[str, Path]:
     Raises:
         OSError: The folder cannot be written to. Nothing is left half-written.
     """
-    fps = find(str(finished.summary["model"])).fps
+    fps = find(finished.summary.model).fps
     folder.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
     try:
         for run in finished.runs:
             write_mp4(run.frames, staging / f"{run.run}.mp4", fps)
         baseline, cached = finished.runs[:2]
-        distances = finished.summary["difference_gain"] * apart(cached.frames, baseline.frames)
-        write_mp4(heat(distances), staging / "difference.mp4", fps)
-        text = json.dumps(finite(finished.summary), indent=1, allow_nan=False)
+        distances = pixel_distance(cached.frames, baseline.frames)
+        amplified = heat(finished.summary.difference_gain * distances)
+        write_mp4(amplified, staging / "difference.mp4", fps)
+        text = json.dumps(finite(finished.summary.as_dict()), indent=1, allow_nan=False)
         (staging / "summary.json").write_text(text, encoding="utf-8")
         (staging / "trace.json").write_text(finished.trace_file.dumps(), encoding="utf-8")
         written = {}

@@ -1,7 +1,10 @@
-"""Frames, or a false-colour picture of numbers, to an mp4 file that every browser plays."""
+"""Frames, or a false-colour picture of numbers, as an mp4 file that every browser plays; and a
+video in one small picture.
+"""
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +14,19 @@ from PIL import Image
 SMALL, ENLARGED = 256, 384  # pixels of height
 # Inferno at ten even places: black for nothing, and every step up is brighter than the last.
 INFERNO = (
-    "#000004", "#1b0c41", "#4a0c6b", "#781c6d", "#a52c60",
-    "#cf4446", "#ed6925", "#fb9b06", "#f7d13d", "#fcffa4",
-)  # fmt: skip
+    "#000004",
+    "#1b0c41",
+    "#4a0c6b",
+    "#781c6d",
+    "#a52c60",
+    "#cf4446",
+    "#ed6925",
+    "#fb9b06",
+    "#f7d13d",
+    "#fcffa4",
+)
+# of a filmstrip: frames at most, pixels of height and between frames, bytes at most
+STRIP_FRAMES, STRIP_HEIGHT, STRIP_GAP, STRIP_BYTES = 6, 48, 2, 3072
 
 
 def enlarge(frames: np.ndarray) -> list[np.ndarray]:
@@ -40,3 +53,27 @@ def heat(values: np.ndarray) -> np.ndarray:
 def write_mp4(frames: np.ndarray, path: Path, fps: int) -> None:
     """Write frames `[frames, height, width, 3]` in 0-1 as H.264."""
     export_to_video(enlarge(frames.clip(0, 1)), str(path), fps=fps, quality=9)
+
+
+def filmstrip(frames: np.ndarray) -> bytes | None:
+    """A WebP picture of up to six evenly spaced frames, or None where it will not fit.
+
+    Args:
+        frames: Float RGB `[frames, height, width, 3]` in 0-1.
+
+    Returns:
+        At most 3 KiB, 48 pixels high.
+    """
+    places = np.linspace(0, len(frames) - 1, min(STRIP_FRAMES, len(frames))).round().astype(int)
+    pixels = (frames[places].clip(0, 1) * 255).round().astype(np.uint8)
+    width = max(1, round(STRIP_HEIGHT * pixels.shape[2] / pixels.shape[1]))
+    strip = Image.new("RGB", (len(pixels) * (width + STRIP_GAP) - STRIP_GAP, STRIP_HEIGHT))
+    for place, picture in enumerate(pixels):
+        small = Image.fromarray(picture).resize((width, STRIP_HEIGHT), Image.Resampling.LANCZOS)
+        strip.paste(small, (place * (width + STRIP_GAP), 0))
+    for quality in (75, 50, 25, 10, 0):
+        buffer = io.BytesIO()
+        strip.save(buffer, "WEBP", quality=quality, method=4)
+        if buffer.tell() <= STRIP_BYTES:
+            return buffer.getvalue()
+    return None

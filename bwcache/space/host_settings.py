@@ -14,8 +14,8 @@ from pathlib import Path
 from ..errors import ConfigError
 from ..models.catalogue import CATALOGUE
 from ..models.spec import ModelSpec
-from ..runs.events import MAX_STEPS, Request
 from ..runs.recorded import RUNS
+from ..runs.request import MAX_STEPS, Request
 
 PREFIX = "BWCACHE_"
 VARIABLES = (  # the Space's card has a table of what each allows

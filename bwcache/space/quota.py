@@ -18,7 +18,8 @@ from ..cache.predict import predict
 from ..models import find
 from ..models.spec import ModelSpec
 from ..models.timings import guessed_seconds, last
-from ..runs.events import Request, RunFinished
+from ..runs.events import RunFinished
+from ..runs.request import Request
 
 Visitor = Literal["anonymous", "signed in", "free", "pro"]
 Basis = Literal["measured", "estimated"]

@@ -18,8 +18,10 @@ from ..errors import ConfigError, ModelError
 from ..models.loading import load
 from ..models.machine import on_zerogpu
 from ..models.progress import Loading
+from ..runs.baselines import BaselineStore
 from ..runs.compare import learn
-from ..runs.events import ComparisonFinished, Event, Request, RunFinished
+from ..runs.events import ComparisonFinished, Event, Events, RunFinished
+from ..runs.request import Request
 from .quota import FACTOR, Cost, cost, visitor_of
 from .zerogpu_errors import explain
 
@@ -28,39 +30,39 @@ PLAIN = (type(None), bool, int, float, str, bytes, np.ndarray, np.generic)
 _ready: set[tuple[str, str]] = set()  # (model, device) loaded before the first worker was forked
 
 
-def gpu(compare: Callable[..., Iterator[Event]]) -> Callable[..., Iterator[Event]]:
+def gpu(make: Callable[..., Events]) -> Callable[..., Events]:
     """The same comparison on a lent card; unchanged outside ZeroGPU.
 
     Args:
-        compare: As `bwcache.runs.compare.compare`.
+        make: As `bwcache.runs.compare.make_comparison`, which is handed the uncached run:
+            `remembering` gives it a memory, in this process.
 
-    What it returns takes the same arguments, yields the same events and puts the uncached run into
-    the given store. Its `ConfigError`s and `ModelError`s arrive as `ModelError`s, and so does what
-    ZeroGPU refuses, as a sentence with what to do.
+    What it returns takes the same arguments and yields the same events. Its `ConfigError`s and
+    `ModelError`s arrive as `ModelError`s, and so does what ZeroGPU refuses, as a sentence with
+    what to do.
     """
     if not on_zerogpu():
-        return compare
+        return make
     import spaces
 
-    on_card = spaces.GPU(duration=duration)(in_worker(compare))
+    on_card = spaces.GPU(duration=duration)(in_worker(make))
 
     def on_lent_card(
-        request: Request, store=None, device: str | None = None, **options
-    ) -> Iterator[Event]:
+        request: Request,
+        baseline: RunFinished | None = None,
+        device: str | None = None,
+        **options: object,
+    ) -> Events:
         yield from _fetched(request, device or "cuda")
-        baseline = store.get(request) if store is not None else None
         refused = None
         try:
-            with closing(on_card(request, Remembered(baseline), device, **options)) as events:
+            with closing(on_card(request, baseline, device, **options)) as events:
                 for event in events:
-                    match event:
-                        case Refused():
-                            refused = event
-                            continue
-                        case RunFinished(run="baseline", remembered=False) if store is not None:
-                            store.put(request, event)
-                        case ComparisonFinished():
-                            learn(event)
+                    if isinstance(event, Refused):
+                        refused = event
+                        continue
+                    if isinstance(event, ComparisonFinished):
+                        learn(event)
                     yield event
         except (ConfigError, ModelError):
             raise
@@ -87,36 +89,26 @@ def _fetched(request: Request, device: str) -> Iterator[Loading]:
 
 
 @dataclass(frozen=True)
-class Remembered:
-    """The one uncached run that a worker needs, in the place of a store full of them."""
-
-    run: RunFinished | None = None
-
-    def get(self, request: Request) -> RunFinished | None:
-        return self.run
-
-    def put(self, request: Request, run: RunFinished) -> None:
-        """The worker's copy is forgotten; the store is kept outside it."""
-
-
-@dataclass(frozen=True)
 class Refused:
     """Ends a worker's events in the place of an exception, of which only the class would arrive."""
 
     text: str
 
 
-def in_worker(compare: Callable[..., Iterator[Event]]) -> Callable[..., Iterator[Event | Refused]]:
+def in_worker(make: Callable[..., Events]) -> Callable[..., Iterator[Event | Refused]]:
     """The part of a comparison that runs in the worker: hooks clean at entry, plain data out."""
 
     def work(
-        request: Request, store=None, device: str | None = None, **options
+        request: Request,
+        baseline: RunFinished | None = None,
+        device: str | None = None,
+        **options: object,
     ) -> Iterator[Event | Refused]:
         from ..cache.install import strip
 
         strip()
         try:
-            with closing(compare(request, store, device, **options)) as events:
+            with closing(make(request, baseline, device, **options)) as events:
                 for event in events:
                     check_plain(event, type(event).__name__)
                     yield event
@@ -158,14 +150,24 @@ def check_plain(value: object, where: str) -> None:
 # -- how long --------------------------------------------------------------------------------------
 
 
-def duration(request: Request, store=None, device: str | None = None, **options) -> int:
+def duration(
+    request: Request,
+    baseline: RunFinished | None = None,
+    device: str | None = None,
+    **options: object,
+) -> int:
     """Seconds to ask for; called by `spaces` with the arguments of the comparison itself."""
     from gradio.context import LocalContext
 
-    return price(request, store, LocalContext.request.get(None), device).seconds
+    return _cost(request, baseline, LocalContext.request.get(None), device).seconds
 
 
-def price(request: Request, store=None, asking: object = None, device: str | None = None) -> Cost:
+def price(
+    request: Request,
+    store: BaselineStore | None = None,
+    asking: object = None,
+    device: str | None = None,
+) -> Cost:
     """What a comparison will cost the visitor who asks.
 
     Args:
@@ -174,10 +176,17 @@ def price(request: Request, store=None, asking: object = None, device: str | Non
         asking: Gradio's `Request`, which tells who asks.
         device: Where it will run; "cuda" where None.
     """
+    baseline = store.get(request) if store is not None else None
+    return _cost(request, baseline, asking, device)
+
+
+def _cost(
+    request: Request, baseline: RunFinished | None, asking: object, device: str | None
+) -> Cost:
     return cost(
         request,
         visitor_of(asking),
-        store.get(request) if store is not None else None,
+        baseline,
         device=device or "cuda",
         factor=factor(),
         ready=(request.model, device or "cuda") in _ready and not request.random_weights,

@@ -7,7 +7,8 @@ from types import ModuleType
 from .. import models
 from ..cache.predict import predict, reuse_starts_above
 from ..explore.suggestion import suggest
-from ..runs.events import Request, RunFinished
+from ..runs.events import RunFinished
+from ..runs.request import Request
 from ..runs.verdict import warning
 from ..space.quota import Cost
 from .languages import OFFERS, TEXTS

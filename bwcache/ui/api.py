@@ -11,7 +11,7 @@ import gradio as gr
 
 from ..cache.methods.bwcache import BWCacheConfig, Gate, Reuse
 from ..errors import ConfigError, TraceError
-from ..runs.events import Request
+from ..runs.request import Request
 from .calls import Calls, forecast, refusal
 from .finder import MODEL_QUEUE
 from .handlers import Compare

@@ -25,7 +25,8 @@ from ..files import finite
 from ..models import ModelError
 from ..models import start_picture as picture
 from ..models.progress import Loading
-from ..runs.events import ComparisonFinished, Event, Request, RunFinished, RunStarted, StepDone
+from ..runs.events import ComparisonFinished, Event, RunStarted, StepDone
+from ..runs.request import Request
 from ..runs.result_files import save
 from . import form, texts
 from .handlers import Compare
@@ -114,9 +115,6 @@ def _updates(
                 total = event.num_steps
             case StepDone():
                 yield {"stage": event.run, "done": event.record.step_index + 1, "total": total}
-            case RunFinished(run="baseline", remembered=False):
-                # Where the work is done in another process, that one's store is not ours.
-                store.put(request, event)
             case ComparisonFinished():
                 with tempfile.TemporaryDirectory(prefix="bwcache-") as folder:
                     # Gradio copies the files into its cache before it goes on from here.
@@ -127,8 +125,8 @@ def _comparison(finished: ComparisonFinished, folder: Path) -> dict[str, object]
     written = save(finished, folder)
     files = {name: written.get(name) for name in FILES}
     return {
-        "verdict": finished.summary["verdict"],
-        "summary": finite(finished.summary),
+        "verdict": finished.summary.verdict,
+        "summary": finite(finished.summary.as_dict()),
         **{name: None if path is None else _file(path) for name, path in files.items()},
     }
 

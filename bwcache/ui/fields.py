@@ -6,7 +6,7 @@ import gradio as gr
 
 from ..cache.methods.bwcache import BWCacheConfig
 from ..models import ModelSpec
-from ..runs.events import MAX_SEED
+from ..runs.request import MAX_SEED
 from ..space.host_settings import Settings
 from . import form, languages
 from .host import Host

@@ -29,8 +29,9 @@ from ..explore.sweep import (
 )
 from ..explore.sweep import search as run_search
 from ..models import ModelError
-from ..runs.events import Request, StepDone
+from ..runs.events import StepDone
 from ..runs.panel_rows import END, Row, message, rounded
+from ..runs.request import Request
 from . import finder_texts as texts
 from . import form, languages
 from .handlers import Compare, buttons

@@ -9,7 +9,7 @@ from ..cache.methods.bwcache import BWCacheConfig, parse_interval
 from ..errors import ConfigError
 from ..models import ModelSpec
 from ..models import start_picture as picture
-from ..runs.events import Request
+from ..runs.request import Request
 
 FIELDS = (
     "model", "prompt", "threshold", "steps", "seed", "interval", "gate", "reuse", "control",

@@ -20,7 +20,8 @@ from ..errors import ConfigError, TraceError
 from ..models import ModelError
 from ..models.progress import Loading
 from ..runs import panel_rows as rows
-from ..runs.events import ComparisonFinished, Event, Request, RunFinished, RunStarted, StepDone
+from ..runs.events import ComparisonFinished, Event, RunStarted, StepDone
+from ..runs.request import Request
 from ..runs.result_files import save
 from . import form, texts
 from .advice import advise
@@ -109,9 +110,6 @@ class Handlers:
                     yield rows.start(event)
                 case StepDone():
                     yield rows.step(event, clock.after(event))
-                case RunFinished(run="baseline", remembered=False):
-                    # Where the work is done in another process, that one's store is not ours.
-                    store.put(request, event)
                 case ComparisonFinished():
                     urls = self._files(event)
                     for run in event.runs:

@@ -9,7 +9,7 @@ from functools import cached_property
 from ..models import fit as placement
 from ..models.fit import Fit, Machine
 from ..models.spec import ModelSpec
-from ..runs.events import Request
+from ..runs.request import Request
 from ..space.host_settings import Settings
 from ..space.quota import Cost
 from . import form

@@ -7,7 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
 
-from ..runs.events import Request, RunFinished
+from ..runs.events import RunFinished
+from ..runs.request import Request
 
 LIMIT, LIMIT_BYTES = 32, 2**31
 

@@ -17,7 +17,8 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 from playwright.sync_api import Page, sync_playwright
 
 from bwcache.models.machine import default_device
-from bwcache.runs.compare import BaselineStore, compare
+from bwcache.runs.baselines import BaselineStore
+from bwcache.runs.compare import compare
 from bwcache.ui import Host, build, launch
 
 FIGURES = Path(__file__).parents[2] / "assets" / "figures"

@@ -7,10 +7,11 @@ import pytest
 
 from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.models import ModelError
-from bwcache.runs.events import Request
+from bwcache.runs.baselines import BaselineStore as Store
 from bwcache.runs.record import record
 from bwcache.runs.recorded import load
-from bwcache.testing import FakeBackend, Store
+from bwcache.runs.request import Request
+from bwcache.testing import FakeBackend
 from tests.e2e.conftest import Visit, serving
 
 pytestmark = pytest.mark.e2e
@@ -143,7 +144,8 @@ def test_a_run_under_way_is_not_disturbed(visit):
 
 def test_it_works_with_the_weights_gone(browser, recorded, tmp_path, monkeypatch):
     from bwcache.models import loading
-    from bwcache.runs.compare import BaselineStore, compare
+    from bwcache.runs.baselines import BaselineStore
+    from bwcache.runs.compare import compare
 
     monkeypatch.setattr(loading, "ASSETS", tmp_path)
     loading.forget()

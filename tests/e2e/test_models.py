@@ -3,8 +3,9 @@
 import pytest
 
 from bwcache.models.progress import Loading
+from bwcache.runs.baselines import BaselineStore as Store
 from bwcache.runs.events import StepDone
-from bwcache.testing import FakeBackend, Store
+from bwcache.testing import FakeBackend
 from tests.e2e.conftest import Visit, serving, visiting
 
 pytestmark = pytest.mark.e2e

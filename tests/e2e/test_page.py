@@ -5,7 +5,8 @@ import json
 import pytest
 
 from bwcache.models import find
-from bwcache.testing import FakeBackend, Store
+from bwcache.runs.baselines import BaselineStore as Store
+from bwcache.testing import FakeBackend
 from tests.e2e.conftest import Visit, serving
 
 pytestmark = pytest.mark.e2e

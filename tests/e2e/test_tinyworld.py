@@ -9,7 +9,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def test_tinyworld_from_prompt_to_verdict(browser):
-    from bwcache.runs.compare import BaselineStore, compare
+    from bwcache.runs.baselines import BaselineStore
+    from bwcache.runs.compare import compare
 
     with serving(compare, BaselineStore) as address:
         visit = Visit(browser, address)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bwcache.testing import FakeBackend, Store
+from bwcache.runs.baselines import BaselineStore as Store
+from bwcache.testing import FakeBackend
 from tests.e2e.conftest import Visit, serving
 
 pytestmark = pytest.mark.e2e

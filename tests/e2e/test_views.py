@@ -3,7 +3,8 @@
 import pytest
 
 from bwcache.cache.methods.bwcache import BWCacheConfig
-from bwcache.testing import FRAMES, FakeBackend, Store
+from bwcache.runs.baselines import BaselineStore as Store
+from bwcache.testing import FRAMES, FakeBackend
 from bwcache.ui.texts import METHOD_NAMES
 from tests.e2e.conftest import Visit, serving, visiting
 

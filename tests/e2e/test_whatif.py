@@ -5,9 +5,11 @@ import pytest
 from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.cache.predict import predict, reuse_starts_above
 from bwcache.models import find
-from bwcache.runs.events import ComparisonFinished, Request
+from bwcache.runs.baselines import BaselineStore as Store
+from bwcache.runs.events import ComparisonFinished
 from bwcache.runs.panel_rows import LETTERS
-from bwcache.testing import FakeBackend, Store
+from bwcache.runs.request import Request
+from bwcache.testing import FakeBackend
 from tests.e2e.conftest import Visit, serving
 
 pytestmark = pytest.mark.e2e

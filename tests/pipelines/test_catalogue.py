@@ -20,7 +20,8 @@ from bwcache.models.catalogue import CATALOGUE
 from bwcache.models.from_folder import assemble
 from bwcache.models.spec import ModelSpec
 from bwcache.runs.compare import compare
-from bwcache.runs.events import ComparisonFinished, Request, StepDone
+from bwcache.runs.events import ComparisonFinished, StepDone
+from bwcache.runs.request import Request
 from tests.pipelines.narrow import narrowed
 from tests.pipelines.parts import picture
 from tests.pipelines.test_works_with import model_offload, sequential_offload
@@ -82,8 +83,8 @@ def test_an_entry_goes_through_the_loader_and_a_comparison(name, on_disk):
     baseline, cached = steps[:6], steps[6:]
     assert {step.record.action for step in baseline} == {"compute"}
     assert "".join(step.record.action[0] for step in cached) == SCHEDULES[name]
-    assert last.summary["steps_reused"] == SCHEDULES[name].count("r")
-    assert not last.summary["identical"]
+    assert last.summary.steps_reused == SCHEDULES[name].count("r")
+    assert not last.summary.identical
     shape = (spec.num_frames, spec.height, spec.width, 3)
     assert all(run.frames.shape == shape for run in last.runs)
     assert all(0 <= run.frames.min() < run.frames.max() <= 1 for run in last.runs)

@@ -14,7 +14,7 @@ from bwcache.models import random_weights as catalogue_weights
 from bwcache.models.call import call_arguments
 from bwcache.models.catalogue import CATALOGUE
 from bwcache.runs.compare import compare
-from bwcache.runs.events import Request
+from bwcache.runs.request import Request
 from bwcache.tinyworld import random_weights
 from tests.pipelines.narrow import narrowed
 
@@ -56,8 +56,8 @@ def test_the_weights_are_the_same_every_time_and_the_caller_keeps_its_own_number
 def test_a_comparison_says_that_the_weights_are_random():
     request = Request(PROMPT, steps=5, config=BWCacheConfig(1e6, 1), random_weights=True)
     *_, last = compare(request, device="cpu")
-    assert last.summary["random_weights"] is True
-    assert last.summary["steps_reused"] == 2
+    assert last.summary.random_weights is True
+    assert last.summary.steps_reused == 2
     assert last.runs[0].frames.shape == (17, 64, 64, 3)
     assert last.runs[0].frames.std() > 0.01
     assert request.baseline_key != replace(request, random_weights=False).baseline_key

@@ -13,7 +13,7 @@ from bwcache import BWCacheConfig, models
 from bwcache.models import ModelError, loading
 from bwcache.models.from_folder import assemble
 from bwcache.runs.compare import compare
-from bwcache.runs.events import Request
+from bwcache.runs.request import Request
 
 SPEC = models.find("wan2.1-t2v-1.3b")
 
@@ -36,7 +36,7 @@ def test_a_comparison_goes_through(repository, monkeypatch):
     monkeypatch.setattr(models, "CATALOGUE", {spec.name: spec})
     request = Request("a cat", spec.name, steps=5, config=BWCacheConfig(1e6, 1))
     *steps, last = compare(request, device="cpu")
-    assert last.summary["steps_reused"] == 2
+    assert last.summary.steps_reused == 2
     assert last.runs[0].frames.shape == (5, 32, 32, 3)
     assert steps[4].preview
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 
-from bwcache.testing import FakeBackend, Store
+from bwcache.runs.baselines import BaselineStore as Store
+from bwcache.testing import FakeBackend
 from bwcache.ui import build, launch
 
 PATIENCE = 60  # seconds; only a failing test waits so long

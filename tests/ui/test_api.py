@@ -22,8 +22,9 @@ from bwcache.errors import ConfigError
 from bwcache.files import finite
 from bwcache.models import ModelError, find
 from bwcache.models.progress import Loading
-from bwcache.runs.events import Request
-from bwcache.testing import FakeBackend, Store
+from bwcache.runs.baselines import BaselineStore as Store
+from bwcache.runs.request import Request
+from bwcache.testing import FakeBackend
 from bwcache.ui import Host, calls, texts
 from bwcache.ui.api import predict
 from bwcache.ui.calls import Calls
@@ -221,7 +222,7 @@ def test_the_readmes_three_lines_run(served, capsys):
     finally:
         space["client"].close()
     config = find("tinyworld").default_preset.config()
-    expected = list(FakeBackend()(Request(PROMPT, config=config)))[-1].summary["verdict"]
+    expected = list(FakeBackend()(Request(PROMPT, config=config)))[-1].summary.verdict
     assert capsys.readouterr().out.splitlines()[-1] == expected
 
 

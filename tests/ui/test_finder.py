@@ -12,8 +12,9 @@ import pytest
 from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.models import ModelError
 from bwcache.runs import panel_rows as rows
-from bwcache.runs.events import Request
-from bwcache.testing import FakeBackend, Store
+from bwcache.runs.baselines import BaselineStore as Store
+from bwcache.runs.request import Request
+from bwcache.testing import FakeBackend
 from bwcache.ui import build, finder_texts, form
 from bwcache.ui.finder import MODEL_QUEUE, Finder, script, style, template
 from bwcache.ui.sessions import Visitors
@@ -69,9 +70,9 @@ def test_a_trial_says_what_it_did():
     for trial in found:
         config = BWCacheConfig(trial["t"], int(trial["r"]))
         *_, again = FakeBackend()(Request(PROMPT, steps=12, config=config), Store())
-        assert trial["psnr"] == rows.rounded(again.summary["psnr_db"])
-        assert trial["x"] == rows.rounded(again.summary["speedup"])
-        assert trial["w"].count("r") == again.summary["steps_reused"]
+        assert trial["psnr"] == rows.rounded(again.summary.psnr_db)
+        assert trial["x"] == rows.rounded(again.summary.speedup)
+        assert trial["w"].count("r") == again.summary.steps_reused
         assert trial["ok"] == (trial["psnr"] >= 40)
 
 

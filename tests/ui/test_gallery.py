@@ -7,10 +7,11 @@ import pytest
 from gradio.data_classes import _StaticFiles
 
 from bwcache.cache.methods.bwcache import BWCacheConfig
-from bwcache.runs.events import Request
+from bwcache.runs.baselines import BaselineStore as Store
 from bwcache.runs.record import LEFT_OUT, record
 from bwcache.runs.recorded import load
-from bwcache.testing import FakeBackend, Store
+from bwcache.runs.request import Request
+from bwcache.testing import FakeBackend
 from bwcache.ui import build, form, launch
 from bwcache.ui.gallery import index
 from bwcache.ui.handlers import FILE_ROUTE, Handlers

@@ -15,7 +15,8 @@ from bwcache import models
 from bwcache.errors import ConfigError
 from bwcache.models import ModelError, find
 from bwcache.runs import panel_rows as rows
-from bwcache.testing import FakeBackend, Store
+from bwcache.runs.baselines import BaselineStore as Store
+from bwcache.testing import FakeBackend
 from bwcache.ui import build, form, texts
 from bwcache.ui.handlers import Handlers
 from bwcache.ui.panel import script, template

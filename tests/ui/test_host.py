@@ -13,11 +13,12 @@ from bwcache.models import timings
 from bwcache.models.fit import Machine
 from bwcache.models.progress import Loading
 from bwcache.runs import panel_rows as rows
+from bwcache.runs.baselines import BaselineStore as Store
 from bwcache.runs.compare import learn
-from bwcache.runs.events import Request
+from bwcache.runs.request import Request
 from bwcache.space.host_settings import Settings
 from bwcache.space.quota import Cost
-from bwcache.testing import FakeBackend, Store
+from bwcache.testing import FakeBackend
 from bwcache.ui import Host, build, form
 from bwcache.ui.advice import advise, cost_words
 from bwcache.ui.finder import MODEL_QUEUE
@@ -138,7 +139,7 @@ def test_a_model_without_presets_measures_first_and_then_suggests_a_threshold():
     reused = said.split("reuses ")[1].split(" of")[0]
     tried = replace(request, config=BWCacheConfig(threshold, 2))
     *_, finished = backend(tried, store)
-    assert finished.summary["steps_reused"] == int(reused) > 0
+    assert finished.summary.steps_reused == int(reused) > 0
 
 
 @pytest.mark.parametrize("enough", [True, False])

@@ -9,8 +9,9 @@ import pytest
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
-from bwcache.runs.events import Request
-from bwcache.testing import FakeBackend, Store
+from bwcache.runs.baselines import BaselineStore as Store
+from bwcache.runs.request import Request
+from bwcache.testing import FakeBackend
 from bwcache.ui import build, launch
 from bwcache.ui.serve import LaunchError
 from tests.ui.serving import serving

@@ -1,17 +1,23 @@
 """Rows: what they hold, and that none is ever too long for the wire."""
 
+import itertools
 import json
 import math
+from dataclasses import replace
 from typing import get_args
 
 import pytest
 
 from bwcache.cache.methods.bwcache import BWCacheConfig, Reuse
 from bwcache.cache.trace import StepRecord
+from bwcache.errors import ConfigError, ModelError
 from bwcache.models import find
+from bwcache.models.progress import Loading
 from bwcache.runs import panel_rows as rows
-from bwcache.runs.events import ComparisonFinished, Request, RunStarted, StepDone
+from bwcache.runs.consume import Clock, Consumer, consume, told
+from bwcache.runs.events import StepDone
 from bwcache.runs.metrics import LPIPS_REASON
+from bwcache.runs.request import Request
 from bwcache.testing import FakeBackend, distances
 from bwcache.ui import texts
 
@@ -59,11 +65,14 @@ def test_what_is_not_finite_becomes_null(value):
 
 
 def test_the_clock_leaves_measuring_out_of_uncached_runs_only():
-    clock = rows.Clock()
+    clock = Clock()
     step = record(seconds=1.0, indicator_seconds=0.25)
     assert clock.after(StepDone("baseline", step)) == 0.75
     assert clock.after(StepDone("cached", step)) == 1.0
     assert clock.after(StepDone("baseline", step)) == 1.5
+
+
+PLACES = dict.fromkeys(("baseline", "cached", "control", "trace"), "/gradio_api/file=/" + "x" * 90)
 
 
 @pytest.mark.parametrize("control", [False, True])
@@ -71,30 +80,66 @@ def test_every_row_of_a_comparison_fits(control):
     request = Request(REQUEST.prompt, config=BWCacheConfig(0.06), control=control)
     begin = rows.begin("a1b2c3d4", request, find("tinyworld"))
     assert begin["runs"] == ["baseline", "cached"] + ["control"] * control
-    clock, made = rows.Clock(), [begin]
-    for event in FakeBackend()(request):
-        match event:
-            case RunStarted():
-                made.append(rows.start(event))
-            case StepDone():
-                made.append(rows.step(event, clock.after(event)))
-            case ComparisonFinished():
-                made.extend(rows.frames(event.summary))
-                urls = dict.fromkeys(("baseline", "trace"), "/gradio_api/file=/" + "x" * 90)
-                made.append(rows.done(event.summary, urls))
+    made = [begin, *consume(FakeBackend()(request), rows.PanelRows(lambda finished: PLACES))]
     assert max(map(rows.size, made)) <= rows.MAX_BYTES
     assert made[-1]["verdict"].startswith("Saved")
     assert ("control_steps" in made[-1]) == control
+    kinds = [row["k"] for row in made]
+    assert [kinds.count(kind) for kind in ("start", "video")] == [2 + control] * 2
+
+
+def twice(request: Request):
+    """A comparison that runs out of memory in its second run and begins anew."""
+    yield Loading("load")
+    for event in FakeBackend()(request):
+        yield event
+        if isinstance(event, StepDone) and event.run == "cached":
+            break
+    yield Loading("retry", note="once more")
+    yield from FakeBackend()(request)
+
+
+def test_after_a_retry_the_clock_begins_anew():
+    made = list(consume(twice(REQUEST), rows.PanelRows(lambda finished: PLACES)))
+    again = next(i for i, row in enumerate(made) if row.get("stage") == "retry")
+    assert made[again] == {"k": "loading", "stage": "retry", "note": "once more"}
+    first = [next(r for r in part if r["k"] == "step") for part in (made, made[again:])]
+    assert first[0]["s"] == first[1]["s"]
+
+
+def test_closing_what_is_consumed_closes_the_comparison():
+    backend = FakeBackend()
+    reading = consume(backend(REQUEST), rows.PanelRows(lambda finished: PLACES))
+    next(reading)
+    reading.close()
+    assert backend.closed == 1
+
+
+def test_a_comparison_that_ends_too_early_is_an_error():
+    part = itertools.islice(FakeBackend()(REQUEST), 3)
+    with pytest.raises(RuntimeError, match="ended before"):
+        list(consume((event for event in part), Consumer()))
+
+
+def test_a_person_is_told_what_is_meant_for_people_and_the_log_the_rest(caplog):
+    assert told(ConfigError("steps", 0, "more")) == "steps: got 0; allowed is more"
+    assert told(ModelError("no memory")) == "no memory"
+    assert not caplog.records
+    assert told(ZeroDivisionError("secret"), "a search") is None
+    assert caplog.messages == ["a search failed"]
+    assert caplog.records[0].exc_info[0] is ZeroDivisionError
 
 
 @pytest.mark.parametrize(("count", "rows_needed"), [(17, 1), (81, 2), (200, 5)])
 def test_the_numbers_of_frames_come_in_rows_that_fit(count, rows_needed):
-    summary = {
-        "frames_psnr_db": [None, *(30.123456 - i / 1000 for i in range(1, count))],
-        "frames_ssim": [-0.000123456] * count,
-        "difference_gain": 32,
-        "lpips_reason": LPIPS_REASON,
-    }
+    *_, finished = FakeBackend()(REQUEST)
+    summary = replace(
+        finished.summary,
+        frames_psnr_db=[None, *(30.123456 - i / 1000 for i in range(1, count))],
+        frames_ssim=[-0.000123456] * count,
+        difference_gain=32,
+        lpips_reason=LPIPS_REASON,
+    )
     made = rows.frames(summary)
     assert len(made) == rows_needed
     assert max(map(rows.size, made)) <= rows.MAX_BYTES

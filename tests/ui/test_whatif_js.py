@@ -14,7 +14,8 @@ from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.cache.predict import predict, reuse_starts_above
 from bwcache.cache.trace import StepRecord, Trace
 from bwcache.runs import panel_rows as rows
-from bwcache.runs.events import Request, StepDone
+from bwcache.runs.events import StepDone
+from bwcache.runs.request import Request
 from bwcache.runs.verdict import warning
 from bwcache.ui import texts
 from bwcache.ui.panel import STATIC

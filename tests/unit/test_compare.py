@@ -3,22 +3,27 @@
 import json
 import re
 import threading
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
+import torch
 
-from bwcache import BWCacheConfig, ConfigError, TraceFile, models, predict
+from bwcache import BWCacheConfig, ConfigError, Trace, TraceFile, models, predict
 from bwcache.cli import main
 from bwcache.files import check_folder
 from bwcache.models.progress import Loading
+from bwcache.runs import baselines
 from bwcache.runs import compare as comparing
-from bwcache.runs.compare import BaselineStore, compare
-from bwcache.runs.events import ComparisonFinished, Request, RunFinished, RunStarted, StepDone
+from bwcache.runs import generate as generating
+from bwcache.runs.baselines import BaselineStore, remembering
+from bwcache.runs.compare import compare
+from bwcache.runs.events import ComparisonFinished, RunFinished, RunStarted, StepDone
 from bwcache.runs.metrics import difference
+from bwcache.runs.request import Request
 from bwcache.runs.result_files import save
 from bwcache.runs.verdict import sentence
 
@@ -50,36 +55,85 @@ def test_events_arrive_in_order():
 
 def test_summary_has_every_number():
     summary = finish(request(control=True)).summary
-    assert (summary["steps_computed"], summary["steps_reused"]) == (3, 3)
-    assert summary["control_steps"] == 3
-    assert summary["speedup"] == summary["baseline_seconds"] / summary["cached_seconds"]
-    assert 0 < summary["indicator_share"] < 1
-    assert 0 < summary["block_share"] < 1
-    assert summary["psnr_db"] > 0
-    assert summary["lpips"] is None
-    assert summary["lpips_reason"]
-    assert len(summary["frames_psnr_db"]) == len(summary["frames_ssim"]) == 17
-    assert min(summary["frames_psnr_db"]) <= summary["psnr_db"] <= max(summary["frames_psnr_db"])
-    assert 1 <= summary["difference_gain"] <= 32
-    assert summary["peak_memory_bytes"] > 1e6
-    assert summary["versions"]["diffusers"] == "0.42.1"
-    assert summary["config"]["threshold"] == 1e6
-    json.dumps(summary, allow_nan=False)
+    assert (summary.steps_computed, summary.steps_reused) == (3, 3)
+    assert summary.control.steps == 3
+    assert summary.speedup == summary.baseline_seconds / summary.cached_seconds
+    assert 0 < summary.indicator_share < 1
+    assert 0 < summary.block_share < 1
+    assert summary.psnr_db > 0
+    assert summary.lpips is None
+    assert summary.lpips_reason
+    assert len(summary.frames_psnr_db) == len(summary.frames_ssim) == 17
+    assert min(summary.frames_psnr_db) <= summary.psnr_db <= max(summary.frames_psnr_db)
+    assert 1 <= summary.difference_gain <= 32
+    assert summary.versions["diffusers"] == "0.42.1"
+    assert summary.config["threshold"] == 1e6
+    json.dumps(summary.as_dict(), allow_nan=False)
+
+
+KEYS = [
+    "model",
+    "random_weights",
+    "revision",
+    "prompt",
+    "seed",
+    "steps",
+    "method",
+    "config",
+    "speedup",
+    "baseline_seconds",
+    "cached_seconds",
+    "baseline_total_seconds",
+    "cached_total_seconds",
+    "baseline_remembered",
+    "steps_computed",
+    "steps_reused",
+    "trigger_step",
+    "indicator_share",
+    "block_share",
+    "indicator_range",
+    "reuse_starts_above",
+    "psnr_db",
+    "ssim",
+    "identical",
+    "lpips",
+    "lpips_reason",
+    "frames_psnr_db",
+    "frames_ssim",
+    "psnr_convention",
+    "difference_gain",
+    "peak_memory_bytes",
+    "device",
+    "offload",
+    "versions",
+]
+CONTROL_KEYS = ["control_steps", "control_seconds", "control_psnr_db"]
+
+
+@pytest.mark.parametrize("control", [False, True])
+def test_the_file_has_its_keys_in_their_order(control, tmp_path):
+    finished = finish(request(control=control))
+    ends = [*(CONTROL_KEYS if control else []), "verdict", "warning"]
+    assert list(finished.summary.as_dict()) == [*KEYS, *ends]
+    more = replace(finished, summary=finished.summary.adding(suggestion=None))
+    written = json.loads(save(more, tmp_path)["summary"].read_text())
+    assert list(written) == [*KEYS, *ends, "suggestion"]
+    assert written["suggestion"] is None
 
 
 def test_threshold_zero_gives_identical_videos_and_says_that_nothing_was_reused():
     summary = finish(request(config=BWCacheConfig(0.0))).summary
-    assert summary["identical"] is True
-    assert summary["psnr_db"] is None
-    assert "Nothing was reused" in summary["verdict"]
+    assert summary.identical is True
+    assert summary.psnr_db is None
+    assert "Nothing was reused" in summary.verdict
 
 
 def test_nothing_reused_names_the_threshold_that_would():
     summary = finish(request(config=BWCacheConfig(1e-6))).summary
-    lowest = summary["reuse_starts_above"]
-    assert summary["steps_reused"] == 0
-    assert f"threshold above {lowest:.3g} reuses" in summary["verdict"]
-    assert finish(request(config=BWCacheConfig(lowest * 1.001))).summary["steps_reused"] > 0
+    lowest = summary.reuse_starts_above
+    assert summary.steps_reused == 0
+    assert f"threshold above {lowest:.3g} reuses" in summary.verdict
+    assert finish(request(config=BWCacheConfig(lowest * 1.001))).summary.steps_reused > 0
 
 
 def test_a_remembered_baseline_is_not_run_again(monkeypatch):
@@ -91,34 +145,91 @@ def test_a_remembered_baseline_is_not_run_again(monkeypatch):
     again = list(compare(request(config=BWCacheConfig(0.0)), store, "cpu"))
     assert made == ["baseline", "cached", "cached"]
     assert again[0].remembered
-    assert again[-1].summary["baseline_remembered"]
-    assert again[-1].summary["identical"]
+    assert again[-1].summary.baseline_remembered
+    assert again[-1].summary.identical
     assert again[-1].trace_file.baseline == first.trace_file.baseline
     finish(request(seed=1), store=store)
     assert made[3:] == ["baseline", "cached"]
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        BWCacheConfig(0.1, reuse="forecast", gate="recheck"),
+        BWCacheConfig(0.1, indicator_blocks=1, indicator_tokens=4),
+    ],
+)
+def test_one_uncached_run_serves_every_method_and_setting(config, monkeypatch):
+    """It measures what the catalogue's entry says, whatever the cached run measures."""
+    spec = models.find("tinyworld")
+    store = BaselineStore()
+    first = finish(request(), store=store)
+    usual = BWCacheConfig(0.0, **spec.indicator).as_dict()
+    assert first.trace_file.baseline.config == usual == REUSING.measuring().as_dict()
+    again = finish(request(config=config), store=store)
+    assert again.summary.baseline_remembered
+    assert again.trace_file.baseline == first.trace_file.baseline
+    assert again.trace_file.cached.config == config.as_dict()
+
+
+def remember(store: BaselineStore, size: int, **changes) -> RunFinished:
+    """Let a store see an uncached run whose video takes so many bytes."""
+    trace = Trace(1, 1)
+    run = RunFinished("baseline", trace, np.zeros(size, np.uint8), 1.0, None)
+    assert list(store.keeping(request(**changes), (event for event in [run]))) == [run]
+    return run
+
+
 def test_the_store_forgets_the_oldest():
-    store, runs = BaselineStore(limit=2), [remembered(10) for _ in range(3)]
-    for seed, run in enumerate(runs):
-        store.put(request(seed=seed), run)
+    store = BaselineStore(limit=2)
+    runs = [remember(store, 10, seed=seed) for seed in range(3)]
     assert [store.get(request(seed=seed)) for seed in range(3)] == [None, *runs[1:]]
 
 
 def test_long_videos_are_remembered_by_their_size(monkeypatch):
-    monkeypatch.setattr(comparing, "REMEMBERED_BYTES", 250)
-    store, large = BaselineStore(), remembered(1000)
+    monkeypatch.setattr(baselines, "REMEMBERED_BYTES", 250)
+    store = BaselineStore()
     for seed in range(3):
-        store.put(request(seed=seed), remembered(100))
+        remember(store, 100, seed=seed)
     assert (store.nbytes, store.get(request(seed=0))) == (200, None)
-    store.put(request(seed=3), large)
+    large = remember(store, 1000, seed=3)
     assert store.get(request(seed=3)) is large  # the last one stays, whatever its size
     assert store.nbytes == 1000
 
 
-def remembered(size: int) -> SimpleNamespace:
-    """A run whose video takes so many bytes."""
-    return SimpleNamespace(frames=np.zeros(size, np.uint8))
+def test_an_uncached_run_is_kept_before_its_reader_has_it_and_even_from_elsewhere():
+    """The comparison here puts nothing anywhere, as one in another process cannot."""
+    store = BaselineStore()
+    compared = remembering(lambda asked, baseline, device: compare(asked, None, "cpu"))
+    with closing(compared(request(), store)) as events:
+        for event in events:
+            if isinstance(event, RunFinished):
+                break
+    assert store.get(request()) is event
+
+
+def test_nothing_else_can_put_an_uncached_run_anywhere():
+    assert [name for name in dir(BaselineStore) if not name.startswith("_")] == [
+        "get",
+        "keeping",
+        "nbytes",
+    ]
+
+
+def test_peak_memory_is_the_runs_own_or_null(monkeypatch, wan):
+    """On a CPU nothing tells it; on a GPU the count begins anew with every run."""
+    finished = finish(request())
+    assert finished.summary.peak_memory_bytes is None
+    assert {run.peak_memory_bytes for run in finished.runs} == {None}
+    counted = []
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: counted.append(0))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 7 * len(counted))
+    monkeypatch.setattr(type(wan), "_execution_device", torch.device("cuda:0"))
+    monkeypatch.setattr(generating, "cached", lambda *a, **k: nullcontext(SimpleNamespace(trace=0)))
+    monkeypatch.setattr(type(wan), "__call__", lambda self, **k: SimpleNamespace(frames=[0]))
+    given = (wan, models.find("tinyworld"), "cached", PROMPT, 0, 6, REUSING)
+    peaks = [list(generating.generate(*given))[-1].peak_memory_bytes for _ in range(2)]
+    assert peaks == [7, 14]
 
 
 def test_closing_stops_the_work_and_the_next_run_is_unaffected(wan):
@@ -233,16 +344,10 @@ def test_bad_input_is_one_line_and_status_two(arguments, field, tmp_path, capsys
 def test_difference_by_hand():
     """A tenth of the range everywhere is 20 dB."""
     one = np.full((2, 16, 16, 3), 0.5, np.float32)
-    assert difference(one + 0.1, one)["psnr_db"] == pytest.approx(20, abs=1e-3)
-    assert difference(one, one) | {"ssim": 1.0} == {
-        "psnr_db": None,
-        "ssim": 1.0,
-        "identical": True,
-        "lpips": None,
-        "lpips_reason": difference(one, one)["lpips_reason"],
-        "frames_psnr_db": [None, None],
-        "frames_ssim": [1.0, 1.0],
-    }
+    assert difference(one + 0.1, one).psnr_db == pytest.approx(20, abs=1e-3)
+    same = difference(one, one)
+    assert (same.psnr_db, same.identical, same.lpips) == (None, True, None)
+    assert (same.frames_psnr_db, same.frames_ssim) == ([None, None], [1.0, 1.0])
     with pytest.raises(ValueError, match="shape|reference"):
         difference(one[:1], one)
 

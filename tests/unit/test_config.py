@@ -6,7 +6,7 @@ import pytest
 
 from bwcache import BWCacheConfig, ConfigError
 from bwcache.cache.methods.bwcache import parse_interval
-from bwcache.runs.events import Request
+from bwcache.runs.request import Request
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,18 @@
 """What differs between two videos, frame by frame and as a picture, on frames made by hand."""
 
 import json
+from dataclasses import replace
 
 import imageio.v3 as iio
 import numpy as np
 import plotly.colors
 import pytest
 
-from bwcache.cache.trace import Trace, TraceFile
-from bwcache.runs.events import ComparisonFinished, RunFinished
-from bwcache.runs.metrics import apart, difference, difference_gain
+from bwcache.runs.metrics import difference, difference_gain, pixel_distance
+from bwcache.runs.request import Request
 from bwcache.runs.result_files import save
 from bwcache.runs.video import INFERNO, heat
+from bwcache.testing import FakeBackend
 
 GREY = np.full((3, 16, 16, 3), 0.5, np.float32)
 
@@ -20,29 +21,29 @@ def test_each_frame_has_its_own_numbers():
     """The first frame is the same, the second a tenth brighter, the third a hundredth."""
     other = GREY + np.array([0, 0.1, 0.01], np.float32).reshape(3, 1, 1, 1)
     found = difference(other, GREY)
-    assert found["frames_psnr_db"] == [
+    assert found.frames_psnr_db == [
         None,
         pytest.approx(20, abs=1e-3),
         pytest.approx(40, abs=1e-2),
     ]
     # Even pictures: (2 * 0.5 * 0.6 + 0.0001) / (0.25 + 0.36 + 0.0001)
-    assert found["frames_ssim"] == [
+    assert found.frames_ssim == [
         1,
         pytest.approx(0.6001 / 0.6101, abs=1e-4),
         pytest.approx(1, abs=1e-3),
     ]
-    assert found["ssim"] == pytest.approx(np.mean(found["frames_ssim"]))
-    assert found["identical"] is False
+    assert found.ssim == pytest.approx(np.mean(found.frames_ssim))
+    assert found.identical is False
     # The whole video's is the mean of the errors, 0.0101 / 3, not of the decibels.
-    assert found["psnr_db"] == pytest.approx(10 * np.log10(3 / 0.0101), abs=1e-3)
+    assert found.psnr_db == pytest.approx(10 * np.log10(3 / 0.0101), abs=1e-3)
 
 
 def test_distance_is_the_mean_over_colours():
     """Red 0.3 higher, green 0.15 lower: (0.3 + 0.15) / 3."""
     other = GREY + np.array([0.3, -0.15, 0], np.float32)
-    assert apart(other, GREY) == pytest.approx(np.full((3, 16, 16), 0.15))
+    assert pixel_distance(other, GREY) == pytest.approx(np.full((3, 16, 16), 0.15))
     with pytest.raises(ValueError, match="the reference has"):
-        apart(other[:1], GREY)
+        pixel_distance(other[:1], GREY)
 
 
 @pytest.mark.parametrize(
@@ -76,16 +77,16 @@ def test_the_file_shows_where_the_videos_differ(changed, tmp_path):
     frames = np.full((5, 64, 64, 3), 0.5, np.float32)
     other = frames.copy()
     other[:, :, :32] += 0.125 * changed
-    trace = Trace(0, 0, {}, (), None)
-    runs = tuple(
-        RunFinished(n, trace, f, 0.0, 0) for n, f in (("baseline", frames), ("cached", other))
-    )
-    gain = difference_gain(apart(other, frames))
+    *_, finished = FakeBackend()(Request("a red circle", steps=2))
+    gain = difference_gain(pixel_distance(other, frames))
     assert gain == (8 if changed else 32)
-    summary = {"model": "tinyworld", "difference_gain": gain}
-    written = save(
-        ComparisonFinished(summary, TraceFile("tinyworld", "", 0, trace, trace), runs), tmp_path
+    baseline, cached = finished.runs
+    shown = replace(
+        finished,
+        summary=replace(finished.summary, difference_gain=gain),
+        runs=(replace(baseline, frames=frames), replace(cached, frames=other)),
     )
+    written = save(shown, tmp_path)
     video = iio.imread(written["difference"]).astype(int)
     assert video.shape == (5, 384, 384, 3)
     left, right = video[:, :, :180].mean(axis=(0, 1, 2)), video[:, :, 204:].mean(axis=(0, 1, 2))

@@ -26,8 +26,10 @@ from bwcache.models.loading import SHELF, result_of
 from bwcache.models.memory_errors import out_of_memory
 from bwcache.models.progress import Loading
 from bwcache.runs import compare as comparing
-from bwcache.runs.compare import BaselineStore, compare, learn
-from bwcache.runs.events import Request, RunFinished, RunStarted, StepDone
+from bwcache.runs.baselines import BaselineStore
+from bwcache.runs.compare import compare, learn
+from bwcache.runs.events import RunFinished, RunStarted, StepDone
+from bwcache.runs.request import Request
 from tests.conftest import (
     build_wan,
 )
@@ -92,8 +94,8 @@ def test_a_model_comes_from_the_hub_once_and_runs(hub):
     assert list(dict.fromkeys(stages)) == ["download", "load", "warm_up"]
     downloads = [e for e in events if isinstance(e, Loading) and e.total]
     assert downloads[-1].done == downloads[-1].total > 100_000
-    assert last.summary["revision"] == COMMIT
-    assert last.summary["offload"] == "none"
+    assert last.summary.revision == COMMIT
+    assert last.summary.offload == "none"
     assert last.runs[0].frames.shape == (5, 32, 32, 3)
     hub.requests.clear()
     loading.forget()
@@ -272,13 +274,13 @@ def test_out_of_memory_is_tried_once_more_in_a_lighter_mode(monkeypatch, wan, wh
     names = [event.run for event in after if isinstance(event, RunStarted)]
     assert names == ["baseline", "cached"]
     assert not any(event.remembered for event in after if isinstance(event, RunStarted))
-    assert last.summary["offload"] == "model"
+    assert last.summary.offload == "model"
     assert {run.offload for run in last.runs} == {"model"}
     assert store.get(request()).offload == "model"
     assert made.modes == ["none", "model"]
     # remembered: the next comparison starts in that mode, and the model is still there
     *_, again = compare(request(seed=1), store, "cuda")
-    assert again.summary["offload"] == "model"
+    assert again.summary.offload == "model"
     assert made.modes == ["none", "model"]
     loading.forget()
     list(compare(request(seed=1), store, "cuda"))
@@ -299,7 +301,7 @@ def test_out_of_memory_twice_is_a_sentence_and_the_app_goes_on(monkeypatch, wan,
     assert made.modes == ["none", "model"]
     made._bad.clear()
     *_, last = compare(request(), device="cuda")
-    assert last.summary["offload"] == "model"
+    assert last.summary.offload == "model"
 
 
 @pytest.mark.parametrize("decodings", [0, 1], ids=["warming up", "running"])
@@ -331,7 +333,7 @@ def test_the_memory_is_free_before_the_lighter_try(monkeypatch, decodings):
 
     monkeypatch.setattr(loading, "build", build)
     *_, last = compare(request(), device="cuda")
-    assert last.summary["offload"] == "model"
+    assert last.summary.offload == "model"
     assert len(alive) == 2
 
 
@@ -378,9 +380,9 @@ def test_a_baseline_of_another_mode_is_not_compared_with(monkeypatch, wan):
     store = BaselineStore()
     list(compare(request(), store, "cuda"))
     *_, last = compare(request(), store, "cuda", "model")
-    assert last.summary["baseline_remembered"] is False
+    assert last.summary.baseline_remembered is False
     *_, last = compare(request(), store, "cuda", "model")
-    assert last.summary["baseline_remembered"] is True
+    assert last.summary.baseline_remembered is True
 
 
 def test_a_search_goes_on_after_running_out_of_memory(monkeypatch, wan):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from bwcache import ConfigError
 from bwcache.models import start_picture as picture
-from bwcache.runs.events import Request
+from bwcache.runs.request import Request
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:

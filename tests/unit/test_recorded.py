@@ -15,8 +15,8 @@ from bwcache.cli import main
 from bwcache.errors import RecordedError
 from bwcache.files import replacing
 from bwcache.runs import record as recording
-from bwcache.runs.events import Request
-from bwcache.runs.recorded import RUN_FILE, RecordedRun, listing, load
+from bwcache.runs.recorded import RUN_FILE, RUNS, RecordedRun, listing, load
+from bwcache.runs.request import Request
 from bwcache.testing import FakeBackend
 
 STEPS = (
@@ -44,6 +44,9 @@ RUN = RecordedRun(
 )  # fmt: skip
 
 
+STEP, DONE = RUN.rows[1]["row"], RUN.rows[3:]
+
+
 def written(folder, run=RUN):
     folder.mkdir(parents=True)
     for name in run.files.values():
@@ -61,9 +64,10 @@ def test_round_trip(tmp_path):
 
 
 def test_a_number_that_is_not_finite_becomes_null():
-    begin = {"at": 0, "row": {"k": "begin", "s": float("nan")}}
-    odd = replace(RUN, rows=[begin, *RUN.rows[1:]])
-    assert RecordedRun.loads(odd.dumps()).rows[0]["row"]["s"] is None
+    begin, step, *rest = RUN.rows
+    odd = {"at": 0.25, "row": {**step["row"], "v": float("nan")}}
+    read = RecordedRun.loads(replace(RUN, rows=[begin, odd, *rest]).dumps())
+    assert read.rows[1]["row"]["v"] is None
 
 
 @pytest.mark.parametrize(
@@ -83,7 +87,7 @@ def test_a_number_that_is_not_finite_becomes_null():
         (changed(summary=[]), "run.json summary: found list"),
         (changed(summary={**RUN.summary, "speedup": "fast"}), "summary.speedup: found fast"),
         (changed(summary={**RUN.summary, "speedup": True}), "summary.speedup: found True"),
-        (changed(summary={**RUN.summary, "config": {}}), "summary.config.threshold: found None"),
+        (changed(summary={**RUN.summary, "config": {}}), "summary.config.threshold: found nothing"),
         (changed(trace={}), "run.json trace: found trace file"),
         (changed(files={"baseline": "baseline.mp4"}), "files.cached: found nothing"),
         (changed(files={**RUN.files, "cached": "../../x"}), "files.cached: found ../../x"),
@@ -94,7 +98,27 @@ def test_a_number_that_is_not_finite_becomes_null():
         (changed(rows=[RUN.rows[0], {"at": 1, "k": "done"}]), r"rows\[1\]"),
         (changed(rows=[*RUN.rows[::-1]]), r"rows\[2\]"),
         (changed(rows=[RUN.rows[0], {"at": 0, "row": {"k": "video", "run": "x"}}, RUN.rows[3]]),
-         "video of 'x'"),
+         r"rows\[1\].row.run: found x, needed is 'baseline', 'cached' or 'control'"),
+        (changed(rows=[RUN.rows[0], {"at": 0, "row": {"k": "video", "run": "control"}}, *DONE]),
+         "video of 'control': found no file"),
+        (changed(rows=[RUN.rows[0], {"at": 0, "row": {"k": "__proto__", "run": "cached"}}, *DONE]),
+         r"rows\[1\].row.k: found .*__proto__.*, needed is a row of a known kind"),
+        (changed(rows=[RUN.rows[0], {"at": 0, "row": {"k": "video", "run": "__proto__"}}, *DONE]),
+         "found __proto__, needed is 'baseline'"),
+        (changed(rows=[{"at": 0, "row": {"k": "begin", "id": "x", "runs": ["__proto__"]}}, *DONE]),
+         r"rows\[0\].row.runs\[0\]: found __proto__"),
+        (changed(rows=[RUN.rows[0], {"at": 0, "row": {**STEP, "v": "much"}}, *DONE]),
+         r"rows\[1\].row.v: found much, needed is a number"),
+        (changed(files={**RUN.files, "__proto__": "baseline.mp4"}), "a part named __proto__"),
+        (changed(files={**RUN.files, "a/b": "baseline.mp4"}), "files.a/b: found a/b, needed is a"),
+        (changed(summary={**RUN.summary, "speedup": float("nan")}), "NaN is no number there"),
+        (changed(summary={**RUN.summary, "speedup": float("inf")}), "Infinity is no number there"),
+        (changed().replace('"speedup": 1.5', '"speedup": 1e400'), "1e400 is too large a number"),
+        (changed().replace('"seed": 0', f'"seed": {"9" * 5000}'), "a whole number of 5000 digits"),
+        (changed().replace('"at": 0.25', f'"at": -{"9" * 5000}'), "a whole number of 5001 digits"),
+        (changed().replace('"versions": {}', f'"versions": {"[" * 500}{"]" * 500}'),
+         "found more than 32 objects or lists within one another"),
+        (changed().replace('"versions": {}', '{"a":' * 50_000), "no valid JSON"),
     ],
 )  # fmt: skip
 def test_a_damaged_or_foreign_file_is_one_clear_line(text, words):
@@ -102,6 +126,41 @@ def test_a_damaged_or_foreign_file_is_one_clear_line(text, words):
         RecordedRun.loads(text)
     assert "\n" not in str(caught.value)
     assert ", needed is " in str(caught.value)
+
+
+def leaves(data: object, path: tuple = ()) -> list[tuple]:
+    """The places of all values in nested objects and lists."""
+    if not isinstance(data, dict | list):
+        return [path]
+    pairs = data.items() if isinstance(data, dict) else enumerate(data)
+    return [path, *(leaf for name, value in pairs for leaf in leaves(value, (*path, name)))]
+
+
+@pytest.mark.parametrize("odd", [None, True, -1, 1e308, 10**17, "", "a\nb", "__proto__", [], {}])
+def test_whatever_stands_anywhere_is_read_or_refused_in_a_line(odd):
+    whole, refusals = json.loads(RUN.dumps()), []
+    for path in leaves(whole)[1:]:
+        data = json.loads(RUN.dumps())
+        *way, name = path
+        inner = data
+        for step in way:
+            inner = inner[step]
+        inner[name] = odd
+        try:
+            RecordedRun.loads(json.dumps(data)).dumps()
+        except RecordedError as error:
+            refusals.append(str(error))
+    assert refusals
+    assert not [text for text in refusals if "\n" in text]
+
+
+def test_the_runs_that_come_with_the_program_are_read_as_they_were_written():
+    found = dict(listing(RUNS))
+    assert len(found) >= 4
+    for name, run in found.items():
+        assert isinstance(run, RecordedRun), run
+        data = json.loads((RUNS / name / RUN_FILE).read_text(encoding="utf-8"))
+        assert (run.summary, run.rows, run.files) == (data["summary"], data["rows"], data["files"])
 
 
 def test_a_trace_of_another_model_is_refused():
@@ -225,10 +284,10 @@ def test_the_thumbnail_is_small_and_keeps_the_shape(tmp_path):
     assert path.stat().st_size < 40_000
 
 
-def test_reading_needs_the_standard_library_only():
+def test_reading_and_rows_load_no_model_and_no_page():
     program = (
-        "import sys, bwcache.runs.recorded\n"
-        "heavy = {'torch', 'numpy', 'diffusers', 'gradio'} & set(sys.modules)\n"
+        "import sys, bwcache.runs.recorded, bwcache.runs.panel_rows, bwcache.runs.consume\n"
+        "heavy = {'torch', 'diffusers', 'gradio', 'plotly'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

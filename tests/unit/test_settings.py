@@ -7,8 +7,8 @@ import pytest
 
 from bwcache.errors import ConfigError
 from bwcache.models.catalogue import CATALOGUE
-from bwcache.runs.events import MAX_STEPS, Request
 from bwcache.runs.recorded import RUNS
+from bwcache.runs.request import MAX_STEPS, Request
 from bwcache.space.host_settings import VARIABLES, Settings
 from bwcache.ui import launch
 

@@ -28,9 +28,11 @@ from bwcache.explore.sweep import (
     search,
     sweep,
 )
-from bwcache.runs.events import ComparisonFinished, Request, StepDone
-from bwcache.runs.filmstrip import MAX_BYTES, filmstrip
-from bwcache.testing import FakeBackend, Store
+from bwcache.runs.baselines import BaselineStore as Store
+from bwcache.runs.events import ComparisonFinished, StepDone
+from bwcache.runs.request import Request
+from bwcache.runs.video import MAX_BYTES, filmstrip
+from bwcache.testing import FakeBackend
 
 PROMPT = "a red circle moving right on a white background"
 OTHER = "a blue square bouncing on a gray background"

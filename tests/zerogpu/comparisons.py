@@ -10,13 +10,13 @@ LEFT: list[object] = []  # `cached`s entered and never left
 MADE = Path.home() / "made"
 
 
-def real(request, store=None, device=None):
-    from bwcache.runs.compare import compare
+def real(request, baseline=None, device=None):
+    from bwcache.runs.compare import make_comparison
 
-    yield from compare(request, store, device)
+    yield from make_comparison(request, baseline, device)
 
 
-def cut_short(request, store=None, device=None):
+def cut_short(request, baseline=None, device=None):
     """With seed 13 it leaves its gates in place; otherwise as `real`."""
     from bwcache import BWCacheConfig, cached, models
     from bwcache.models import loading
@@ -25,27 +25,27 @@ def cut_short(request, store=None, device=None):
         LEFT.append(cached(loading.load("tinyworld", device), BWCacheConfig(1e6)))
         LEFT[-1].__enter__()
         raise models.ModelError("model: cut short")
-    yield from real(request, store, device)
+    yield from real(request, baseline, device)
 
 
-def inheriting(request, store=None, device=None):
-    yield from real(request, store, device)
+def inheriting(request, baseline=None, device=None):
+    yield from real(request, baseline, device)
 
 
-def counted(request, store=None, device=None):
+def counted(request, baseline=None, device=None):
     """As `real`; leaves a mark in a file for every event that is made."""
-    for event in real(request, store, device):
+    for event in real(request, baseline, device):
         with open(MADE, "a", encoding="utf-8") as made:
             made.write(".")
         yield event
 
 
-def failing(request, store=None, device=None):
+def failing(request, baseline=None, device=None):
     yield from ()
     raise ZeroDivisionError("secret")
 
 
-def tensors(request, store=None, device=None):
+def tensors(request, baseline=None, device=None):
     """Yields a step whose picture is still a tensor."""
     import torch
 
@@ -55,7 +55,7 @@ def tensors(request, store=None, device=None):
     yield StepDone("cached", StepRecord(0, "compute", ""), torch.zeros(2))
 
 
-def dying(request, store=None, device=None):
+def dying(request, baseline=None, device=None):
     """The worker is killed, as when it takes longer than it asked for."""
     yield from ()
     os.kill(os.getpid(), signal.SIGKILL)

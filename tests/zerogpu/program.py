@@ -58,17 +58,18 @@ _stores: dict[str, object] = {}
 
 
 def wrapped(kind: str):
-    """`zerogpu.gpu(…)` of a comparison, made once."""
+    """`zerogpu.gpu(…)` of a comparison with a memory, made once."""
+    from bwcache.runs.baselines import remembering
     from bwcache.space import zerogpu
 
     if kind not in _wrapped:
-        _wrapped[kind] = zerogpu.gpu(COMPARISONS[kind])
+        _wrapped[kind] = remembering(zerogpu.gpu(COMPARISONS[kind]))
     return _wrapped[kind]
 
 
 def events(kind: str, request, visitor: str = "nobody", store: str | None = None) -> list:
     """Every event of a comparison, on the card."""
-    from bwcache.runs.compare import BaselineStore
+    from bwcache.runs.baselines import BaselineStore
 
     asking(visitor)
     remembered = None if store is None else _stores.setdefault(store, BaselineStore())
@@ -139,7 +140,7 @@ def close_gate() -> None:
 
 def page(request, session: str) -> list[dict]:
     """The rows that a click on Generate shows, for a visitor of that session."""
-    from bwcache.runs.compare import BaselineStore
+    from bwcache.runs.baselines import BaselineStore
     from bwcache.ui import form
     from bwcache.ui.handlers import Handlers
     from bwcache.ui.sessions import Visitors

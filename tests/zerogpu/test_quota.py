@@ -15,7 +15,8 @@ from bwcache.cache.trace import StepRecord, Trace
 from bwcache.models import CATALOGUE, timings
 from bwcache.models.timings import Timing
 from bwcache.runs import generate as pipeline
-from bwcache.runs.events import Request, RunFinished
+from bwcache.runs.events import RunFinished
+from bwcache.runs.request import Request
 from bwcache.space import quota
 from bwcache.space.quota import DAILY, LEAST, cost, visitor_of
 

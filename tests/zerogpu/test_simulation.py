@@ -10,7 +10,8 @@ from bwcache import BWCacheConfig
 from bwcache.models import ModelError
 from bwcache.models.progress import Loading
 from bwcache.runs.compare import compare
-from bwcache.runs.events import ComparisonFinished, Request, RunFinished, StepDone
+from bwcache.runs.events import ComparisonFinished, RunFinished, StepDone
+from bwcache.runs.request import Request
 from bwcache.space.quota import FACTOR
 
 from .space import Space
@@ -57,7 +58,7 @@ def shape(events: list) -> list[tuple]:
             case RunFinished():
                 found.append((event.run, event.frames.shape, event.frames.dtype, event.remembered))
             case ComparisonFinished():
-                found.append(sorted(event.summary))
+                found.append(sorted(event.summary.as_dict()))
             case Loading():
                 pass
             case _:
@@ -113,8 +114,8 @@ def test_the_uncached_run_is_remembered_outside_the_worker(space, asked):
     price = space.call("asked_for", again, "nobody", "store")
     second = space.call("events", "real", again, "nobody", "store")
     assert second[0].remembered
-    assert second[-1].summary["baseline_remembered"]
-    assert second[-1].summary["identical"]
+    assert second[-1].summary.baseline_remembered
+    assert second[-1].summary.identical
     assert int(asked("/schedule")[-1]["durationSeconds"]) == price.quota_seconds
     assert price.basis == "measured"
 

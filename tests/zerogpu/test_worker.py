@@ -4,22 +4,23 @@ import re
 
 import gradio as gr
 import httpx
-import numpy as np
 import pytest
 import torch
 
 from bwcache import BWCacheConfig, ConfigError, cached
 from bwcache.cache.install import strip
-from bwcache.cache.trace import StepRecord, Trace, TraceFile
+from bwcache.cache.trace import StepRecord
 from bwcache.models import ModelError
 from bwcache.models.progress import Loading
-from bwcache.runs.events import ComparisonFinished, Request, RunFinished, StepDone
+from bwcache.runs.events import ComparisonFinished, RunFinished, RunStarted, StepDone
+from bwcache.runs.request import Request
 from bwcache.space import zerogpu
 from bwcache.space.zerogpu import Refused, check_plain, in_worker
 from bwcache.space.zerogpu_errors import explain
+from bwcache.testing import FakeBackend
 from tests.toy import ToyPipeline
 
-REQUEST = Request("a cat")
+REQUEST = Request("a cat", control=True)
 RECORD = StepRecord(0, "compute", "", distances=(0.5,))
 
 
@@ -35,14 +36,13 @@ def test_elsewhere_a_comparison_stays_as_it_is(monkeypatch):
 
 
 def test_everything_that_a_comparison_yields_may_leave():
-    trace = Trace(1, 1, {"threshold": 0.0}, (RECORD,))
-    run = RunFinished("cached", trace, np.zeros((1, 2, 2, 3), np.float32), 1.0, 1)
-    finished = ComparisonFinished(
-        {"psnr_db": None, "versions": {"torch": "2"}, "indicator_range": (0.1, np.float32(0.2))},
-        TraceFile("tinyworld", "a cat", 0, trace),
-        (run,),
-    )
-    for event in (Loading("load"), StepDone("cached", RECORD, b"RIFF"), run, finished):
+    assert {type(event) for event in FakeBackend()(REQUEST)} == {
+        RunStarted,
+        StepDone,
+        RunFinished,
+        ComparisonFinished,
+    }
+    for event in (Loading("load"), *FakeBackend()(REQUEST)):
         check_plain(event, type(event).__name__)
 
 
@@ -54,7 +54,7 @@ def test_everything_that_a_comparison_yields_may_leave():
             StepDone("cached", StepRecord(0, "compute", "", torch.ones(())), b""),
             r"record.indicator",
         ),
-        (ComparisonFinished({"a": [1, {"b": torch.ones(1)}]}, None, ()), r"summary\['a'\]\[1\]"),
+        (StepDone({"a": [1, {"b": torch.ones(1)}]}, RECORD), r"run\['a'\]\[1\]"),
         (StepDone("cached", RECORD, torch.zeros(2, device="meta")), "a Tensor on meta"),
         (StepDone("cached", RECORD, object()), "StepDone.preview: a object cannot leave"),
     ],

@@ -1,0 +1,59 @@
+"""What is asked of a comparison, checked once and then immutable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..cache.methods.bwcache import BWCacheConfig
+from ..errors import ConfigError
+from ..models import start_picture as picture
+
+MAX_STEPS, MAX_PROMPT, MAX_SEED = 200, 1000, 2**32 - 1
+
+
+@dataclass(frozen=True)
+class Request:
+    """One comparison to make.
+
+    Args:
+        prompt: What the video shows, 1 to 1000 characters.
+        model: Catalogue name.
+        steps: Denoising steps, 2 to 200.
+        seed: Of the initial noise, 0 to 2^32 - 1.
+        config: The caching settings.
+        control: Also run uncached with as many steps as the cached run computed.
+        random_weights: Use the model with seeded random weights.
+        image: The picture to start from, as a PNG, JPEG or WebP file holds it; None for none.
+
+    Raises:
+        ConfigError: A field is of the wrong kind or out of its bounds.
+    """
+
+    prompt: str
+    model: str = "tinyworld"
+    steps: int = 30
+    seed: int = 0
+    config: BWCacheConfig = field(default_factory=BWCacheConfig)
+    control: bool = False
+    random_weights: bool = False
+    image: bytes | None = None
+
+    def __post_init__(self) -> None:
+        allowed = f"1 to {MAX_PROMPT} characters of text"
+        if not isinstance(self.prompt, str) or not self.prompt.strip():
+            raise ConfigError("prompt", self.prompt, allowed)
+        if len(self.prompt) > MAX_PROMPT:
+            raise ConfigError("prompt", f"{len(self.prompt)} characters", allowed)
+        for name, low, high in (("steps", 2, MAX_STEPS), ("seed", 0, MAX_SEED)):
+            value = getattr(self, name)
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if not whole or not low <= value <= high:
+                raise ConfigError(name, value, f"a whole number from {low} to {high}")
+        if self.image is not None:
+            picture.check(self.image)
+
+    @property
+    def baseline_key(self) -> tuple[object, ...]:
+        """What the uncached run depends on; the method and its settings are no part of it."""
+        made_of = (self.model, self.prompt, self.image, self.steps, self.seed)
+        return (*made_of, self.random_weights)
