@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from .cache.methods.bwcache import BWCacheConfig
+from .cache.method import Method
 from .cache.predict import Prediction, predict
 from .cache.trace import StepRecord, Trace, TraceFile
 from .models import find
@@ -136,7 +136,7 @@ class FakeBackend:
         yield ComparisonFinished(summary, trace_file, runs)
 
     def _run(
-        self, run: RunName, steps: int, config: BWCacheConfig, found: Prediction | None = None
+        self, run: RunName, steps: int, config: Method, found: Prediction | None = None
     ) -> Generator[Event, None, RunFinished]:
         yield RunStarted(run, steps)
         records: list[StepRecord] = []
@@ -157,6 +157,8 @@ class FakeBackend:
                     seconds=REUSED if reused else COMPUTED + MEASURING,
                     block_seconds=0.0 if reused else COMPUTED - REUSED,
                     indicator_seconds=0.0 if reused else MEASURING,
+                    blocks=("r" if reused else "C") * self.blocks,
+                    compute_share=0.0 if reused else 1.0,
                 )
             )
             yield StepDone(run, records[-1], preview(step, steps))
@@ -165,7 +167,8 @@ class FakeBackend:
             num_blocks=self.blocks,
             config=config.as_dict(),
             steps=tuple(records),
-            trigger_step=None if found is None else found.trigger_step,
+            state={"trigger_step": None if found is None else found.trigger_step},
+            method=config.name,
         )
         made = frames(0.02 * trace.steps_reused)
         finished = RunFinished(run, trace, made, trace.seconds + 0.3, None)

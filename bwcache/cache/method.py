@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeVar
 
 from ..errors import ConfigError, is_number
@@ -395,6 +396,12 @@ def letters(plan: Plan, num_blocks: int) -> str:
     """The blocks of a step in calling order: "C" for one that runs, "r" for one replayed."""
     reused = {i for span in plan.reused for i in range(*span.of(num_blocks))}
     return "".join("r" if i in reused else "C" for i in range(num_blocks))
+
+
+# of a whole step, wherever a schedule is shown or sent
+LETTERS: Mapping[Action, Literal["C", "r", "p"]] = MappingProxyType(
+    {"compute": "C", "reuse": "r", "partial": "p"}
+)
 
 
 def action_of(blocks: str) -> Action:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from statistics import median
 
 from .. import models
+from ..cache.method import Method
 from ..cache.methods.bwcache import BWCacheConfig
 from ..cache.predict import reuse_starts_above
 from ..cache.trace import Trace, TraceFile
@@ -94,9 +95,7 @@ def _runs(
 ) -> Events:
     """The runs of a comparison, all on the same model in the same mode, and their summary."""
 
-    def run(
-        name: RunName, steps: int, config: BWCacheConfig
-    ) -> Generator[Event, None, RunFinished]:
+    def run(name: RunName, steps: int, config: Method) -> Generator[Event, None, RunFinished]:
         made = generate(
             ready.pipe, spec, name, request.prompt, request.seed, steps, config, request.image
         )
@@ -117,7 +116,7 @@ def _runs(
     cached = yield from run("cached", request.steps, request.config)
     control = None
     if request.control:
-        control = yield from run("control", cached.trace.steps_computed, measuring(spec))
+        control = yield from run("control", steps_of_work(cached.trace), measuring(spec))
     summary = summarise(
         request, baseline, cached, control, describe_device(device), remembered, ready.revision
     )
@@ -165,7 +164,7 @@ def summarise(
         prompt=request.prompt,
         seed=request.seed,
         steps=request.steps,
-        method="bwcache",
+        method=request.config.name,
         config=request.config.as_dict(),
         speedup=whole / part,
         baseline_seconds=whole,
@@ -179,7 +178,7 @@ def summarise(
         indicator_share=sum(step.indicator_seconds for step in cached.trace.steps) / part,
         block_share=sum(step.block_seconds for step in baseline.trace.steps) / whole,
         indicator_range=baseline.trace.indicator_range(),
-        reuse_starts_above=reuse_starts_above(baseline.trace, request.config),
+        reuse_starts_above=_reuse_starts_above(baseline.trace, request.config),
         **vars(difference(cached.frames, baseline.frames)),
         psnr_convention=PSNR_CONVENTION,
         difference_gain=difference_gain(pixel_distance(cached.frames, baseline.frames)),
@@ -191,12 +190,22 @@ def summarise(
     )
     numbers = summary.as_dict()
     limits = models.find(request.model).pays_from
-    return replace(summary, verdict=sentence(numbers), warning=warning(numbers, limits))
+    mind = warning(numbers, limits) if isinstance(request.config, BWCacheConfig) else None
+    return replace(summary, verdict=sentence(numbers), warning=mind)
+
+
+def _reuse_starts_above(trace: Trace, config: Method) -> float | None:
+    return reuse_starts_above(trace, config) if isinstance(config, BWCacheConfig) else None
 
 
 def _control_run(control: RunFinished, baseline: RunFinished) -> ControlRun:
     psnr = difference(control.frames, baseline.frames).psnr_db
     return ControlRun(control.trace.num_steps, control.trace.net_seconds, psnr)
+
+
+def steps_of_work(trace: Trace) -> int:
+    """How many whole steps a run's computed blocks amount to; at least one."""
+    return max(1, round((trace.compute_share or 0.0) * trace.num_steps))
 
 
 def learn(finished: ComparisonFinished) -> None:

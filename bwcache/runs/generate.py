@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from ..cache.install import cached
-from ..cache.methods.bwcache import BWCacheConfig
+from ..cache.method import Method
 from ..cache.trace import StepRecord
 from ..models import ModelSpec
 from ..models.call import _one_at_a_time, call_arguments, warm_up, with_image
@@ -34,7 +34,7 @@ def generate(
     prompt: str,
     seed: int,
     steps: int,
-    config: BWCacheConfig,
+    config: Method,
     image: bytes | None = None,
 ) -> Events:
     """Make one video, reporting each step as it ends.
@@ -46,7 +46,7 @@ def generate(
         prompt: What the video shows.
         seed: Of the initial noise, drawn on the CPU, so that it is the same on every device.
         steps: Denoising steps.
-        config: The caching settings; a threshold of 0 measures an uncached run.
+        config: The caching method and its settings; see `baselines.measuring` for an uncached run.
         image: The picture to start from, if any.
 
     Yields:
@@ -92,7 +92,7 @@ def generate(
 
 
 def _run(
-    pipe, run: RunName, call: Mapping[str, object], config: BWCacheConfig, report: Report
+    pipe, run: RunName, call: Mapping[str, object], config: Method, report: Report
 ) -> RunFinished:
     device = torch.device(getattr(pipe, "_execution_device", None) or pipe.device)
     if device.type == "cuda":

@@ -15,7 +15,8 @@ from typing import Any, Literal, NotRequired, Required  # pydantic reads these o
 
 from typing_extensions import TypedDict
 
-from ..cache.methods.bwcache import REUSE_NAMES
+from ..cache.method import LETTERS
+from ..cache.methods.bwcache import BWCacheConfig
 from ..models import ModelSpec, find
 from ..models.progress import Loading, Stage
 from .consume import Consumer
@@ -27,19 +28,18 @@ from .verdict import sentence, warning
 MAX_BYTES = 1000
 FRAMES_A_ROW = 48
 EXPENDABLE: tuple[Literal["p", "w"], ...] = ("p", "w")  # dropped in this order if too long
-Letter = Literal["C", "r"]
-LETTERS: Mapping[str, Letter] = {"compute": "C", "reuse": "r"}
 
 
 class SettingsPart(TypedDict, total=False):
-    """What was asked for: enough to ask again, and to predict another threshold's schedule.
+    """What was asked for: enough to ask again.
 
-    `pays_from` is the model's, for this method; None where unmeasured.
+    What follows `method` is BWCache's alone. `pays_from` is the model's, None where unmeasured.
     """
 
     model: str
     prompt: str
     seed: int
+    method: str
     threshold: float
     interval: str
     interval_steps: int
@@ -93,7 +93,7 @@ class StepRow(TypedDict, total=False):
     k: Required[Literal["step"]]
     run: Required[RunName]
     i: Required[int]
-    a: Required[Letter]
+    a: Required[Literal["C", "r", "p"]]
     v: float | None
     s: float | None
     w: str
@@ -101,6 +101,36 @@ class StepRow(TypedDict, total=False):
     b: float | None
     d: list[float | None]
     p: str
+
+
+class ScheduleTableRow(TypedDict):
+    """Says that a table of what any threshold would do follows, in so many rows."""
+
+    k: Literal["schedule_table"]
+    parts: int
+    whole: NotRequired[float | None]
+    starts_above: NotRequired[float | None]
+    trigger: NotRequired[int | None]
+
+
+class ThresholdsRow(TypedDict):
+    """The thresholds at which a schedule of the table changes, rising."""
+
+    k: Literal["thresholds"]
+    values: list[float]
+
+
+class SchedulesRow(TypedDict):
+    """Of one interval and gate, the schedules for thresholds above so many as `below` says."""
+
+    k: Literal["schedules"]
+    interval: str
+    interval_steps: NotRequired[int]
+    gate: str
+    below: list[int]
+    letters: list[str]
+    seconds: NotRequired[list[float | None]]
+    exact: NotRequired[list[bool]]
 
 
 class VideoRow(TypedDict):
@@ -169,7 +199,17 @@ class EndRow(TypedDict):
 
 
 # what a recorded run may hold, and all that the panel is sent
-RecordedRow = BeginRow | StartRow | StepRow | VideoRow | FramesRow | DoneRow
+RecordedRow = (
+    BeginRow
+    | StartRow
+    | StepRow
+    | ScheduleTableRow
+    | ThresholdsRow
+    | SchedulesRow
+    | VideoRow
+    | FramesRow
+    | DoneRow
+)
 Row = RecordedRow | LoadingRow | MessageRow | EndRow
 END: EndRow = {"k": "end"}
 
@@ -223,8 +263,8 @@ def begin(run_id: str, request: Request, spec: ModelSpec) -> BeginRow:
         "id": run_id,
         "runs": ["baseline", "cached", "control"] if request.control else ["baseline", "cached"],
         "steps": request.steps,
-        "method": REUSE_NAMES[request.config.reuse],
-        "threshold": rounded(float(request.config.threshold)),
+        "method": request.config.title_here,
+        "threshold": rounded(getattr(request.config, "threshold", None)),
         "settings": settings(request),
         "fps": spec.fps,
         "frames": spec.num_frames,
@@ -234,19 +274,22 @@ def begin(run_id: str, request: Request, spec: ModelSpec) -> BeginRow:
 
 def settings(request: Request) -> SettingsPart:
     config = request.config
-    pays_from = find(request.model).pays_from.get(config.reuse)
-    return {
+    asked: SettingsPart = {
         "model": request.model,
         "prompt": request.prompt,
         "seed": request.seed,
-        "threshold": config.threshold,
-        "interval": str(config.reuse_interval),
-        "interval_steps": config.interval_steps(request.steps),
-        "tail_fraction": config.tail_fraction,
-        "gate": config.gate,
-        "reuse": config.reuse,
-        "pays_from": None if pays_from is None else list(pays_from),
+        "method": config.name,
     }
+    if isinstance(config, BWCacheConfig):
+        pays_from = find(request.model).pays_from.get(config.reuse)
+        asked["threshold"] = config.threshold
+        asked["interval"] = str(config.reuse_interval)
+        asked["interval_steps"] = config.interval_steps(request.steps)
+        asked["tail_fraction"] = config.tail_fraction
+        asked["gate"] = config.gate
+        asked["reuse"] = config.reuse
+        asked["pays_from"] = None if pays_from is None else list(pays_from)
+    return asked
 
 
 def loading(event: Loading) -> LoadingRow:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..cache.method import Method
 from ..cache.methods.bwcache import BWCacheConfig
 from ..errors import ConfigError
 from ..models import start_picture as picture
@@ -20,7 +21,7 @@ class Request:
         model: Catalogue name.
         steps: Denoising steps, 2 to 200.
         seed: Of the initial noise, 0 to 2^32 - 1.
-        config: The caching settings.
+        config: The caching method and its settings.
         control: Also run uncached with as many steps as the cached run computed.
         random_weights: Use the model with seeded random weights.
         image: The picture to start from, as a PNG, JPEG or WebP file holds it; None for none.
@@ -33,7 +34,7 @@ class Request:
     model: str = "tinyworld"
     steps: int = 30
     seed: int = 0
-    config: BWCacheConfig = field(default_factory=BWCacheConfig)
+    config: Method = field(default_factory=BWCacheConfig)
     control: bool = False
     random_weights: bool = False
     image: bytes | None = None
