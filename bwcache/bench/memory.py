@@ -16,7 +16,7 @@ from ..cache.install import cached
 from ..cache.methods.bwcache import BWCacheConfig
 from ..cache.trace import StepRecord
 from .live_bytes import LiveBytes, stored_bytes
-from .workload import Setting
+from .workload import Workload
 
 ALLOWANCE = 64 * 2**20  # bytes over the replayed tensors that caching may cost
 WARM_UP_STEPS = 2
@@ -25,7 +25,7 @@ LIVE = "live tensor bytes"
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptBytes:
     """What the guidance branches keep after a step.
 
     Args:
@@ -41,7 +41,7 @@ class Kept:
     sample_bytes: int
 
     @classmethod
-    def after(cls, record: StepRecord, branches: list[Branch]) -> Kept:
+    def after(cls, record: StepRecord, branches: list[Branch]) -> KeptBytes:
         return cls(
             record.action,
             len(branches),
@@ -50,43 +50,43 @@ class Kept:
         )
 
 
-def memory(setting: Setting, config: BWCacheConfig | None = None) -> dict[str, object]:
+def memory(workload: Workload, config: BWCacheConfig | None = None) -> dict[str, object]:
     """Peak memory of an uncached run and of cached ones, up to the last latents.
 
     Args:
-        setting: What to run; one prompt.
-        config: Of the cached runs; `Setting.caching()` where None.
+        workload: What to run; one prompt.
+        config: Of the cached runs; `Workload.caching()` where None.
 
     Returns:
         In bytes: `baseline_peak_bytes`, `cached_peak_bytes` and their difference `extra_bytes`;
         `forecast_extra_bytes`, the same with `reuse="forecast"`; `stack_bytes` and `sample_bytes`
-        of the cached run, see `Kept`, each at the step where it is most; `goal_bytes`, 64 MiB over
-        `stack_bytes`, and `within_goal`. `how` says what was counted: the peak of the CUDA
+        of the cached run, see `KeptBytes`, each at the step where it is most; `goal_bytes`, 64 MiB
+        over `stack_bytes`, and `within_goal`. `how` says what was counted: the peak of the CUDA
         allocator, weights included, or of the bytes of the tensors that the run itself made.
 
     Raises:
         ConfigError: A value is out of its bounds.
         ModelError: The model cannot be loaded.
     """
-    config = setting.caching() if config is None else config
-    prompt = setting.prompt
-    pipe = setting.pipe()
-    kept: list[Kept] = []
+    config = workload.caching() if config is None else config
+    prompt = workload.prompt
+    pipe = workload.pipe()
+    kept: list[KeptBytes] = []
     arms = {
         "baseline": nullcontext,
-        "forecast": lambda: watched_caching(pipe, replace(config, reuse="forecast"), []),
-        "cached": lambda: watched_caching(pipe, config, kept),
+        "forecast": lambda: caching_counted(pipe, replace(config, reuse="forecast"), []),
+        "cached": lambda: caching_counted(pipe, config, kept),
     }
-    setting.denoise(pipe, WARM_UP_STEPS)
+    workload.denoise(pipe, WARM_UP_STEPS)
     bar = tqdm(arms.items(), desc="memory", unit="run", file=sys.stderr)
-    peaks = {name: peak_bytes(setting, pipe, arm) for name, arm in bar}
+    peaks = {name: peak_bytes(workload, pipe, arm) for name, arm in bar}
     extra = {name: peak - peaks["baseline"] for name, peak in peaks.items()}
     stack_bytes = max(step.stack_bytes for step in kept)
     return {
-        **setting.header(),
+        **workload.header(),
         "prompt": prompt,
         "config": config.as_dict(),
-        "how": CUDA if setting.place == "cuda" else LIVE,
+        "how": CUDA if workload.place == "cuda" else LIVE,
         "baseline_peak_bytes": peaks["baseline"],
         "cached_peak_bytes": peaks["cached"],
         "extra_bytes": extra["cached"],
@@ -101,24 +101,24 @@ def memory(setting: Setting, config: BWCacheConfig | None = None) -> dict[str, o
 
 
 @contextmanager
-def watched_caching(pipe, config: BWCacheConfig, kept: list[Kept]) -> Iterator[None]:
+def caching_counted(pipe, config: BWCacheConfig, kept: list[KeptBytes]) -> Iterator[None]:
     """Caching that notes after each step what it keeps."""
 
     def look(record: StepRecord, latents: torch.Tensor | None) -> None:
-        kept.append(Kept.after(record, run.branches))
+        kept.append(KeptBytes.after(record, run.branches))
 
     with cached(pipe, config, on_step=look) as run:
         yield
 
 
-def peak_bytes(setting: Setting, pipe, arm: Callable[[], AbstractContextManager]) -> int:
+def peak_bytes(workload: Workload, pipe, arm: Callable[[], AbstractContextManager]) -> int:
     """The most memory that was in use at once during a run."""
     gc.collect()  # what an earlier run left behind is not this one's
-    if setting.place == "cuda":
+    if workload.place == "cuda":
         torch.cuda.reset_peak_memory_stats()
         with arm():
-            setting.denoise(pipe)
+            workload.denoise(pipe)
         return torch.cuda.max_memory_allocated()
     with arm(), LiveBytes() as live:
-        setting.denoise(pipe)
+        workload.denoise(pipe)
     return live.peak

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
@@ -11,13 +11,17 @@ from tqdm import tqdm
 
 from ..cache.methods.bwcache import BWCacheConfig
 from ..cache.predict import predict
-from ..runs.events import RunFinished
+from ..runs.events import RunFinished, RunName
 from ..runs.generate import generate
 from ..runs.metrics import PSNR_CONVENTION, difference
 from .frontier import IDENTICAL_DB, decibels_at, stops_paying
-from .settings_to_try import FEWER_STEPS, Knob, Method, find_methods, settings
-from .workload import Setting
+from .settings_to_try import FEWER_STEPS, Approach, SettingToTry, find_approaches, pairs_to_try
+from .workload import Workload
 
+PEAK_MEMORY_CONVENTION = (
+    "the most that was allocated on the GPU during a run, weights included; null on a CPU, where "
+    "nothing tells one run's memory from the process's: see bench memory"
+)
 PACE_EVERY = 4  # runs between two uncached ones
 
 
@@ -30,18 +34,18 @@ class Sample:
         psnr_db: Against its frames; 99 where they are identical.
         ssim: Against its frames.
         steps_computed: Steps whose blocks ran.
-        peak_memory_bytes: Of the device during the run; of the whole process on a CPU.
+        peak_memory_bytes: As in `events.RunFinished`; None on a CPU.
     """
 
     speedup: float
     psnr_db: float
     ssim: float
     steps_computed: int
-    peak_memory_bytes: int
+    peak_memory_bytes: int | None
 
 
 def methods(
-    setting: Setting,
+    workload: Workload,
     names: Sequence[str] | None = None,
     thresholds: Sequence[float] | None = None,
     intervals: Sequence[int | float] | None = None,
@@ -49,9 +53,9 @@ def methods(
     """Run every setting of every method on every prompt, beside the prompt's uncached run.
 
     Args:
-        setting: What to run.
-        names: Methods of `methods.METHODS`; all where None.
-        thresholds, intervals: Of the caching methods; see `methods.settings`.
+        workload: What to run.
+        names: Of `settings_to_try.APPROACHES`; all where None.
+        thresholds, intervals: Of the caching methods; see `settings_to_try.pairs_to_try`.
 
     Returns:
         `points`, one for each setting; `psnr_at_2x` and `psnr_at_half`, how many dB each method
@@ -66,37 +70,41 @@ def methods(
     Before a setting runs, its schedule is predicted from the uncached run. Where that is exact and
     the method has run the same schedule on the prompt, the numbers are those of that run.
     """
-    chosen = find_methods(names)
-    for pair in settings(setting.spec, None, thresholds, intervals):
+    chosen = find_approaches(names)
+    for pair in pairs_to_try(workload.spec, None, thresholds, intervals):
         BWCacheConfig(*pair)  # a wrong value shall end it before any work
-    runner = Runner(setting)
-    samples: dict[tuple[str, Knob], list[Sample]] = {}
+    runner = Runner(workload)
+    samples: dict[tuple[str, SettingToTry], list[Sample]] = {}
     pairs = None
     with tqdm(desc="methods", unit="run", file=sys.stderr) as bar:
-        for prompt in setting.many_prompts:
+        for prompt in workload.many_prompts:
             baseline = runner.start(prompt)
             bar.update()
             if pairs is None:
-                found = None if setting.random_weights else setting.spec.indicator_range
+                found = None if workload.random_weights else workload.spec.indicator_range
                 found = found or baseline.trace.indicator_range()
-                pairs = settings(setting.spec, found, thresholds, intervals)
-                knobs = [(m, knob) for m in chosen for knob in m.knobs(setting.spec, pairs)]
-                bar.reset((1 + len(knobs)) * len(setting.many_prompts))
+                pairs = pairs_to_try(workload.spec, found, thresholds, intervals)
+                to_try = [
+                    (each, one) for each in chosen for one in each.settings(workload.spec, pairs)
+                ]
+                bar.reset((1 + len(to_try)) * len(workload.many_prompts))
                 bar.update()
-            for method, knob in knobs:
-                bar.set_postfix_str(f"{method.name}, {knob.text}", refresh=False)
-                samples.setdefault((method.name, knob), []).append(runner.sample(method, knob))
+            for approach, setting in to_try:
+                bar.set_postfix_str(f"{approach.name}, {setting.text}", refresh=False)
+                sample = runner.sample(approach, setting)
+                samples.setdefault((approach.name, setting), []).append(sample)
                 bar.update()
-    points = [point(name, knob, same, runner.steps) for (name, knob), same in samples.items()]
+    points = [point(name, setting, same, runner.steps) for (name, setting), same in samples.items()]
     return {
-        **setting.header(),
-        "prompts": list(setting.many_prompts),
+        **workload.header(),
+        "prompts": list(workload.many_prompts),
         "points": points,
-        **conclusions(points, [method.name for method in chosen]),
+        **conclusions(points, [each.name for each in chosen]),
         "forecast_against_holding": forecast_gain(samples),
         "runs": runner.runs,
         "runs_saved": runner.saved,
         "psnr_convention": f"{PSNR_CONVENTION}; {IDENTICAL_DB:g} dB where identical",
+        "peak_memory_convention": PEAK_MEMORY_CONVENTION,
     }
 
 
@@ -106,8 +114,8 @@ class Runner:
     That is made anew every `PACE_EVERY` others, for its seconds: a shared machine changes pace.
     """
 
-    def __init__(self, setting: Setting):
-        self._setting, self._pipe = setting, setting.pipe()
+    def __init__(self, workload: Workload):
+        self._workload, self._pipe = workload, workload.pipe()
         self._baseline: RunFinished | None = None
         self._seen: dict[tuple, Sample] = {}
         self.runs = self.saved = 0
@@ -124,32 +132,32 @@ class Runner:
         return self._baseline
 
     def _uncached(self) -> RunFinished:
-        run = self._run("baseline", self._setting.measuring())
+        run = self._run("baseline", self._workload.measuring())
         self._whole, self._since = run.trace.net_seconds, 0
         return run
 
-    def sample(self, method: Method, knob: Knob) -> Sample:
+    def sample(self, approach: Approach, setting: SettingToTry) -> Sample:
         """One setting on the running prompt."""
-        if knob.config is None:
-            run = self._run("control", self._setting.measuring(), knob.steps)
+        if setting.config is None:
+            run = self._run("control", self._workload.measuring(), setting.steps)
             return self._compared(run, run.trace.net_seconds)
-        prediction = predict(self._baseline.trace, knob.config)
-        key = (method.name, *prediction.schedule)
+        prediction = predict(self._baseline.trace, setting.config)
+        key = (approach.name, *prediction.schedule)
         if prediction.exact and key in self._seen:
             self.saved += 1
             return self._seen[key]
-        run = self._run("cached", knob.config)
+        run = self._run("cached", setting.config)
         sample = self._compared(run, run.trace.seconds)
         if prediction.exact:
             self._seen[key] = sample
         return sample
 
-    def _run(self, name: str, config: BWCacheConfig, steps: int | None = None) -> RunFinished:
-        spec, seed = self._setting.spec, self._setting.seed
+    def _run(self, name: RunName, config: BWCacheConfig, steps: int | None = None) -> RunFinished:
+        spec, seed = self._workload.spec, self._workload.seed
         self.runs += 1
-        return _last(
-            generate(self._pipe, spec, name, self._prompt, seed, steps or spec.steps, config)
-        )
+        given = (name, self._prompt, seed, steps or spec.steps, config)
+        *_, finished = generate(self._pipe, spec, *given)
+        return finished
 
     def _compared(self, run: RunFinished, seconds: float) -> Sample:
         speedup = self._whole / seconds
@@ -159,22 +167,25 @@ class Runner:
         found = difference(run.frames, self._baseline.frames)
         return Sample(
             speedup,
-            IDENTICAL_DB if found["psnr_db"] is None else min(found["psnr_db"], IDENTICAL_DB),
-            found["ssim"],
+            IDENTICAL_DB if found.psnr_db is None else min(found.psnr_db, IDENTICAL_DB),
+            found.ssim,
             run.trace.steps_computed,
             run.peak_memory_bytes,
         )
 
 
-def point(method: str, knob: Knob, samples: Sequence[Sample], steps: int) -> dict[str, object]:
+def point(
+    approach: str, setting: SettingToTry, samples: Sequence[Sample], steps: int
+) -> dict[str, object]:
     """One setting over its prompts: the median speed-up, the means of the rest."""
     speedups = [sample.speedup for sample in samples]
     decibels = [sample.psnr_db for sample in samples]
     computed = fmean(sample.steps_computed for sample in samples)
+    peaks = [each.peak_memory_bytes for each in samples if each.peak_memory_bytes is not None]
     return {
-        "method": method,
-        "knob": knob.text,
-        "config": knob.as_dict(),
+        "method": approach,
+        "knob": setting.text,
+        "config": setting.as_dict(),
         "prompts": len(samples),
         "prompts_identical": sum(sample.psnr_db == IDENTICAL_DB for sample in samples),
         "speedup": median(speedups),
@@ -186,7 +197,7 @@ def point(method: str, knob: Knob, samples: Sequence[Sample], steps: int) -> dic
         "ssim": fmean(sample.ssim for sample in samples),
         "compute_share": computed / steps,
         "steps_computed": computed,
-        "peak_memory_bytes": max(sample.peak_memory_bytes for sample in samples),
+        "peak_memory_bytes": max(peaks, default=None),
     }
 
 
@@ -220,19 +231,19 @@ def conclusions(
     }
 
 
-def forecast_gain(samples: Mapping[tuple[str, Knob], Sequence[Sample]]) -> dict | None:
+def forecast_gain(samples: Mapping[tuple[str, SettingToTry], Sequence[Sample]]) -> dict | None:
     """What a forecast gains over holding the residual, for each setting and prompt.
 
     Returns:
         `pairs` compared, and the `mean_db`, `worst_db` and `best_db` of forecast minus residual;
         None where one of the two was not run.
     """
-    held = {knob.text: same for (name, knob), same in samples.items() if name == "bwcache-residual"}
+    held = {one.text: same for (name, one), same in samples.items() if name == "bwcache-residual"}
     gains = [
         ours.psnr_db - theirs.psnr_db
-        for (name, knob), same in samples.items()
-        if name == "bwcache-forecast" and knob.text in held
-        for ours, theirs in zip(same, held[knob.text], strict=True)
+        for (name, one), same in samples.items()
+        if name == "bwcache-forecast" and one.text in held
+        for ours, theirs in zip(same, held[one.text], strict=True)
     ]
     if not gains:
         return None
@@ -242,8 +253,3 @@ def forecast_gain(samples: Mapping[tuple[str, Knob], Sequence[Sample]]) -> dict 
         "worst_db": min(gains),
         "best_db": max(gains),
     }
-
-
-def _last(events: Iterator) -> RunFinished:
-    *_, event = events
-    return event

@@ -15,28 +15,28 @@ from ..cache.trace import Trace
 from .denoising_clock import denoising_clock
 from .overhead_numbers import Round, overhead_numbers
 from .paper_indicator import paper_style
-from .workload import Setting, check_rounds
+from .workload import Workload, check_rounds
 
-WARM_UP_STEPS = 4  # enough for a step of each kind
+SHORT_RUN = 4  # steps, enough for one of each kind
 ARMS = ("plain", "measured", "paper_style", "cached")
 
 Arm = Callable[[], AbstractContextManager]
 
 
 def overhead(
-    setting: Setting, rounds: int = 7, config: BWCacheConfig | None = None
+    workload: Workload, rounds: int = 7, config: BWCacheConfig | None = None
 ) -> dict[str, object]:
     """Run the four arms in turn, round after round, all timed from outside in the same way.
 
     Args:
-        setting: What to run; one prompt.
+        workload: What to run; one prompt.
         rounds: Runs of each arm, after a short warm-up of each. The order moves on by one each
             round.
-        config: Of the cached arm; `Setting.caching()` where None.
+        config: Of the cached arm; `Workload.caching()` where None.
 
     Returns:
-        See `statistics.overhead_numbers`; besides the `config` and `schedule` of the cached arm,
-        every arm's `seconds` in the order of the rounds, and the setting.
+        See `overhead_numbers.overhead_numbers`; besides the `config` and `schedule` of the cached
+        arm, every arm's `seconds` in the order of the rounds, and the workload.
 
     Raises:
         ConfigError: A value is out of its bounds.
@@ -45,12 +45,12 @@ def overhead(
     Decoding and text encoding are left out of every number.
     """
     check_rounds(rounds)
-    config = setting.caching() if config is None else config
-    prompt = setting.prompt
-    pipe = setting.pipe()
+    config = workload.caching() if config is None else config
+    prompt = workload.prompt
+    pipe = workload.pipe()
     arms: dict[str, Arm] = {
         "plain": nullcontext,
-        "measured": lambda: cached(pipe, setting.measuring()),
+        "measured": lambda: cached(pipe, workload.measuring()),
         "paper_style": lambda: paper_style(pipe),
         "cached": lambda: cached(pipe, config),
     }
@@ -58,18 +58,18 @@ def overhead(
 
         def run(name: str, steps: int | None = None) -> tuple[float, Trace | None]:
             bar.set_postfix_str(name, refresh=False)
-            result = timed(setting, pipe, arms[name], steps)
+            result = timed(workload, pipe, arms[name], steps)
             bar.update()
             return result
 
         for name in ARMS:
-            run(name, min(WARM_UP_STEPS, setting.spec.steps))
+            run(name, min(SHORT_RUN, workload.spec.steps))
         made = []
         for turn in range(rounds):
             first = turn % len(ARMS)
             made.append({name: run(name) for name in (*ARMS[first:], *ARMS[:first])})
     return {
-        **setting.header(),
+        **workload.header(),
         "prompt": prompt,
         "config": config.as_dict(),
         "schedule": made[-1]["cached"][1].schedule,
@@ -78,12 +78,14 @@ def overhead(
     }
 
 
-def timed(setting: Setting, pipe, arm: Arm, steps: int | None = None) -> tuple[float, Trace | None]:
+def timed(
+    workload: Workload, pipe, arm: Arm, steps: int | None = None
+) -> tuple[float, Trace | None]:
     """Denoising seconds of one run, and its trace where the arm records one."""
     with ExitStack() as undo:
         state = undo.enter_context(arm())
         clock = undo.enter_context(denoising_clock(pipe))
-        setting.denoise(pipe, steps)
+        workload.denoise(pipe, steps)
         return clock.seconds(), getattr(state, "trace", None)
 
 

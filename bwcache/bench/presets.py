@@ -13,27 +13,24 @@ import json
 from itertools import product
 from pathlib import Path
 from statistics import fmean, median
+from typing import get_args
 
 from tqdm import tqdm
 
-from .. import BWCacheConfig, models
-from ..files import ASSETS, finite
+from .. import models
+from ..cache.methods.bwcache import BWCacheConfig, Reuse
+from ..files import ASSETS, check_file, write
 from ..models.loading import load
 from ..models.machine import default_device, describe_device, versions
-from ..runs.baselines import BaselineStore
+from ..runs.baselines import BaselineStore, measuring
 from ..runs.compare import compare
-from ..runs.events import ComparisonFinished, RunFinished
 from ..runs.generate import generate
 from ..runs.metrics import PSNR_CONVENTION, difference
 from ..runs.request import Request
+from .settings_to_try import INTERVALS
 
 PROMPTS = ASSETS / "prompts" / "prompts.txt"
-KEPT = ("speedup", "steps_computed", "trigger_step", "psnr_db", "ssim", "indicator_share")
-
-
-def last(events):
-    *_, event = events
-    return event
+ROW_NUMBERS = ("speedup", "steps_computed", "trigger_step", "psnr_db", "ssim", "indicator_share")
 
 
 def measure(model: str, prompts: list[str], configs: list[BWCacheConfig], device: str) -> dict:
@@ -44,16 +41,14 @@ def measure(model: str, prompts: list[str], configs: list[BWCacheConfig], device
         controls: dict[int, float | None] = {}
         for config in tqdm(configs, desc=prompt, unit="setting", leave=False):
             request = Request(prompt, model, spec.steps, config=config)
-            finished: ComparisonFinished = last(compare(request, store, device))
+            *_, finished = compare(request, store, device)
             baseline, _ = finished.runs
-            computed = finished.summary["steps_computed"]
+            computed = finished.summary.steps_computed
             if computed not in controls:
-                pipe = load(model, device)
-                control: RunFinished = last(
-                    generate(pipe, spec, "control", prompt, 0, computed, config.measuring())
-                )
-                controls[computed] = difference(control.frames, baseline.frames)["psnr_db"]
-            row = {name: finished.summary[name] for name in KEPT}
+                given = ("control", prompt, 0, computed, measuring(spec))
+                *_, control = generate(load(model, device), spec, *given)
+                controls[computed] = difference(control.frames, baseline.frames).psnr_db
+            row = {name: getattr(finished.summary, name) for name in ROW_NUMBERS}
             rows.append(
                 {
                     "prompt": prompt,
@@ -63,11 +58,11 @@ def measure(model: str, prompts: list[str], configs: list[BWCacheConfig], device
                 }
             )
         curves.append(baseline.trace.indicators)
-        block_shares.append(finished.summary["block_share"])
+        block_shares.append(finished.summary.block_share)
     return {"rows": rows, "indicators": curves, "block_share": median(block_shares)}
 
 
-def settings(rows: list[dict]) -> list[dict]:
+def medians(rows: list[dict]) -> list[dict]:
     """The median of each setting over its prompts; identical videos count as 99 dB."""
     found = {}
     for row in rows:
@@ -111,10 +106,11 @@ def main() -> None:
     parser.add_argument("--model", default="tinyworld")
     parser.add_argument("--prompts", type=Path, default=PROMPTS)
     parser.add_argument("--thresholds", type=float, nargs="+", required=True)
-    parser.add_argument("--intervals", type=int, nargs="+", default=[1, 2, 3, 4])
-    parser.add_argument("--reuse", nargs="+", default=["residual", "output", "forecast"])
+    parser.add_argument("--intervals", type=int, nargs="+", default=INTERVALS[:4])
+    parser.add_argument("--reuse", nargs="+", default=list(get_args(Reuse)))
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
+    check_file(args.out)
     prompts = args.prompts.read_text(encoding="utf-8").splitlines()
     configs = [
         BWCacheConfig(threshold, interval, reuse=reuse)
@@ -122,7 +118,7 @@ def main() -> None:
     ]
     device = default_device()
     measured = measure(args.model, prompts, configs, device)
-    table = settings(measured["rows"])
+    table = medians(measured["rows"])
     result = {
         "model": args.model,
         "device": describe_device(device),
@@ -134,7 +130,7 @@ def main() -> None:
         "settings": table,
         **measured,
     }
-    args.out.write_text(json.dumps(finite(result), indent=1) + "\n", encoding="utf-8")
+    write(result, args.out)
     for entry in table:
         config = entry["config"]
         print(

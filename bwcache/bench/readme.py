@@ -56,8 +56,8 @@ TinyWorld (`{time["device"]}`):
 [sampling]({RESULTS}/sampling-tinyworld.json).) So small a model is the hard case: a step takes
 {1000 * time["plain_seconds_median"] / time["steps"]:.0f} ms, so that a few dozen operations
 show, and its features are so few that even the paper's way costs little. On a GPU
-at Wan's real shapes **nothing has been measured yet**; [`benchmarks/`](bwcache/bench/README.md) has
-the exact commands.
+at Wan's real shapes **nothing has been measured yet**; [here](bwcache/bench/README.md) are the
+exact commands.
 """
 
 
@@ -79,10 +79,10 @@ def forecast() -> str:
     return f"""\
 Holding the last residual wastes what is known: it moves smoothly. `reuse="forecast"` (ours, not in
 the paper) continues it along its last change, linear in the noise level: by at most half of that
-change, less the larger the change is, and not before three steps have been computed. Undamped, it
-fell up to 25 dB below holding; damped as it is, {gain["worst_db"]:+.1f} dB was the worst of \
-{gain["pairs"]} pairs of the
-same setting and prompt, and {gain["mean_db"]:+.1f} dB the mean. It costs one more tensor a branch.
+change, less the larger the change is, and not before three steps have been computed. Against
+holding, the worst of {gain["pairs"]} pairs of the same setting and prompt was \
+{gain["worst_db"]:+.1f} dB, the mean {gain["mean_db"]:+.1f} dB.
+It costs one more tensor a branch.
 
 | TinyWorld, {len(found["prompts"])} prompts | PSNR at 2× | PSNR with half of the steps computed |
 |---|---|---|

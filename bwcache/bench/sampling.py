@@ -11,7 +11,6 @@ if the whole schedule is the same (`gate="once"`).
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import product
@@ -27,7 +26,7 @@ from ..cache.predict import predict
 from ..cache.probes import relative_l1, sample_tokens
 from ..cache.trace import StepRecord, Trace
 from ..cache.wrapped_method import then, watched
-from ..files import ASSETS
+from ..files import ASSETS, check_file, write
 from ..models.call import call_arguments
 from ..models.loading import load
 from ..models.machine import default_device, describe_device, versions
@@ -135,6 +134,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
+    check_file(args.out)
 
     device, spec = args.device or default_device(), models.find(args.model)
     pipe = load(args.model, device, random_weights=args.random_weights)
@@ -185,7 +185,7 @@ def main() -> None:
             for blocks, tokens in samplings
         ],
     }
-    args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write(result, args.out)
     for row in result["samplings"]:
         print(row)
 

@@ -1,6 +1,6 @@
 """The methods that `bench methods` compares, and the settings that each is tried at.
 
-Pure data and arithmetic; `quality.py` runs them.
+Pure data and arithmetic; `methods.py` runs them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..errors import ConfigError
 from ..models import ModelSpec
 
 FEWER_STEPS = "fewer-steps"
-INTERVALS = (1, 2, 3, 4, 6, 8)
+INTERVALS = (1, 2, 3, 4, 6, 8)  # reuse intervals that are measured, here and by `presets.py`
 SPREAD = 4  # thresholds over the indicator's range
 SMALLEST = 1e-3  # of the range's upper end, where its lower end is zero
 LARGER = 1.5  # the larger threshold is at least so many times the preset's
@@ -24,8 +24,8 @@ STEP_COUNTS, FEWEST = 12, 0.2  # uncached runs, down to this share of the steps
 
 
 @dataclass(frozen=True)
-class Knob:
-    """One setting of a method.
+class SettingToTry:
+    """One setting of a way to save work.
 
     Args:
         text: For people: "δ 0.045, R 4" or "13 steps".
@@ -42,61 +42,63 @@ class Knob:
 
 
 @dataclass(frozen=True)
-class Method:
+class Approach:
     """A way to save work: `reuse` and `gate` of BWCache, or neither for fewer steps."""
 
     name: str
     reuse: Reuse | None = None
     gate: Gate | None = None
 
-    def knobs(self, spec: ModelSpec, settings: Sequence[tuple]) -> list[Knob]:
+    def settings(self, spec: ModelSpec, pairs: Sequence[tuple]) -> list[SettingToTry]:
         """Every setting to try, gentlest step counts first.
 
         Args:
             spec: The model, with the steps of the uncached run.
-            settings: Pairs of threshold and reuse interval.
+            pairs: Pairs of threshold and reuse interval.
         """
         if self.reuse is None:
-            return [Knob(f"{n} steps", steps=n) for n in step_counts(spec.steps)]
+            return [SettingToTry(f"{n} steps", steps=n) for n in step_counts(spec.steps)]
         return [
-            Knob(
+            SettingToTry(
                 f"δ {threshold:g}, R {interval:g}",
                 BWCacheConfig(
                     threshold, interval, reuse=self.reuse, gate=self.gate, **spec.indicator
                 ),
             )
-            for threshold, interval in settings
+            for threshold, interval in pairs
         ]
 
 
-METHODS: Mapping[str, Method] = MappingProxyType(
+APPROACHES: Mapping[str, Approach] = MappingProxyType(
     {
-        method.name: method
-        for method in (
+        each.name: each
+        for each in (
             *(
-                Method(f"bwcache-{reuse}" + ("-recheck" if gate == "recheck" else ""), reuse, gate)
+                Approach(
+                    f"bwcache-{reuse}" + ("-recheck" if gate == "recheck" else ""), reuse, gate
+                )
                 for gate, reuse in product(get_args(Gate), get_args(Reuse))
             ),
-            Method(FEWER_STEPS),
+            Approach(FEWER_STEPS),
         )
     }
 )
 
 
-def find_methods(names: Sequence[str] | None) -> list[Method]:
+def find_approaches(names: Sequence[str] | None) -> list[Approach]:
     """The methods of these names, all where None.
 
     Raises:
         ConfigError: A name is unknown, or there is none.
     """
-    names = list(METHODS) if names is None else list(dict.fromkeys(names))
+    names = list(APPROACHES) if names is None else list(dict.fromkeys(names))
     for name in names or [""]:
-        if name not in METHODS:
-            raise ConfigError("methods", name, ", ".join(METHODS))
-    return [METHODS[name] for name in names]
+        if name not in APPROACHES:
+            raise ConfigError("methods", name, ", ".join(APPROACHES))
+    return [APPROACHES[name] for name in names]
 
 
-def settings(
+def pairs_to_try(
     spec: ModelSpec,
     measured: tuple[float, float] | None,
     thresholds: Sequence[float] | None = None,

@@ -16,6 +16,7 @@ from ..models import ModelSpec
 from ..models.call import call_arguments
 from ..models.loading import load
 from ..models.machine import default_device, describe_device, versions
+from ..runs.baselines import measuring
 from ..runs.request import Request
 
 PROMPTS = ASSETS / "prompts" / "prompts.txt"
@@ -24,7 +25,7 @@ MAX_ROUNDS = 1000
 
 
 @dataclass(frozen=True)
-class Setting:
+class Workload:
     """A model at some size, on a device.
 
     Args:
@@ -122,8 +123,8 @@ class Setting:
         )
 
     def measuring(self) -> BWCacheConfig:
-        """Measured as the model's presets are, never reused."""
-        return BWCacheConfig(0.0, **self.spec.indicator)
+        """The settings of an uncached run."""
+        return measuring(self.spec)
 
     def denoise(self, pipe, steps: int | None = None) -> None:
         """Call the pipeline up to its last latents; nothing is decoded."""

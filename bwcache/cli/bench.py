@@ -8,7 +8,8 @@ from collections.abc import Callable
 from ..bench.memory import memory
 from ..bench.methods import methods
 from ..bench.overhead import overhead
-from ..bench.workload import Setting
+from ..bench.workload import Workload
+from ..cache.method import LETTERS
 from ..files import check_file, write
 from .progress import LoadingBar
 
@@ -17,7 +18,7 @@ MIB = 2**20
 
 def bench_command(args: argparse.Namespace, print_json: Callable[[object], None]) -> int:
     """Run a benchmark; its result as JSON, or in a few lines, on stdout; with `--out` in a file."""
-    setting = Setting(
+    workload = Workload(
         args.model,
         args.device,
         args.random_weights,
@@ -32,7 +33,7 @@ def bench_command(args: argparse.Namespace, print_json: Callable[[object], None]
     if args.out is not None:
         check_file(args.out)
     result, lines = {"overhead": _overhead, "memory": _memory, "methods": _methods}[args.bench](
-        setting, args
+        workload, args
     )
     if args.out is not None:
         write(result, args.out)
@@ -49,13 +50,13 @@ def bench_command(args: argparse.Namespace, print_json: Callable[[object], None]
 # -- each benchmark: the result, and a function that puts it in words ---------------------------
 
 
-def _overhead(setting: Setting, args: argparse.Namespace):
-    config = setting.caching(args.threshold, args.reuse_interval)
-    return overhead(setting, args.rounds, config), _overhead_lines
+def _overhead(workload: Workload, args: argparse.Namespace):
+    config = workload.caching(args.threshold, args.reuse_interval)
+    return overhead(workload, args.rounds, config), _overhead_lines
 
 
 def _overhead_lines(result: dict) -> list[str]:
-    schedule = "".join("C" if action == "compute" else "r" for action in result["schedule"])
+    schedule = "".join(LETTERS[action] for action in result["schedule"])
     return [
         f"Indicator: {_range(result, 'ratio')} of the plain run's denoising time.",
         f"As the paper describes it: {_range(result, 'paper_style_ratio')}; "
@@ -66,8 +67,8 @@ def _overhead_lines(result: dict) -> list[str]:
     ]
 
 
-def _memory(setting: Setting, args: argparse.Namespace):
-    return memory(setting, setting.caching(args.threshold, args.reuse_interval)), _memory_lines
+def _memory(workload: Workload, args: argparse.Namespace):
+    return memory(workload, workload.caching(args.threshold, args.reuse_interval)), _memory_lines
 
 
 def _memory_lines(result: dict) -> list[str]:
@@ -85,8 +86,8 @@ def _memory_lines(result: dict) -> list[str]:
     ]
 
 
-def _methods(setting: Setting, args: argparse.Namespace):
-    return methods(setting, args.methods, args.thresholds, args.intervals), _methods_lines
+def _methods(workload: Workload, args: argparse.Namespace):
+    return methods(workload, args.methods, args.thresholds, args.intervals), _methods_lines
 
 
 def _methods_lines(result: dict) -> list[str]:

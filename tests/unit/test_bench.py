@@ -12,7 +12,7 @@ import torch
 from bwcache import BWCacheConfig, ConfigError, cached, models
 from bwcache.bench import denoising_clock as clock
 from bwcache.bench import methods as quality
-from bwcache.bench import overhead
+from bwcache.bench import overhead, presets, sampling
 from bwcache.bench.frontier import decibels_at, frontier, interpolated, stops_paying
 from bwcache.bench.live_bytes import LiveBytes, stored_bytes
 from bwcache.bench.memory import ALLOWANCE, memory
@@ -26,14 +26,14 @@ from bwcache.bench.overhead_numbers import (
 )
 from bwcache.bench.paper_indicator import paper_style
 from bwcache.bench.settings_to_try import (
+    APPROACHES,
     FEWER_STEPS,
-    METHODS,
     between,
-    find_methods,
-    settings,
+    find_approaches,
+    pairs_to_try,
     step_counts,
 )
-from bwcache.bench.workload import ALWAYS_MET, Setting
+from bwcache.bench.workload import ALWAYS_MET, Workload
 from bwcache.cache.controller import Controller
 from bwcache.cache.trace import StepRecord, Trace
 from bwcache.cli import main
@@ -47,8 +47,8 @@ STACK_BYTES = 2 * TOKENS * 64 * 4  # two branches, two heads of 32, float32
 
 
 @pytest.fixture
-def setting(small_model):
-    return Setting(device="cpu", steps=6, prompts=(PROMPT,))
+def workload(small_model):
+    return Workload(device="cpu", steps=6, prompts=(PROMPT,))
 
 
 # -- arithmetic ---------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ def test_a_point_over_its_prompts():
         Sample(4.0, 99.0, 1.0, 6, 30),
         Sample(3, 50, 0.8, 7, 20),
     ]
-    knob = METHODS[FEWER_STEPS].knobs(models.find("tinyworld"), [])[0]
+    knob = APPROACHES[FEWER_STEPS].settings(models.find("tinyworld"), [])[0]
     made = point(FEWER_STEPS, knob, samples, 12)
     assert made["config"] == {"steps": 28}
     assert (made["speedup"], made["speedup_min"], made["speedup_max"]) == (3.0, 2.0, 4.0)
@@ -184,13 +184,13 @@ def test_a_point_over_its_prompts():
 
 def test_what_a_forecast_gains_is_paired_by_setting_and_prompt():
     spec = models.find("tinyworld")
-    residual, forecast = (METHODS[f"bwcache-{reuse}"] for reuse in ("residual", "forecast"))
+    residual, forecast = (APPROACHES[f"bwcache-{reuse}"] for reuse in ("residual", "forecast"))
     pairs = [(0.045, 2), (0.045, 4)]
     decibels = {residual: [(40.0, 30.0), (35.0, 25.0)], forecast: [(44.0, 30.5), (34.0, 27.0)]}
     samples = {
         (method.name, knob): [Sample(2.0, psnr, 0.9, 5, 10) for psnr in found]
         for method, several in decibels.items()
-        for knob, found in zip(method.knobs(spec, pairs), several, strict=True)
+        for knob, found in zip(method.settings(spec, pairs), several, strict=True)
     }
     assert forecast_gain(samples) == {
         "pairs": 4, "mean_db": (4 + 0.5 - 1 + 2) / 4, "worst_db": -1.0, "best_db": 4.0,
@@ -204,7 +204,7 @@ def test_what_a_forecast_gains_is_paired_by_setting_and_prompt():
 
 
 def test_the_methods():
-    assert list(METHODS) == [
+    assert list(APPROACHES) == [
         "bwcache-residual",
         "bwcache-output",
         "bwcache-forecast",
@@ -214,19 +214,19 @@ def test_the_methods():
         "fewer-steps",
     ]
     spec = models.find("tinyworld")
-    (knob,) = METHODS["bwcache-forecast-recheck"].knobs(spec, [(0.045, 4)])
+    (knob,) = APPROACHES["bwcache-forecast-recheck"].settings(spec, [(0.045, 4)])
     assert knob.text == "δ 0.045, R 4"
     assert (knob.config.reuse, knob.config.gate) == ("forecast", "recheck")
     assert {name: knob.as_dict()[name] for name in spec.indicator} == spec.indicator
-    assert find_methods(["fewer-steps", "fewer-steps"]) == [METHODS["fewer-steps"]]
+    assert find_approaches(["fewer-steps", "fewer-steps"]) == [APPROACHES["fewer-steps"]]
     with pytest.raises(ConfigError, match="^methods: got 'teacache'"):
-        find_methods(["teacache"])
+        find_approaches(["teacache"])
 
 
 def test_the_settings_tried():
     spec = models.find("tinyworld")
     preset = spec.default_preset
-    pairs = settings(spec, (preset.threshold / 2, preset.threshold * 8))
+    pairs = pairs_to_try(spec, (preset.threshold / 2, preset.threshold * 8))
     centre = [r for threshold, r in pairs if threshold == preset.threshold]
     assert centre == [1, 2, 3, 4, 6, 8]
     thresholds = sorted({threshold for threshold, _ in pairs})
@@ -234,17 +234,17 @@ def test_the_settings_tried():
     assert thresholds[-1] < preset.threshold * 8
     assert len(thresholds) == 5
     assert len(pairs) == len(set(pairs))
-    assert settings(spec, None, [0.1, 0.2], [1, 0.5]) == [
+    assert pairs_to_try(spec, None, [0.1, 0.2], [1, 0.5]) == [
         (0.1, 1),
         (0.1, 0.5),
         (0.2, 1),
         (0.2, 0.5),
     ]
-    assert settings(spec, (0.0, 0.0)) == settings(spec, None)
+    assert pairs_to_try(spec, (0.0, 0.0)) == pairs_to_try(spec, None)
 
 
 def test_settings_follow_the_measurement_where_the_preset_means_nothing():
-    pairs = settings(models.find("tinyworld"), (2.0, 64.0))
+    pairs = pairs_to_try(models.find("tinyworld"), (2.0, 64.0))
     assert {threshold for threshold, _ in pairs} == {4.0, 8.0, 16.0, 32.0}
 
 
@@ -324,11 +324,11 @@ def test_the_plain_way_by_hand():
     assert not any(block._forward_hooks for block in pipe.transformer.blocks)
 
 
-def test_the_plain_way_agrees_with_ours_over_all_tokens(setting, wan):
+def test_the_plain_way_agrees_with_ours_over_all_tokens(workload, wan):
     with paper_style(wan) as plain:
-        setting.denoise(wan)
+        workload.denoise(wan)
     with cached(wan, BWCacheConfig(0.0, indicator_tokens=None)) as run:
-        setting.denoise(wan)
+        workload.denoise(wan)
     assert plain.indicators[0] is run.trace.indicators[0] is None
     assert plain.indicators[1:] == pytest.approx(run.trace.indicators[1:], rel=1e-5)
 
@@ -336,17 +336,17 @@ def test_the_plain_way_agrees_with_ours_over_all_tokens(setting, wan):
 # -- the benchmarks -----------------------------------------------------------------------------
 
 
-def test_overhead_runs_every_arm_in_turn(setting, monkeypatch):
+def test_overhead_runs_every_arm_in_turn(workload, monkeypatch):
     order = []
     timed = overhead.timed
 
-    def noted(setting, pipe, arm, steps=None):
-        result = timed(setting, pipe, arm, steps)
+    def noted(workload, pipe, arm, steps=None):
+        result = timed(workload, pipe, arm, steps)
         order.append(steps or "whole")
         return result
 
     monkeypatch.setattr(overhead, "timed", noted)
-    result = overhead.overhead(setting, 2, BWCacheConfig(1e6, 2))
+    result = overhead.overhead(workload, 2, BWCacheConfig(1e6, 2))
     assert order == [4] * 4 + ["whole"] * 8
     assert "".join(action[0] for action in result["schedule"]) == "ccrrcr"
     assert result["rounds"] == 2
@@ -361,9 +361,9 @@ def test_overhead_runs_every_arm_in_turn(setting, monkeypatch):
     assert (result["model"], result["steps"], result["seed"]) == ("tinyworld", 6, 0)
 
 
-def test_memory_by_part_and_the_same_every_time(setting):
+def test_memory_by_part_and_the_same_every_time(workload):
     config = BWCacheConfig(1e6, 2, indicator_tokens=None)
-    result = memory(setting, config)
+    result = memory(workload, config)
     assert result["how"] == "live tensor bytes"
     assert (result["branches"], result["steps_reused"]) == (2, 3)
     assert result["stack_bytes"] == STACK_BYTES
@@ -372,17 +372,17 @@ def test_memory_by_part_and_the_same_every_time(setting):
     assert result["extra_bytes"] >= result["sample_bytes"]
     assert result["goal_bytes"] == STACK_BYTES + ALLOWANCE
     assert result["within_goal"] is True
-    again = memory(setting, config)
+    again = memory(workload, config)
     assert again == result
-    sampled = memory(setting, replace(config, indicator_tokens=8))
+    sampled = memory(workload, replace(config, indicator_tokens=8))
     assert sampled["sample_bytes"] < result["sample_bytes"] / 10
     assert sampled["extra_bytes"] < result["extra_bytes"]
     assert sampled["baseline_peak_bytes"] == result["baseline_peak_bytes"]
 
 
-def test_methods_run_no_schedule_twice(setting):
+def test_methods_run_no_schedule_twice(workload):
     names = ["bwcache-residual", "bwcache-residual-recheck", FEWER_STEPS]
-    result = methods(setting, names, thresholds=[1e6, 1e7, 1e-9], intervals=[1, 2])
+    result = methods(workload, names, thresholds=[1e6, 1e7, 1e-9], intervals=[1, 2])
     by_method = {name: [p for p in result["points"] if p["method"] == name] for name in names}
     assert {name: len(points) for name, points in by_method.items()} == {
         "bwcache-residual": 6,
@@ -411,7 +411,7 @@ def test_methods_run_no_schedule_twice(setting):
     json.dumps(result, allow_nan=False)
 
 
-def test_a_machine_that_slows_down_is_not_taken_for_a_slow_method(setting, monkeypatch):
+def test_a_machine_that_slows_down_is_not_taken_for_a_slow_method(workload, monkeypatch):
     """Each run takes a tenth longer than the last; an uncached one is never far behind."""
     seconds = (1.1**n for n in itertools.count())
 
@@ -421,19 +421,19 @@ def test_a_machine_that_slows_down_is_not_taken_for_a_slow_method(setting, monke
         return RunFinished(name, Trace(1, 1, {}, (step,)), frames, 1.0, 1)
 
     monkeypatch.setattr(quality.Runner, "_run", run)
-    runner = quality.Runner(setting)
+    runner = quality.Runner(workload)
     runner.start(PROMPT)
-    (method,) = find_methods([FEWER_STEPS])
-    knob = method.knobs(setting.spec, [])[0]
+    (method,) = find_approaches([FEWER_STEPS])
+    knob = method.settings(workload.spec, [])[0]
     found = [runner.sample(method, knob).speedup for _ in range(8)]
     assert found == pytest.approx([1.1**-n for n in (1, 2, 3, 4)] * 2)
 
 
 def test_random_weights_reuse_although_the_preset_means_nothing():
     preset = models.find("tinyworld").default_preset
-    assert Setting(random_weights=True).caching().threshold == ALWAYS_MET
-    assert Setting().caching().threshold == preset.threshold
-    assert Setting(random_weights=True).caching(0.2, 3) == BWCacheConfig(
+    assert Workload(random_weights=True).caching().threshold == ALWAYS_MET
+    assert Workload().caching().threshold == preset.threshold
+    assert Workload(random_weights=True).caching(0.2, 3) == BWCacheConfig(
         0.2, 3, **models.find("tinyworld").indicator
     )
 
@@ -441,18 +441,18 @@ def test_random_weights_reuse_although_the_preset_means_nothing():
 def test_where_prompts_come_from(monkeypatch, tmp_path):
     spec = models.find("tinyworld")
     monkeypatch.setattr("bwcache.bench.workload.PROMPTS", tmp_path / "prompts.txt")
-    assert Setting().many_prompts == spec.examples
-    assert Setting().prompt == spec.examples[0]
+    assert Workload().many_prompts == spec.examples
+    assert Workload().prompt == spec.examples[0]
     (tmp_path / "prompts.txt").write_text("a red circle\n\na blue square\n")
-    assert Setting().many_prompts == ("a red circle", "a blue square")
-    assert Setting(prompts=("a green circle",)).many_prompts == ("a green circle",)
+    assert Workload().many_prompts == ("a red circle", "a blue square")
+    assert Workload(prompts=("a green circle",)).many_prompts == ("a green circle",)
 
 
 # -- the command line ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bench", ["overhead", "memory", "methods"])
-@pytest.mark.usefixtures("setting")
+@pytest.mark.usefixtures("workload")
 def test_one_object_on_stdout_and_the_same_in_the_file(bench, tmp_path, capsys):
     own = {
         "overhead": ["--rounds", "1"],
@@ -502,7 +502,7 @@ def test_one_object_on_stdout_and_the_same_in_the_file(bench, tmp_path, capsys):
         ([], "BENCHMARK"),
     ],
 )
-@pytest.mark.usefixtures("setting")
+@pytest.mark.usefixtures("workload")
 def test_bad_input_is_one_line_and_status_two(arguments, field, tmp_path, capsys):
     given = [*arguments, "--out", str(tmp_path / "result.json")] if arguments else []
     try:
@@ -517,7 +517,45 @@ def test_bad_input_is_one_line_and_status_two(arguments, field, tmp_path, capsys
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.usefixtures("setting")
+@pytest.mark.usefixtures("workload")
+def test_presets_are_measured_and_picked(tmp_path, monkeypatch, capsys):
+    prompts, out = tmp_path / "prompts.txt", tmp_path / "presets.json"
+    prompts.write_text(PROMPT)
+    given = ["--thresholds", "1e6", "--intervals", "2", "4", "--reuse", "residual"]
+    monkeypatch.setattr(
+        "sys.argv", ["presets", "--prompts", str(prompts), "--out", str(out), *given]
+    )
+    presets.main()
+    result = json.loads(out.read_text())
+    assert [row["prompt"] for row in result["rows"]] == [PROMPT] * 2
+    assert presets.pick(result["settings"]) == result["presets"]
+    assert all(row["control_psnr_db"] for row in result["rows"])
+    assert "δ 1000000.0 R 2 residual" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("workload")
+def test_samplings_are_compared_with_the_exact_indicator(tmp_path, monkeypatch):
+    out = tmp_path / "sampling.json"
+    given = ["--steps", "4", "--prompts", "1", "--blocks", "1", "--tokens", "8"]
+    monkeypatch.setattr("sys.argv", ["sampling", "--out", str(out), *given])
+    sampling.main()
+    rows = json.loads(out.read_text())["samplings"]
+    pairs = [(row["indicator_blocks"], row["indicator_tokens"]) for row in rows]
+    assert pairs == [(None, None), (None, 8), (1, None), (1, 8)]
+    assert rows[0]["grid"] == {"steps_equal": 1.0, "schedules_equal": 1.0, "bias": 0.0}
+
+
+@pytest.mark.parametrize("module", ["presets", "sampling"])
+def test_the_programs_beside_refuse_a_file_that_cannot_be_written(module, monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        "sys.argv",
+        [module, "--out", str(tmp_path), *["--thresholds", "1"][: 2 * (module[0] == "p")]],
+    )
+    with pytest.raises(ConfigError, match="^out: got"):
+        {"presets": presets, "sampling": sampling}[module].main()
+
+
+@pytest.mark.usefixtures("workload")
 def test_a_file_that_cannot_be_written(tmp_path, capsys):
     for bad in (tmp_path, tmp_path / "none" / "result.json", "/proc/result.json"):
         assert main(["bench", "memory", "--out", str(bad)]) == 2

@@ -90,6 +90,40 @@ def test_its_measured_sections_are_written_from_the_results():
     assert with_sections(README) == README
 
 
+def test_docstrings_quote_the_recorded_numbers():
+    """And no other number of dB or %."""
+    presets, sampling = results("tinyworld-presets"), results("sampling-tinyworld")
+    decibels = presets["mean_psnr_by_reuse"]
+    by_tokens = {
+        row["indicator_tokens"]: row["grid"]
+        for row in sampling["samplings"]
+        if row["indicator_blocks"] is None
+    }
+    tokens = BWCacheConfig().indicator_tokens
+    equal = f"{100 * by_tokens[tokens]['steps_equal']:.1f} %"
+    text = " ".join(BWCacheConfig.__doc__.split())
+    for reuse in get_args(Reuse):
+        assert f'{decibels[reuse]:.2f} dB for "{reuse}"' in text
+    assert f"With {tokens} the decision was the exact one for {equal} of TinyWorld's steps" in text
+    assert re.findall(r"[\d.]+ (?:dB|%)", text) == [
+        *(f"{decibels[reuse]:.2f} dB" for reuse in get_args(Reuse)),
+        equal,
+    ]
+    settings = {json.dumps(row["config"] | {"reuse": ""}) for row in presets["rows"]}
+    assert (len(settings), len({row["prompt"] for row in presets["rows"]})) == (12, 8)
+    assert "twelve settings on eight prompts" in text
+    assert by_tokens[256] == by_tokens[128]  # "256 takes the same tokens"
+
+
+def test_results_say_nothing_that_was_not_measured():
+    """On a CPU nothing tells one run's memory from the process's."""
+    for path in (ASSETS / "results").glob("*-methods.json"):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        peaks = {point["peak_memory_bytes"] for point in found["points"]}
+        assert peaks == {None} or not found["device"].startswith("cpu"), path.name
+        assert "null on a CPU" in found["peak_memory_convention"]
+
+
 def test_the_catalogue_quotes_where_caching_stops_paying():
     """From the next whole number of computed steps on, it pays."""
     recorded = results("tinyworld-methods")
