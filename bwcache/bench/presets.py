@@ -27,6 +27,7 @@ from ..runs.compare import compare
 from ..runs.generate import generate
 from ..runs.metrics import PSNR_CONVENTION, difference
 from ..runs.request import Request
+from .program import run_program
 from .settings_to_try import INTERVALS
 
 PROMPTS = ASSETS / "prompts" / "prompts.txt"
@@ -141,4 +142,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program("presets", main)

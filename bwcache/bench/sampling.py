@@ -30,6 +30,7 @@ from ..files import ASSETS, check_file, write
 from ..models.call import call_arguments
 from ..models.loading import load
 from ..models.machine import default_device, describe_device, versions
+from .program import run_program
 
 PROMPTS = ASSETS / "prompts" / "prompts-more.txt"
 GRID = 20  # thresholds over the indicator's range
@@ -191,4 +192,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program("sampling", main)

@@ -25,6 +25,7 @@ from bwcache.bench.overhead_numbers import (
     relative_cost,
 )
 from bwcache.bench.paper_indicator import paper_style
+from bwcache.bench.program import run_program
 from bwcache.bench.settings_to_try import (
     APPROACHES,
     FEWER_STEPS,
@@ -545,14 +546,17 @@ def test_samplings_are_compared_with_the_exact_indicator(tmp_path, monkeypatch):
     assert rows[0]["grid"] == {"steps_equal": 1.0, "schedules_equal": 1.0, "bias": 0.0}
 
 
-@pytest.mark.parametrize("module", ["presets", "sampling"])
-def test_the_programs_beside_refuse_a_file_that_cannot_be_written(module, monkeypatch, tmp_path):
-    monkeypatch.setattr(
-        "sys.argv",
-        [module, "--out", str(tmp_path), *["--thresholds", "1"][: 2 * (module[0] == "p")]],
-    )
-    with pytest.raises(ConfigError, match="^out: got"):
-        {"presets": presets, "sampling": sampling}[module].main()
+@pytest.mark.parametrize(
+    ("name", "given"), [("presets", ["--thresholds", "1"]), ("sampling", ["--prompts", "1"])]
+)
+def test_a_program_refuses_in_one_line(name, given, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("sys.argv", [name, "--out", str(tmp_path), *given])
+    with pytest.raises(SystemExit) as stop:
+        run_program(name, {"presets": presets, "sampling": sampling}[name].main)
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"{name}: out: got")
+    assert error.count("\n") == 1
 
 
 @pytest.mark.usefixtures("workload")

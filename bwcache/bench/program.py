@@ -1,0 +1,17 @@
+"""A benchmark as a program of its own: what it refuses is one line, and exit status 2."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from ..errors import ConfigError, ModelError
+
+
+def run_program(name: str, main: Callable[[], None]) -> None:
+    """Run a program's `main`; leave with one line on stderr where it refuses what it was given."""
+    try:
+        main()
+    except (ConfigError, ModelError, OSError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(2)
