@@ -23,6 +23,7 @@ from bwcache.files import finite
 from bwcache.models import ModelError, find
 from bwcache.models.progress import Loading
 from bwcache.runs.baselines import BaselineStore as Store
+from bwcache.runs.baselines import remembering
 from bwcache.runs.request import Request
 from bwcache.testing import FakeBackend
 from bwcache.ui import Host, calls, texts
@@ -392,11 +393,9 @@ def test_callers_without_a_session_are_not_remembered():
 def test_a_baseline_made_in_another_process_is_remembered_too():
     backend, kept = FakeBackend(), Store()
 
-    def elsewhere(request, store, device):
-        return backend(request, Store())
-
-    run(Calls(elsewhere, lambda: kept, Host()))
-    assert kept.runs
+    made_there = remembering(lambda request, baseline, device: backend(request))
+    run(Calls(made_there, lambda: kept, Host()))
+    assert kept.get(backend.requests[0]) is not None
 
 
 @pytest.mark.parametrize("gate", ["once", "recheck"])

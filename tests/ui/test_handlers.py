@@ -16,6 +16,7 @@ from bwcache.errors import ConfigError
 from bwcache.models import ModelError, find
 from bwcache.runs import panel_rows as rows
 from bwcache.runs.baselines import BaselineStore as Store
+from bwcache.runs.baselines import remembering
 from bwcache.testing import FakeBackend
 from bwcache.ui import build, form, texts
 from bwcache.ui.handlers import Handlers
@@ -96,7 +97,8 @@ def test_a_second_run_finds_the_baseline_and_another_visitor_does_not(tmp_path):
 
 def test_a_baseline_made_in_another_process_is_remembered_too(tmp_path):
     backend = FakeBackend()
-    elsewhere = handlers(lambda request, store, device: backend(request, Store()), tmp_path)
+    made_there = remembering(lambda request, baseline, device: backend(request))
+    elsewhere = handlers(made_there, tmp_path)
     list(elsewhere.generate(*fields(), session="a"))
     assert "Expected" in elsewhere.advice(*fields(), session="a")
 
@@ -214,7 +216,11 @@ def test_presets_are_recognised():
 
 def test_the_visitors_together_take_no_more_than_so_much_memory(monkeypatch):
     monkeypatch.setattr("bwcache.ui.sessions.LIMIT_BYTES", 250)
-    visitors = Visitors(Store)
+
+    class Sized(Store):
+        nbytes = 0
+
+    visitors = Visitors(Sized)
     for name in "abc":
         visitors.store(name).nbytes = 100
     visitors.store("d")
