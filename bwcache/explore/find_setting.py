@@ -1,30 +1,27 @@
-"""Many comparisons: a search for the setting that meets a goal, and a plain sweep into a file.
+"""Find the setting that meets a goal for a prompt: one comparison after the other, as events.
 
-Both are iterators over the comparisons that they make one after the other; the uncached run of a
-prompt is made once. Closing either stops the comparison under way.
+The uncached run is made once. Closing the iterator stops the comparison under way.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from ..cache.methods.bwcache import Reuse
+from ..cache.methods.bwcache import BWCacheConfig, Reuse
+from ..errors import ConfigError
 from ..models.progress import Loading
 from ..runs.baselines import BaselineStore
 from ..runs.compare import compare
-from ..runs.events import ComparisonFinished, Event, RunFinished, StepDone
+from ..runs.events import ComparisonFinished, Events, RunFinished, StepDone
 from ..runs.request import Request
 from ..runs.video import filmstrip
 from .candidates import Candidate, candidates
-from .recommend import Recommendation, recommend
-from .results_file import RowsFile, key
-from .search import MOST_TRIALS, Goal, Measured, Search
+from .search import MOST_TRIALS, Goal, Measured, Recommendation, Search, recommend
 
-Compare = Callable[..., Iterator[Event]]
+Compare = Callable[..., Events]
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class SearchStarted:
         candidates: How many settings there are to choose from, each with a schedule of its own.
         runs_saved: How many more settings need no run.
         most: Trials at most.
-        strip: A WebP picture of the uncached video, 3 KiB at most.
+        filmstrip: A WebP picture of the uncached video, 3 KiB at most.
     """
 
     baseline: RunFinished
@@ -52,7 +49,7 @@ class SearchStarted:
     candidates: int
     runs_saved: int
     most: int
-    strip: bytes | None
+    filmstrip: bytes | None
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ class Trial:
         measured: What it gave.
         meets: Whether that meets the goal.
         summary: As in `summary.json`.
-        strip: A WebP picture of the cached video, 3 KiB at most.
+        filmstrip: A WebP picture of the cached video, 3 KiB at most.
     """
 
     number: int
@@ -82,7 +79,7 @@ class Trial:
     measured: Measured
     meets: bool
     summary: dict[str, object]
-    strip: bytes | None
+    filmstrip: bytes | None
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,7 @@ def search(
     device: str | None = None,
     thresholds: Sequence[float] | None = None,
     intervals: Sequence[int | float] | None = None,
-    methods: Sequence[Reuse] | None = None,
+    reuses: Sequence[Reuse] | None = None,
     most: int = MOST_TRIALS,
 ) -> Iterator[SearchEvent]:
     """Find the setting that meets a goal for a prompt.
@@ -118,7 +115,7 @@ def search(
         compare: As `bwcache.runs.compare.compare`.
         store: Where the uncached run is looked up and remembered.
         device: "cpu", "cuda"…; the best there is where None.
-        thresholds, intervals, methods: To choose from; see `candidates.candidates`.
+        thresholds, intervals, reuses: To choose from; see `candidates.candidates`.
         most: Trials at most.
 
     Yields:
@@ -127,9 +124,13 @@ def search(
         are done: anew after `Loading("retry")`.
 
     Raises:
-        ConfigError: The model or the prompt cannot be used.
+        ConfigError: The model or the prompt cannot be used, or the method is not BWCache.
         ModelError: The model cannot be loaded or does not run here.
     """
+    config = request.config
+    if not isinstance(config, BWCacheConfig):
+        allowed = "bwcache, among whose thresholds and intervals a search chooses"
+        raise ConfigError("method", config.name, allowed)
     store = BaselineStore() if store is None else store
     request = replace(request, control=False)
     baseline = store.get(request)
@@ -137,9 +138,8 @@ def search(
     if baseline is None:
         yield BaselineStarted(request.steps)
         baseline = yield from _baseline(compare(request, store, device))
-    choice, saved = candidates(baseline.trace, request.config, thresholds, intervals, methods)
-    strip = filmstrip(baseline.frames)
-    yield SearchStarted(baseline, remembered, len(choice), saved, most, strip)
+    choice, saved = candidates(baseline.trace, config, thresholds, intervals, reuses)
+    yield SearchStarted(baseline, remembered, len(choice), saved, most, filmstrip(baseline.frames))
 
     finder = Search(goal, choice, baseline.trace.net_seconds, most)
     around = max(0.0, baseline.total_seconds - baseline.trace.seconds)  # text and decoding
@@ -149,21 +149,21 @@ def search(
         later = (most - finder.trials - 1) * usual
         yield TrialStarted(finder.trials + 1, candidate, candidate.seconds + around + later)
         asked = replace(request, config=candidate.config)
-        finished = yield from _comparison(compare(asked, store, device))
+        finished = yield from comparison(compare(asked, store, device))
         summary = finished.summary.as_dict()
-        measured = Measured(
-            *(summary[name] for name in ("cached_seconds", "speedup", "psnr_db", "ssim"))
-        )
-        finder.tell(candidate, measured)
+        measured = Measured.of(summary)
+        finder.record(candidate, measured)
         summaries.setdefault(candidate, summary)
-        strip = filmstrip(finished.runs[1].frames)
-        meets = finder.met(measured)
-        yield Trial(finder.trials, candidate, measured, meets, summary, strip)
+        meets, pictures = finder.met(measured), filmstrip(finished.runs[1].frames)
+        yield Trial(finder.trials, candidate, measured, meets, summary, pictures)
     result = recommend(finder, saved)
-    yield SearchFinished(result, int(not remembered), summaries.get(result.candidate))
+    best = result.candidate
+    yield SearchFinished(result, int(not remembered), None if best is None else summaries[best])
 
 
-def _baseline(events: Iterator[Event]) -> Iterator[Loading | StepDone]:
+def _baseline(
+    events: Events,
+) -> Generator[Loading | StepDone, None, RunFinished]:
     """Run a comparison up to the end of its uncached run, which is returned."""
     with closing(events):
         for event in events:
@@ -174,74 +174,19 @@ def _baseline(events: Iterator[Event]) -> Iterator[Loading | StepDone]:
     raise RuntimeError("a comparison ended before its uncached run")
 
 
-def _comparison(events: Iterator[Event]) -> Iterator[Loading | StepDone]:
-    """Run a comparison, pass loading and the cached run's steps on, and return the end."""
-    last = None
+def comparison(
+    events: Events,
+) -> Generator[Loading | StepDone, None, ComparisonFinished]:
+    """Run a comparison, pass loading and the cached run's steps on, and return its end."""
+    finished = None
     with closing(events):
-        for last in events:
-            if isinstance(last, Loading) or (isinstance(last, StepDone) and last.run == "cached"):
-                yield last
-    return last
-
-
-def sweep(
-    requests: Sequence[Request],
-    file: RowsFile,
-    compare: Compare = compare,
-    device: str | None = None,
-) -> Iterator[Loading | StepDone | ComparisonFinished | None]:
-    """Make the comparisons that a file does not hold yet, and add each one's summary to it.
-
-    Yields:
-        What loading does, and steps as they are done; for each request its end, None where the
-        file had it already.
-
-    Raises:
-        ConfigError: The file is of some other kind; or see `compare`.
-    """
-    there, store = {key(row) for row in file.rows()}, BaselineStore()
-    for request in requests:
-        if key(described(request)) in there:
-            yield None
-            continue
-        finished = yield from _comparison(compare(request, store, device))
-        file.append(finished.summary.as_dict())
-        yield finished
-
-
-def described(request: Request) -> dict[str, object]:
-    """The part of a request's summary that is known before it is run."""
-    names = ("model", "random_weights", "prompt", "seed", "steps")
-    return {name: getattr(request, name) for name in names} | {"config": request.config.as_dict()}
-
-
-class Share:
-    """This process's part of the prompts: all of them, unless `accelerate launch` started several.
-
-    Args:
-        device: As asked for; with several processes each one's own, where None or "cuda".
-    """
-
-    def __init__(self, device: str | None = None):
-        self._state, self.device = None, device
-        if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-            from accelerate import PartialState
-
-            self._state = PartialState(cpu=device == "cpu")
-            self.device = str(self._state.device)
-
-    @property
-    def first(self) -> bool:
-        """Whether this is the process that speaks for all."""
-        return self._state is None or self._state.is_main_process
-
-    def of(self, prompts: Sequence[str]) -> list[str]:
-        if self._state is None:
-            return list(prompts)
-        with self._state.split_between_processes(list(prompts)) as own:
-            return list(own)
-
-    def wait(self) -> None:
-        """Until every process is here."""
-        if self._state is not None:
-            self._state.wait_for_everyone()
+        for event in events:
+            if isinstance(event, ComparisonFinished):
+                finished = event
+            elif isinstance(event, Loading) or (
+                isinstance(event, StepDone) and event.run == "cached"
+            ):
+                yield event
+    if finished is None:
+        raise RuntimeError("a comparison ended before its summary")
+    return finished
