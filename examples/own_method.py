@@ -51,7 +51,8 @@ def run(steps: int = 30):
     from bwcache.models.loading import load
 
     pipe, spec = load("tinyworld", "cpu"), find("tinyworld")
-    size = {"height": spec.height, "width": spec.width, "num_frames": spec.num_frames}
+    shape = spec.shape
+    size = {"height": shape.height, "width": shape.width, "num_frames": shape.num_frames}
     with cached(pipe, GrowingStretches()) as state:
         frames = pipe(spec.examples[0], num_inference_steps=steps, **size, **spec.call).frames
     return frames, state.trace

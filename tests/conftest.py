@@ -54,6 +54,13 @@ def run_wan(pipe: WanPipeline, steps: int = 8, seed: int = 0, **changes) -> torc
     return pipe(**{**arguments, **changes}).frames
 
 
+def again(pipe: WanPipeline) -> WanPipeline:
+    """A pipeline of the same components that has never run."""
+    new = WanPipeline(**pipe.components)
+    new.set_progress_bar_config(disable=True)
+    return new
+
+
 @pytest.fixture(scope="session")
 def wan() -> WanPipeline:
     return build_wan()
@@ -61,11 +68,11 @@ def wan() -> WanPipeline:
 
 @pytest.fixture
 def small_model(monkeypatch, wan):
-    """Whatever model is asked for, this small one is what loads."""
-    loading.forget()
-    monkeypatch.setattr(loading, "build", lambda *_: wan)
+    """Whatever model is asked for, a new pipeline of this small one's components is what loads."""
+    loading.unload_all()
+    monkeypatch.setattr(loading, "build", lambda *_: again(wan))
     yield
-    loading.forget()
+    loading.unload_all()
 
 
 @pytest.fixture(scope="session")

@@ -15,11 +15,11 @@ from ..cache.branch import Branch
 from ..cache.install import cached
 from ..cache.methods.bwcache import BWCacheConfig
 from ..cache.trace import StepRecord
+from ..models.timings import WARM_UP_STEPS
 from .live_bytes import LiveBytes, stored_bytes
 from .workload import Workload
 
 ALLOWANCE = 64 * 2**20  # bytes over the replayed tensors that caching may cost
-WARM_UP_STEPS = 2
 CUDA = "cuda allocator peak"
 LIVE = "live tensor bytes"
 

@@ -81,7 +81,7 @@ def methods(
             baseline = runner.start(prompt)
             bar.update()
             if pairs is None:
-                found = None if workload.random_weights else workload.spec.indicator_range
+                found = None if workload.random_weights else workload.spec.facts().indicator_range
                 found = found or baseline.trace.indicator_range()
                 pairs = pairs_to_try(workload.spec, found, thresholds, intervals)
                 to_try = [

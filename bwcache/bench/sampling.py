@@ -141,9 +141,9 @@ def main() -> None:
     pipe = load(args.model, device, random_weights=args.random_weights)
     steps = args.steps or spec.steps
     shape = {
-        "height": args.height or spec.height,
-        "width": args.width or spec.width,
-        "num_frames": args.frames or spec.num_frames,
+        "height": args.height or spec.shape.height,
+        "width": args.width or spec.shape.width,
+        "num_frames": args.frames or spec.shape.num_frames,
     }
     samplings: list[Sampling] = [
         (b, t)
@@ -163,7 +163,7 @@ def main() -> None:
     values = [x for run in runs for x in run[(None, None)] if x is not None]
     low, high = min(values), max(values)
     grid = [low * (high / low) ** (i / (GRID - 1)) for i in range(GRID)]
-    presets = sorted({preset.threshold for preset in spec.presets.values()})
+    presets = sorted({preset.config.threshold for preset in spec.facts().presets.values()})
     result = {
         "model": spec.name,
         "random_weights": args.random_weights,

@@ -116,7 +116,7 @@ def pairs_to_try(
         preset's threshold and at a larger one. Where the preset's threshold is outside the range,
         as with random weights, one of the few stands in for it.
     """
-    preset = spec.default_preset
+    preset = spec.default_preset.config
     low, high = measured or (0.0, 0.0)
     if high <= 0:  # nothing measured, or nothing changed
         low, high = preset.threshold / 2, preset.threshold * 2

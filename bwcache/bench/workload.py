@@ -59,7 +59,9 @@ class Workload:
         for prompt in self.prompts or spec.examples[:1]:
             Request(prompt, self.model, spec.steps, self.seed)
             models.check_prompt(spec, prompt)
-        models.find(self.model).check_shape(spec.height, spec.width, spec.num_frames)
+        models.find(self.model).shape.check(
+            spec.shape.height, spec.shape.width, spec.shape.num_frames
+        )
         if self.device not in (None, "cpu", "cuda"):
             raise ConfigError("device", self.device, "cpu or cuda")
         if self.device == "cuda" and not torch.cuda.is_available():
@@ -69,13 +71,10 @@ class Workload:
     def spec(self) -> ModelSpec:
         """The catalogue's entry, with the steps and the size asked for."""
         spec = models.find(self.model)
-        asked = {
-            "steps": self.steps,
-            "height": self.height,
-            "width": self.width,
-            "num_frames": self.frames,
-        }
-        return replace(spec, **{k: value for k, value in asked.items() if value is not None})
+        asked = {"height": self.height, "width": self.width, "num_frames": self.frames}
+        shape = replace(spec.shape, **{k: size for k, size in asked.items() if size is not None})
+        steps = spec.steps if self.steps is None else self.steps
+        return replace(spec, steps=steps, shape=shape)
 
     @property
     def place(self) -> str:
@@ -114,7 +113,7 @@ class Workload:
         With random weights a preset's threshold means nothing: one that every indicator is below
         stands in for it, so that reuse does happen.
         """
-        preset = self.spec.default_preset
+        preset = self.spec.default_preset.config
         usual = ALWAYS_MET if self.random_weights else preset.threshold
         return BWCacheConfig(
             usual if threshold is None else threshold,
@@ -142,7 +141,11 @@ class Workload:
             "versions": versions(),
             "seed": self.seed,
             "steps": spec.steps,
-            "shape": {"height": spec.height, "width": spec.width, "frames": spec.num_frames},
+            "shape": {
+                "height": spec.shape.height,
+                "width": spec.shape.width,
+                "frames": spec.shape.num_frames,
+            },
         }
 
 

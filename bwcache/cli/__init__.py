@@ -189,7 +189,7 @@ def read_config(args: argparse.Namespace) -> BWCacheConfig:
     """The settings asked for; without a threshold, the model's default preset."""
     threshold, interval = args.threshold, BWCacheConfig.reuse_interval
     if threshold is None:
-        preset = find(args.model).default_preset
+        preset = find(args.model).default_preset.config
         threshold, interval = preset.threshold, preset.reuse_interval
     return BWCacheConfig(
         threshold=threshold,

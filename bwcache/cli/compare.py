@@ -29,7 +29,7 @@ def compare_command(
 ) -> int:
     """Make and save a comparison; the verdict, or with `--json` the summary, on stdout."""
     steps = find(args.model).steps if args.steps is None else args.steps
-    image = None if args.image is None else picture.read(args.image)
+    image = picture.read(args.image)
     of = (config, args.control, args.random_weights, image)
     request = Request(args.prompt, args.model, steps, args.seed, *of)
     check_folder(args.out)

@@ -40,7 +40,7 @@ def record(slug: str, folder: Path) -> None:
     """Record one run of the gallery; leaves the program where that fails."""
     prompt, setting, reuse, title, caption = GALLERY[slug]
     if isinstance(setting, str):
-        preset = find("tinyworld").presets[setting]
+        preset = find("tinyworld").facts().presets[setting].config
         setting = preset.threshold, preset.reuse_interval
     threshold, interval = setting
     options = {

@@ -14,20 +14,17 @@ from tqdm import tqdm
 from .. import models
 from ..cache.methods.bwcache import BWCacheConfig
 from ..errors import ConfigError
-from ..explore.recommend import decibels, setting
-from ..explore.results_file import RowsFile, key
-from ..explore.search import Goal
-from ..explore.sweep import (
+from ..explore.find_setting import (
     BaselineStarted,
     SearchFinished,
     SearchStarted,
-    Share,
     Trial,
     TrialStarted,
-    described,
     search,
-    sweep,
 )
+from ..explore.results_file import ResultsFile, key
+from ..explore.search import Goal, psnr_text, setting_text
+from ..explore.sweep import Share, described, sweep
 from ..files import check_file
 from ..models.machine import default_device, describe_device, versions
 from ..models.progress import Loading
@@ -52,7 +49,9 @@ def sweep_command(args: argparse.Namespace, print_json: PrintJson) -> int:
         raise ConfigError("out", None, "the file that the results are added to")
     if goal is not None and len(prompts) > 1:
         raise ConfigError("prompts", f"{len(prompts)} prompts", "one for a goal")
-    intervals = args.intervals or ([spec.default_preset.reuse_interval] if goal is None else None)
+    intervals = args.intervals or (
+        [spec.default_preset.config.reuse_interval] if goal is None else None
+    )
     settings = [
         BWCacheConfig(threshold, interval, reuse=reuse, **spec.indicator)
         for reuse, threshold, interval in product(
@@ -74,7 +73,7 @@ def sweep_command(args: argparse.Namespace, print_json: PrintJson) -> int:
     file = None
     if args.out is not None:
         check_file(args.out)
-        file = RowsFile(args.out)
+        file = ResultsFile(args.out)
         file.rows()
     if goal is not None:
         return _search(args, requests(prompts)[0], goal, file, print_json)
@@ -101,11 +100,11 @@ def _search(
     args: argparse.Namespace,
     request: Request,
     goal: Goal,
-    file: RowsFile | None,
+    file: ResultsFile | None,
     print_json: PrintJson,
 ) -> int:
     there = set() if file is None else {key(row) for row in file.rows()}
-    options = {"thresholds": args.thresholds, "intervals": args.intervals, "methods": args.reuse}
+    options = {"thresholds": args.thresholds, "intervals": args.intervals, "reuses": args.reuse}
     bar, loading = None, LoadingBar()
     events = search(request, goal, device=args.device, most=args.trials, **options)
     with closing(events):
@@ -117,7 +116,7 @@ def _search(
                 case SearchStarted():
                     _note(bar, f"{event.candidates} settings to choose from")
                 case TrialStarted():
-                    text = setting(event.candidate)
+                    text = setting_text(event.candidate)
                     bar = _bar(request.steps, f"trial {event.number}, {text}")
                 case StepDone():
                     bar.update()
@@ -126,7 +125,7 @@ def _search(
                 case Trial():
                     found = event.measured
                     verdict = "meets" if event.meets else "misses"
-                    _note(bar, f"{found.speedup:.2f}×, {decibels(found)}: {verdict} the goal")
+                    _note(bar, f"{found.speedup:.2f}×, {psnr_text(found)}: {verdict} the goal")
                     if file is not None and key(event.summary) not in there:
                         there.add(key(event.summary))
                         file.append(event.summary)
@@ -161,7 +160,7 @@ def as_json(finished: SearchFinished, args: argparse.Namespace) -> dict[str, obj
     }
 
 
-def _sweep(args, prompts: list[str], requests, file: RowsFile, print_json: PrintJson) -> int:
+def _sweep(args, prompts: list[str], requests, file: ResultsFile, print_json: PrintJson) -> int:
     share = Share(args.device)
     own, loading = requests(share.of(prompts)), LoadingBar()
     with tqdm(total=len(own), desc="sweep", unit="run", file=sys.stderr) as bar:

@@ -15,8 +15,7 @@ from ..cache.predict import predict
 from ..cache.trace import Trace
 
 INTERVALS = (1, 2, 3, 4, 5, 6, 8, 12)
-MOST_TRIGGERS = 24  # trigger steps that are told apart
-LETTERS = {"compute": "C", "reuse": "r"}
+MOST_TRIGGERS = 24  # trigger steps that are kept apart
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,8 @@ class Candidate:
     schedule: str
     seconds: float
 
-    def gentler(self, other: Candidate) -> bool:
-        """Whether this one starts no earlier, reuses no longer stretches, and is another one.
+    def reuses_no_more_than(self, other: Candidate) -> bool:
+        """Whether this is another one, which starts no earlier and reuses no longer stretches.
 
         Then its video is as a rule at least as close to the uncached one, and takes longer.
         """
@@ -48,11 +47,11 @@ class Candidate:
         )
 
 
-def telling_thresholds(trace: Trace) -> list[float]:
+def distinct_thresholds(trace: Trace) -> list[float]:
     """A threshold for each step at which reuse could start, each between two indicators.
 
     Any other threshold starts at the same step as one of these: what counts is the first step
-    whose indicator is below it, so only an indicator below all before it tells thresholds apart.
+    whose indicator is below it, so only an indicator below all before it makes a difference.
     """
     lows: list[float] = []
     for value in trace.indicators:
@@ -60,10 +59,10 @@ def telling_thresholds(trace: Trace) -> list[float]:
             lows.append(value)
     if not lows:
         return []
-    places = [_between(low, high) for high, low in pairwise([lows[0] * 1.2 or 1.0, *lows])]
-    count = min(MOST_TRIGGERS, len(places))
-    stride = (len(places) - 1) / max(1, count - 1)
-    return [places[round(i * stride)] for i in range(count)]
+    middles = [_between(low, high) for high, low in pairwise([lows[0] * 1.2 or 1.0, *lows])]
+    count = min(MOST_TRIGGERS, len(middles))
+    stride = (len(middles) - 1) / max(1, count - 1)
+    return [middles[round(i * stride)] for i in range(count)]
 
 
 def _between(low: float, high: float) -> float:
@@ -80,34 +79,34 @@ def candidates(
     config: BWCacheConfig,
     thresholds: Sequence[float] | None = None,
     intervals: Sequence[int | float] | None = None,
-    methods: Sequence[Reuse] | None = None,
+    reuses: Sequence[Reuse] | None = None,
 ) -> tuple[list[Candidate], int]:
     """The settings worth a run, by falling predicted seconds.
 
     Args:
         trace: A complete uncached run that measured every step.
         config: Everything but the threshold and the interval.
-        thresholds: What to choose from; `telling_thresholds` where None.
+        thresholds: What to choose from; `distinct_thresholds` where None.
         intervals: Likewise; `INTERVALS` where None.
-        methods: Values of `reuse`; the config's own where None.
+        reuses: Values of `reuse`; the config's own where None.
 
     Returns:
         The candidates, and how many settings need no run: they reuse nothing, or certainly follow
         the same schedule as a candidate.
     """
-    thresholds = telling_thresholds(trace) if thresholds is None else thresholds
+    thresholds = distinct_thresholds(trace) if thresholds is None else thresholds
     every = [
         replace(config, threshold=threshold, reuse_interval=interval, reuse=reuse)
         for reuse, threshold, interval in product(
-            methods or (config.reuse,), thresholds, intervals or INTERVALS
+            reuses or (config.reuse,), thresholds, intervals or INTERVALS
         )
     ]
-    found: dict[tuple, Candidate] = {}
+    found: dict[tuple[object, ...], Candidate] = {}
     for setting in dict.fromkeys(every):
-        foretold = predict(trace, setting)
-        letters = "".join(LETTERS[action] for action in foretold.schedule)
-        if foretold.steps_reused or not foretold.exact:
-            key = (setting.reuse, letters) if foretold.exact else (setting,)
-            found.setdefault(key, Candidate(setting, letters, foretold.predicted_seconds))
+        prediction = predict(trace, setting)
+        letters = "".join("r" if action == "reuse" else "C" for action in prediction.schedule)
+        if prediction.steps_reused or not prediction.exact:
+            key = (setting.reuse, letters) if prediction.exact else (setting,)
+            found.setdefault(key, Candidate(setting, letters, prediction.predicted_seconds))
     kept = sorted(found.values(), key=lambda candidate: -candidate.seconds)
     return kept, len(set(every)) - len(kept)

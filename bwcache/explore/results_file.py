@@ -1,38 +1,41 @@
-"""A file of summaries, one a line, that many runs and processes add to. Standard library only."""
+"""A file of summaries, one a line, that many runs and processes add to."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
+
+from filelock import FileLock
 
 from ..errors import ConfigError
 from ..files import finite
 
-TELLING = ("model", "random_weights", "prompt", "seed", "steps", "config")  # one run from another
+# the part of a summary that distinguishes one run from another
+IDENTITY = ("model", "random_weights", "prompt", "seed", "steps", "config")
 
 
-def key(summary: Mapping[str, object]) -> str:
+def key(summary: Mapping[str, Any]) -> str:
     """What a row is a measurement of, as text: two rows of the same key are the same run."""
-    return json.dumps([summary.get(name, False) for name in TELLING], sort_keys=True)
+    return json.dumps([summary.get(name, False) for name in IDENTITY], sort_keys=True)
 
 
-class RowsFile:
+class ResultsFile:
     """JSON lines on disk, added to under a lock, one whole line at a time.
 
     Args:
         path: Of the file, made with the first row. A last line that was never finished, as an
-            interrupted process may leave it, is dropped.
+            interrupted process may leave it, is dropped. The lock is an empty file beside it,
+            whose name ends in ".lock".
     """
 
     def __init__(self, path: Path):
         self.path = path
+        self._lock = FileLock(f"{path}.lock")
 
-    def rows(self) -> list[dict[str, object]]:
+    def rows(self) -> list[dict[str, Any]]:
         """Every row there is.
 
         Raises:
@@ -40,13 +43,15 @@ class RowsFile:
         """
         if not self.path.exists():
             return []
-        with self._locked() as file:
-            return [self._row(i, line) for i, line in enumerate(_whole_lines(file.read()), 1)]
+        with self._lock:
+            content = self.path.read_bytes()
+        return [self._row(i, line) for i, line in enumerate(_whole_lines(content), 1)]
 
-    def append(self, row: Mapping[str, object]) -> None:
+    def append(self, row: Mapping[str, Any]) -> None:
         """Add a row; when this returns, it is in the file."""
         line = json.dumps(finite(row), allow_nan=False).encode() + b"\n"
-        with self._locked() as file:
+        with self._lock, self.path.open("a+b") as file:
+            file.seek(0)
             content = file.read()
             if content and not content.endswith(b"\n"):
                 file.seek(0)
@@ -56,7 +61,7 @@ class RowsFile:
             file.flush()
             os.fsync(file.fileno())
 
-    def _row(self, number: int, line: bytes) -> dict[str, object]:
+    def _row(self, number: int, line: bytes) -> dict[str, Any]:
         try:
             row = json.loads(line)
         except ValueError:
@@ -65,13 +70,6 @@ class RowsFile:
             allowed = f"a new file or one of summaries, and its line {number} is none"
             raise ConfigError("out", str(self.path), allowed)
         return row
-
-    @contextmanager
-    def _locked(self) -> Iterator[BinaryIO]:
-        with self.path.open("a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed
-            file.seek(0)
-            yield file
 
 
 def _whole_lines(content: bytes) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""Which setting meets a goal, found in few runs: what to try next, and when to stop.
+"""Which setting meets a goal, found in few runs: what to try next, when to stop, what to recommend.
 
 Knows what each trial measured; runs nothing itself. Standard library only.
 """
@@ -6,14 +6,15 @@ Knows what each trial measured; runs nothing itself. Standard library only.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Literal
+from typing import Any, Literal, cast
 
 from ..errors import ConfigError, is_number
 from .candidates import Candidate
 
+GoalKind = Literal["psnr", "speedup"]
 MOST_TRIALS = 10
 LOW, HIGH = 1.0, 100.0  # of a goal's value, dB or times
 MARGIN = 1.05  # a speed goal is aimed at with so much to spare: clocks differ from run to run
@@ -37,7 +38,7 @@ class Goal:
         ConfigError: A field is of the wrong kind or out of its bounds.
     """
 
-    kind: Literal["psnr", "speedup"]
+    kind: GoalKind
     value: float
 
     def __post_init__(self) -> None:
@@ -54,7 +55,7 @@ class Goal:
         """
         kind, _, value = text.partition("=")
         try:
-            return cls(kind.strip(), float(value))
+            return cls(cast(GoalKind, kind.strip()), float(value))
         except ValueError:  # a ConfigError is one too
             raise ConfigError("goal", text, ALLOWED) from None
 
@@ -68,13 +69,20 @@ class Measured:
     psnr_db: float | None
     ssim: float
 
+    @classmethod
+    def of(cls, summary: Mapping[str, Any]) -> Measured:
+        """What a comparison's summary says."""
+        names = ("cached_seconds", "speedup", "psnr_db", "ssim")
+        return cls(*(summary[name] for name in names))
+
     @property
     def decibels(self) -> float:
+        """PSNR in dB; infinite where identical."""
         return math.inf if self.psnr_db is None else self.psnr_db
 
 
 class Search:
-    """Says what to try next: `while (trial := search.next_trial()): search.tell(trial, measured)`.
+    """Says what to try next: `while trial := search.next_trial(): search.record(trial, measured)`.
 
     For a PSNR it halves what is left: a setting that meets the goal rules out all that are slower,
     one that misses it all that are harsher. For a speed-up it tries the gentlest settings that are
@@ -103,7 +111,7 @@ class Search:
     def trials(self) -> int:
         return sum(map(len, self.results.values()))
 
-    def tell(self, candidate: Candidate, measured: Measured) -> None:
+    def record(self, candidate: Candidate, measured: Measured) -> None:
         self.results.setdefault(candidate, []).append(measured)
 
     def next_trial(self) -> Candidate | None:
@@ -148,7 +156,7 @@ class Search:
 
         def ruled_out(candidate: Candidate) -> tuple[int, int]:
             if_met = sum(other.seconds >= FASTER * candidate.seconds for other in left)
-            if_missed = 1 + sum(candidate.gentler(other) for other in left)
+            if_missed = 1 + sum(candidate.reuses_no_more_than(other) for other in left)
             return min(if_met, if_missed), if_met + if_missed
 
         return max(left, key=ruled_out, default=None)
@@ -167,32 +175,33 @@ class Search:
             for c in self.candidates
             if c not in self.results
             and c.seconds < FASTER * fastest
-            and not any(missed.gentler(c) for missed in missing)
+            and not any(missed.reuses_no_more_than(c) for missed in missing)
         ]
 
     # -- this much faster, as close as possible -----------------------------------------------
 
     def _towards_speedup(self) -> Candidate | None:
         able = [c for c in self.candidates if self._speedup(c) >= self.goal.value * MARGIN]
-        ends = [c for c in able if not any(other.gentler(c) for other in able)]
+        ends = [c for c in able if not any(other.reuses_no_more_than(c) for other in able)]
         untried = [c for c in ends if c not in self.results]
         if not untried and able:
             untried = [c for c in able if c not in self.results and self._promising(c)]
         doubtful = self._worth_repeating()
         if doubtful and (not untried or self.trials + 1 >= self.most):
             return doubtful
-        if not able:  # out of reach, as far as one can foretell: see how far the fastest gets
+        if not able:  # out of reach, as far as predicted: see how far the fastest gets
             fastest = min(self.candidates, key=lambda candidate: candidate.seconds)
             untried = [] if fastest in self.results else [fastest]
         return max(untried, key=lambda candidate: candidate.seconds, default=None)
 
     def _promising(self, candidate: Candidate) -> bool:
         """Whether all that was tried and is gentler came near the best, so that this may be it."""
-        best = self.best()[1].decibels
+        best = self.best()
+        assert best is not None, "asked only once something was tried"
         return all(
-            self._judged(tried).decibels >= best - NEAR_BEST_DB
+            self._judged(tried).decibels >= best[1].decibels - NEAR_BEST_DB
             for tried in self.results
-            if tried.gentler(candidate)
+            if tried.reuses_no_more_than(candidate)
         )
 
     def _worth_repeating(self) -> Candidate | None:
@@ -202,8 +211,92 @@ class Search:
         return best[0] if best[1].speedup < NEAR * self.goal.value else None
 
     def _speedup(self, candidate: Candidate) -> float:
-        """Measured, or foretold and set right by how the trials so far turned out."""
+        """Measured, or predicted and set right by how the trials so far turned out."""
         if candidate in self.results:
             return self._judged(candidate).speedup
         off = [m.seconds / c.seconds for c, several in self.results.items() for m in several]
         return self._baseline_seconds / (candidate.seconds * (median(off) if off else 1.0))
+
+
+# -- the outcome -----------------------------------------------------------------------------------
+
+NOTHING = (
+    "Nothing can be reused in a run like this: no step is followed by one that could be. "
+    "Take more steps."
+)
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The setting to use, or the one that came closest.
+
+    Args:
+        goal: What was looked for.
+        goal_met: Whether it was found.
+        candidate: The setting; None where no setting reuses anything.
+        measured: What it gave; of several runs the slowest.
+        cached_runs: Trials made.
+        runs_saved: Settings that needed no run, since their schedule was that of another.
+        sentence: For people.
+    """
+
+    goal: Goal
+    goal_met: bool
+    candidate: Candidate | None
+    measured: Measured | None
+    cached_runs: int
+    runs_saved: int
+    sentence: str
+
+
+def recommend(search: Search, runs_saved: int) -> Recommendation:
+    """The outcome of a search, finished or stopped."""
+    best, counts = search.best(), (search.trials, runs_saved)
+    if best is None:
+        return Recommendation(search.goal, False, None, None, *counts, NOTHING)
+    met = search.met(best[1])
+    words = (_found if met else _missed)(search, *best)
+    return Recommendation(search.goal, met, *best, *counts, words)
+
+
+def psnr_text(measured: Measured) -> str:
+    """Such as "PSNR 31.2 dB", or that there is no difference."""
+    return "no difference" if measured.psnr_db is None else f"PSNR {measured.psnr_db:.1f} dB"
+
+
+def setting_text(candidate: Candidate) -> str:
+    """Such as "threshold 0.045 with reuse interval 3"."""
+    config = candidate.config
+    return f"threshold {config.threshold:.6g} with reuse interval {config.reuse_interval:g}"
+
+
+def _found(search: Search, candidate: Candidate, measured: Measured) -> str:
+    value, tried = search.goal.value, len(search.results)
+    again = " (the slower of two runs)" if len(search.results[candidate]) > 1 else ""
+    use = f"Use {setting_text(candidate)}: {measured.speedup:.2f}× as fast{again}"
+    if search.goal.kind == "psnr":
+        asked, best = f"stay at {value:g} dB or closer", "it does the least work"
+    else:
+        asked, best = f"are at least {value:g}× as fast", "it is the closest"
+    only = f"Of the {tried} settings tried, {best} of those that {asked}."
+    if tried == 1:
+        only = "It is the only setting that was tried."
+    return f"{use} with {psnr_text(measured)}. {only}"
+
+
+def _missed(search: Search, candidate: Candidate, measured: Measured) -> str:
+    value = search.goal.value
+    if search.goal.kind == "psnr":
+        failed, best = f"No setting tried stays at {value:g} dB or closer.", "closest"
+    else:
+        failed, best = f"No setting tried is {value:g}× as fast.", "fastest"
+    best = _of_those_tried(best, search)
+    return (
+        f"{failed} {setting_text(candidate)[0].upper()}{setting_text(candidate)[1:]} is {best}: "
+        f"{measured.speedup:.2f}× as fast with {psnr_text(measured)}."
+    )
+
+
+def _of_those_tried(which: str, search: Search) -> str:
+    tried = len(search.results)
+    return "the only one tried" if tried == 1 else f"the {which} of the {tried} settings tried"

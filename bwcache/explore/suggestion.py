@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ..cache.methods.bwcache import BWCacheConfig
 from ..cache.predict import Prediction, predict
 from ..cache.trace import Trace
 from ..models import find
-from .candidates import telling_thresholds
+from .candidates import distinct_thresholds
 
 INTERVAL = 2
 COMPUTED = 0.55  # share of the steps: what TinyWorld's Balanced preset computes, 16 of 30
@@ -37,20 +39,19 @@ def suggest(trace: Trace, config: BWCacheConfig) -> Suggestion | None:
     Raises:
         TraceError: The trace is incomplete or reused steps itself.
     """
-    best, least = None, None
-    for threshold in reversed(telling_thresholds(trace)):
-        given = {**config.as_dict(), "threshold": threshold, "reuse_interval": INTERVAL}
-        setting = BWCacheConfig(**given)
+    best, least = None, math.inf
+    for threshold in reversed(distinct_thresholds(trace)):
+        setting = replace(config, threshold=threshold, reuse_interval=INTERVAL)
         found = predict(trace, setting)
         if not found.steps_reused:
             continue
         off = abs(found.schedule.count("compute") / trace.num_steps - COMPUTED)
-        if least is None or off < least:
+        if off < least:
             best, least = Suggestion(setting, found), off
     return best
 
 
-def sentence(found: Suggestion | None) -> str:
+def suggestion_text(found: Suggestion | None) -> str:
     """What to try after a run that only measured."""
     if found is None:
         return "No threshold would reuse a step in a run like this: take more steps."
@@ -62,7 +63,7 @@ def sentence(found: Suggestion | None) -> str:
     )
 
 
-def after_measuring(summary: Mapping[str, object], trace: Trace) -> str | None:
+def after_measuring(summary: Mapping[str, Any], trace: Trace) -> str | None:
     """What to try after a comparison of a model without presets that only measured.
 
     Args:
@@ -73,6 +74,6 @@ def after_measuring(summary: Mapping[str, object], trace: Trace) -> str | None:
         A sentence; None where the model has presets or steps could be reused.
     """
     config = BWCacheConfig.from_dict(summary["config"])
-    if find(summary["model"]).presets or config.threshold:
+    if find(summary["model"]).facts().presets or config.threshold:
         return None
-    return sentence(suggest(trace, config))
+    return suggestion_text(suggest(trace, config))

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import inspect
 import threading
+from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 import diffusers
 import torch
-from diffusers import DiffusionPipeline
 
 from .spec import ModelSpec
-from .start_picture import fitted
+from .start_picture import resized
+from .timings import WARM_UP_STEPS
 
-WARM_UP_STEPS = 2
-
-
-_one_at_a_time = threading.RLock()
-
-
+pipeline_lock = threading.RLock()  # held while a pipeline runs: they share one device
 _warm: WeakSet = WeakSet()
+_with_image: WeakKeyDictionary = WeakKeyDictionary()
+
+
+def is_warm(pipe) -> bool:
+    """Whether a pipeline has been warmed up."""
+    return pipe in _warm
 
 
 def warm_up(pipe, spec: ModelSpec, image: bytes | None = None) -> None:
     """Run a pipeline for two steps once, so that no measured run pays for first-time work."""
-    with _one_at_a_time:
+    with pipeline_lock:
         if pipe not in _warm:
             pipe(**call_arguments(spec, "", 0, WARM_UP_STEPS, image))
             _warm.add(pipe)
@@ -39,28 +41,26 @@ def call_arguments(
     and for benchmarks.
     """
     pictured = image is not None or spec.image == "required"
-    start = {"image": fitted(image, spec.width, spec.height)} if pictured else {}
+    shape = spec.shape
+    start = {"image": resized(image, shape.width, shape.height)} if pictured else {}
     return {
         **spec.call,
         **start,
         "prompt": prompt,
-        "height": spec.height,
-        "width": spec.width,
-        spec.frames_argument: spec.num_frames,
+        "height": shape.height,
+        "width": shape.width,
+        spec.frames_argument: shape.num_frames,
         "num_inference_steps": steps,
         "generator": torch.Generator("cpu").manual_seed(seed),
         "output_type": "np",
     }
 
 
-_with_image: WeakKeyDictionary = WeakKeyDictionary()
-
-
-def with_image(pipe: DiffusionPipeline, spec: ModelSpec) -> DiffusionPipeline:
+def with_image(pipe: Any, spec: ModelSpec) -> Any:
     """The pipeline that starts from a picture, made of the same components.
 
     Args:
-        pipe: The entry's pipeline, where it shall run.
+        pipe: The entry's `DiffusionPipeline`, where it shall run.
         spec: Its `image_pipeline` is the class; where there is none, the pipeline itself.
 
     Returns:

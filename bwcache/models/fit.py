@@ -1,62 +1,25 @@
 """What fits on a machine, and how: the offload mode, or a sentence why not.
 
-Estimates only: what a model needs is reckoned from its parameters, what a machine has is asked of
-it. Nothing is loaded; torch is imported only where the machine is looked at. Only `default` asks
-the hub anything.
+Estimates only: what a model needs is reckoned from its parameters. Nothing is loaded, and no torch
+is imported. Only `default` asks the hub anything.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 from .catalogue import CATALOGUE
 from .hub.download import reachable
-from .hub.local_files import at_hand, free_bytes
-from .machine_memory import ram_bytes
-from .offloading import lightest_tried
+from .hub.local_files import at_hand
+from .machine import ZERO_GPU_GB, Machine
 from .spec import OFFLOADS, ModelSpec, Offload
-from .timings import Timing, last
+from .timings import Timing, last_timing
 
-GB = 1e9
 MARGIN = 1.1  # times the estimated need: allocators waste some, and estimates are estimates
 RAM_SHARE = 0.9  # of the machine's; the rest is the system's and this program's
 LONGEST = 600.0  # seconds that a comparison may take and still run well
-ZERO_GPU_GB = 48.0  # of the size called large
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What a model is to run on, in GB (10^9 bytes).
-
-    Args:
-        device: "cpu", or "cuda" where there is a CUDA GPU.
-        name: For people.
-        device_gb: Memory of the GPU; 0 without one.
-        free_gb: Of that, what nobody else uses; models that are kept here count as free.
-        ram_gb: Memory of the machine, or of the container.
-        disk_gb: Room where downloads go.
-        zerogpu: Whether the GPU is lent by ZeroGPU for each run.
-    """
-
-    device: Literal["cpu", "cuda"]
-    name: str
-    ram_gb: float
-    disk_gb: float
-    device_gb: float = 0.0
-    free_gb: float = 0.0
-    zerogpu: bool = False
-
-    @property
-    def modes(self) -> tuple[Offload, ...]:
-        """Offload modes that make sense here, from fastest to lightest.
-
-        Without a GPU there is nowhere to offload from. On ZeroGPU weights are packed at the start
-        and are on the GPU when a visitor's seconds begin to count; offloading would move them back
-        and forth within those seconds, from memory of another process.
-        """
-        return OFFLOADS if self.device == "cuda" and not self.zerogpu else OFFLOADS[:1]
 
 
 @dataclass(frozen=True)
@@ -82,29 +45,6 @@ class Fit:
         return self.offload in ("none", "model") and (self.seconds or 0.0) <= LONGEST
 
 
-def this_machine(device: str | None = None) -> Machine:
-    """What this program runs on.
-
-    Args:
-        device: "cpu" or "cuda"; the best there is where None.
-    """
-    import torch
-
-    from .machine import default_device, describe_device, on_zerogpu
-
-    device = device or default_device()
-    here = {"ram_gb": ram_bytes() / GB, "disk_gb": free_bytes() / GB}
-    if not device.startswith("cuda"):
-        return Machine("cpu", describe_device(device), **here)
-    if on_zerogpu():  # the GPU is not there to be asked
-        lent = {"device_gb": ZERO_GPU_GB, "free_gb": ZERO_GPU_GB}
-        return Machine("cuda", "ZeroGPU", **here, **lent, zerogpu=True)
-    free, total = torch.cuda.mem_get_info(device)
-    free += torch.cuda.memory_reserved(device)  # by models that would make room
-    memory = {"device_gb": total / GB, "free_gb": free / GB}
-    return Machine("cuda", describe_device(device), **here, **memory)
-
-
 def fit(
     spec: ModelSpec,
     machine: Machine,
@@ -121,8 +61,7 @@ def fit(
         fetched: Whether its weights are here already.
         at_least: The fastest mode that is considered: a faster one has run out of memory.
     """
-    weights = weights_gb(spec)
-    download = 0.0 if fetched or not spec.on_hub else weights
+    download = 0.0 if fetched or not spec.weights.on_hub else spec.weights.total_gb
     modes = [mode for mode in machine.modes if OFFLOADS.index(mode) >= OFFLOADS.index(at_least)]
     fitting = [mode for mode in modes if device_need_gb(spec, machine, mode) <= machine.free_gb]
     if reason := _lacking(spec, machine, download) or ("" if fitting else _too_big(spec, machine)):
@@ -133,11 +72,6 @@ def fit(
     return Fit(fitting[0], seconds=seconds, download_gb=download)
 
 
-def weights_gb(spec: ModelSpec) -> float:
-    """All components, each in its own type."""
-    return sum(map(spec.weights_gb, spec.parameters))
-
-
 def device_need_gb(spec: ModelSpec, machine: Machine, offload: Offload) -> float:
     """GPU memory that a run takes, with a margin; 0 without a GPU."""
     return MARGIN * spec.memory_gb(offload) if machine.device == "cuda" else 0.0
@@ -146,7 +80,7 @@ def device_need_gb(spec: ModelSpec, machine: Machine, offload: Offload) -> float
 def ram_need_gb(spec: ModelSpec, machine: Machine) -> float:
     """RAM that it takes to load a model, with a margin; its weights pass through it on any way."""
     on_gpu = machine.device == "cuda"
-    return MARGIN * (weights_gb(spec) if on_gpu else spec.memory_gb("none"))
+    return MARGIN * (spec.weights.total_gb if on_gpu else spec.memory_gb("none"))
 
 
 def _lacking(spec: ModelSpec, machine: Machine, download: float) -> str:
@@ -179,8 +113,8 @@ def _too_big(spec: ModelSpec, machine: Machine) -> str:
 
 def fit_here(spec: ModelSpec, machine: Machine) -> Fit:
     """`fit`, with what this process has learnt and what its cache holds."""
-    measured = last(spec, machine.device)
-    return fit(spec, machine, measured, at_hand(spec), lightest_tried(spec, machine.device))
+    measured = last_timing(spec, machine.device)
+    return fit(spec, machine, measured, at_hand(spec), fastest_viable(spec, machine.device))
 
 
 def offers(
@@ -218,3 +152,37 @@ def lighter(machine: Machine, offload: Offload) -> Offload | None:
     """The next lighter mode; None where there is none."""
     later = machine.modes[machine.modes.index(offload) + 1 :]
     return later[0] if later else None
+
+
+# -- the mode, put to use --------------------------------------------------------------------------
+
+_lock = threading.Lock()
+_fastest_viable: dict[tuple[str, str], Offload] = {}
+
+
+def put_on_device(pipe, device: str, offload: Offload) -> None:
+    """Put a pipeline from the CPU where it is to run, with diffusers' own offloading."""
+    if offload == "model":
+        pipe.enable_model_cpu_offload(device=device)
+    elif offload == "sequential":
+        pipe.enable_sequential_cpu_offload(device=device)
+    else:
+        pipe.to(device)
+
+
+def remember_lighter(spec: ModelSpec, device: str, offload: Offload) -> None:
+    """From now on, use no faster mode for a model: it ran out of memory in one."""
+    with _lock:
+        _fastest_viable[spec.name, device.partition(":")[0]] = offload
+
+
+def fastest_viable(spec: ModelSpec, device: str) -> Offload:
+    """The fastest mode that has not run out of memory in this process."""
+    with _lock:
+        return _fastest_viable.get((spec.name, device.partition(":")[0]), "none")
+
+
+def clear_remembered() -> None:
+    """Let go of which modes ran out of memory."""
+    with _lock:
+        _fastest_viable.clear()

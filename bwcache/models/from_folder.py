@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import diffusers
 import torch
 from diffusers import DiffusionPipeline
 
 from ..errors import ModelError, first_line
+from .hub.local_files import INDEX
 from .spec import ModelSpec
 
-INDEX = "model_index.json"
 LIBRARIES = ("diffusers", "transformers")
 
 
@@ -27,7 +28,7 @@ def assemble(spec: ModelSpec, folder: Path) -> DiffusionPipeline:
         ModelError: A file is missing or damaged, or the folder asks for code of its own.
     """
     kind = getattr(diffusers, spec.pipeline)
-    dtypes = {component: getattr(torch, name) for component, name in spec.dtypes.items()}
+    dtypes = {component: getattr(torch, name) for component, name in spec.weights.dtypes.items()}
     try:
         foreign = _foreign_code(spec, json.loads((folder / INDEX).read_text(encoding="utf-8")))
         if foreign:
@@ -58,7 +59,7 @@ def _foreign_code(spec: ModelSpec, index: dict[str, object]) -> str | None:
     return None
 
 
-def settle(pipe: DiffusionPipeline, spec: ModelSpec) -> DiffusionPipeline:
+def settle(pipe: Any, spec: ModelSpec) -> Any:
     """Give a pipeline the entry's scheduler and way of decoding."""
     if spec.scheduler is not None:
         scheduler = getattr(diffusers, spec.scheduler)

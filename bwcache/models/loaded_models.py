@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from .spec import Offload
 
@@ -17,7 +18,7 @@ MOST_KEPT = 3
 
 
 @dataclass(frozen=True)
-class Taken:
+class MemoryUse:
     """Memory in GB (10^9 bytes) that a model takes, or is about to take.
 
     Args:
@@ -32,9 +33,13 @@ class Taken:
 
 
 def to_evict(
-    kept: Sequence[Taken], new: Taken, device_gb: float, ram_gb: float, most: int = MOST_KEPT
+    kept: Sequence[MemoryUse],
+    new: MemoryUse,
+    device_gb: float,
+    ram_gb: float,
+    most: int = MOST_KEPT,
 ) -> list[int] | None:
-    """Places of the models that go, so that a new one can be loaded.
+    """Indices of the models that go, so that a new one can be loaded.
 
     Args:
         kept: What is there, the least recently used first; that one goes first.
@@ -46,95 +51,84 @@ def to_evict(
         None where those in use leave no room, so that one has to wait. A model that would not fit
         even alone is tried alone.
     """
-    gone: list[int] = []
+    evicted: list[int] = []
 
     def fits() -> bool:
-        left = [taken for place, taken in enumerate(kept) if place not in gone]
-        device = sum(taken.device_gb for taken in left) + new.device_gb
-        ram = sum(taken.ram_gb for taken in left) + new.ram_gb
+        left = [use for index, use in enumerate(kept) if index not in evicted]
+        device = sum(use.device_gb for use in left) + new.device_gb
+        ram = sum(use.ram_gb for use in left) + new.ram_gb
         return len(left) < most and device <= device_gb and ram <= ram_gb
 
-    for place, taken in enumerate(kept):
+    for index, use in enumerate(kept):
         if fits():
             break
-        if not taken.in_use:
-            gone.append(place)
-    return gone if fits() or len(gone) == len(kept) else None
+        if not use.in_use:
+            evicted.append(index)
+    return evicted if fits() or len(evicted) == len(kept) else None
 
 
-@dataclass(frozen=True)
-class Ready:
+@dataclass(eq=False)
+class LoadedModel:
     """A model that can be called.
 
     Args:
-        pipe: Its pipeline.
+        pipe: Its pipeline, a `DiffusionPipeline`.
         offload: How it was put on the device.
+        memory: What it takes while it is idle.
         revision: The commit of the hub that its weights are of; None where they are from elsewhere.
-        retried: Whether it ran out of memory in a faster mode while it was made ready.
+        users: For how many it is running.
     """
 
-    pipe: object
+    pipe: Any
     offload: Offload
+    memory: MemoryUse
     revision: str | None = None
-    retried: bool = False
-
-
-@dataclass
-class Kept:
-    """A model that is kept: what it takes while idle, how many it runs for, whether it is warm."""
-
-    ready: Ready
-    taken: Taken
     users: int = 0
-    warm: bool = False
 
 
-class Shelf:
+class LoadedModels:
     """Models by key, the least recently used first. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple, Kept] = OrderedDict()
+        self._models: OrderedDict[tuple[Hashable, ...], LoadedModel] = OrderedDict()
         self._lock = threading.RLock()
 
-    def find(self, key: tuple, offload: Offload | None = None) -> Kept | None:
+    def find(self, key: tuple[Hashable, ...], offload: Offload | None = None) -> LoadedModel | None:
         """The model of that key, where it is here in that mode (in any where None)."""
         with self._lock:
-            kept = self._kept.get(key)
-            if kept is None or offload not in (None, kept.ready.offload):
+            model = self._models.get(key)
+            if model is None or offload not in (None, model.offload):
                 return None
-            self._kept.move_to_end(key)
-            return kept
+            self._models.move_to_end(key)
+            return model
 
-    def make_room(self, new: Taken, device_gb: float, ram_gb: float) -> bool:
-        """Let go of what `to_evict` names; whether there is room now."""
+    def make_room(self, new: MemoryUse, device_gb: float, ram_gb: float) -> bool:
+        """Drop what `to_evict` names; whether there is room now."""
         with self._lock:
-            taken = [replace(each.taken, in_use=each.users > 0) for each in self._kept.values()]
-            gone = to_evict(taken, new, device_gb, ram_gb)
-            for key in [list(self._kept)[place] for place in gone or ()]:
-                del self._kept[key]
-            return gone is not None
+            kept = [replace(each.memory, in_use=each.users > 0) for each in self._models.values()]
+            evicted = to_evict(kept, new, device_gb, ram_gb)
+            for key in [list(self._models)[index] for index in evicted or ()]:
+                del self._models[key]
+            return evicted is not None
 
-    def put(self, key: tuple, kept: Kept) -> None:
+    def add(self, key: tuple[Hashable, ...], model: LoadedModel) -> None:
         with self._lock:
-            self._kept[key] = kept
-            self._kept.move_to_end(key)
+            self._models[key] = model
+            self._models.move_to_end(key)
 
     def drop(self, name: str | None = None) -> None:
-        """Let go of all models whose key begins with a name; of all where None."""
+        """Drop all models whose key begins with a name; all where None."""
         with self._lock:
-            for key in [key for key in self._kept if name in (None, key[0])]:
-                del self._kept[key]
+            for key in [key for key in self._models if name in (None, key[0])]:
+                del self._models[key]
 
     @contextmanager
-    def in_use(self, ready: Ready) -> Iterator[None]:
+    def in_use(self, model: LoadedModel) -> Iterator[None]:
         """Inside, the model does not have to make room for another."""
         with self._lock:
-            here = [kept for kept in self._kept.values() if kept.ready.pipe is ready.pipe]
-            for kept in here:
-                kept.users += 1
+            model.users += 1
         try:
             yield
         finally:
             with self._lock:
-                for kept in here:
-                    kept.users -= 1
+                model.users -= 1

@@ -1,48 +1,100 @@
 """A model made ready, as a stream of what is being done; the pipelines of the last models kept.
 
 Each model is loaded once. Whoever asks while another is being loaded waits for that, and a model
-that is running for somebody does not have to make room.
+that is running for somebody does not have to make room. Where the GPU's memory runs out, while a
+model is loaded or while it runs, everything is done once more in the next lighter mode.
 """
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import traceback
 from collections.abc import Callable, Generator
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+import torch
 from diffusers import DiffusionPipeline
 
-from ..errors import ConfigError, ModelError
+from ..errors import ConfigError, ModelError, chain
 from ..files import ASSETS
-from . import find, function, memory_errors
-from .call import warm_up
+from . import find, function
+from .call import is_warm, warm_up
 from .fit import (
     RAM_SHARE,
-    Machine,
     device_need_gb,
     fit_here,
     lighter,
+    put_on_device,
     ram_need_gb,
-    this_machine,
-    weights_gb,
+    remember_lighter,
 )
 from .hub.download import fetch
 from .hub.errors import damaged
 from .hub.local_files import discard_damaged
-from .loaded_models import Kept, Ready, Shelf, Taken
-from .offloading import place, remember_lighter
+from .loaded_models import LoadedModel, LoadedModels, MemoryUse
+from .machine import Machine, this_machine
 from .progress import Loading
 from .spec import OFFLOADS, ModelSpec, Offload
 
-SHELF = Shelf()
+LOADED_MODELS = LoadedModels()
 TURN = 1.0  # seconds between two looks whether another's turn is over
 WAITING = "Another run has the memory; this one starts when that ends."
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+LIGHTER = {"model": "one component at a time", "sequential": "a few layers at a time"}
+Event = TypeVar("Event")
 Result = TypeVar("Result")
-Told = TypeVar("Told")
 _turn = threading.Lock()  # one model is made ready at a time; not held while one is fetched
+
+
+def using_model(
+    spec: ModelSpec,
+    device: str,
+    use: Callable[[LoadedModel], Generator[Event, None, Result]],
+    random_weights: bool = False,
+    offload: Offload | None = None,
+    warm: bool = True,
+) -> Generator[Loading | Event, None, Result]:
+    """Make a model ready and use it; both once more, in a lighter mode, if memory runs out.
+
+    Args:
+        spec: Its entry.
+        device: "cpu", "cuda"…
+        use: What to do with it. While it does, the model does not have to make room. It must let
+            go of the model when it ends, by an error too.
+        random_weights: See `load`.
+        offload: How; the fastest mode that fits where None. Only then is another one tried.
+        warm: Also run it for two steps, so that no measured run pays for what happens once.
+
+    Yields:
+        What is being done to make the model ready, as it goes on, and what `use` yields. After
+        `Loading("retry")` everything starts anew.
+
+    Returns:
+        What `use` returns.
+
+    Raises:
+        ModelError: It cannot be loaded or does not run here.
+    """
+    _check(spec, device, random_weights, offload)
+    key = (spec.name, spec.weights.source, spec.weights.revision, device, random_weights)
+    retried = False
+    while True:
+        model = LOADED_MODELS.find(key, offload)
+        mode = model.offload if model else offload or _mode(spec, device, random_weights)
+        try:
+            model = yield from _ready(spec, key, mode, offload, warm)
+            with LOADED_MODELS.in_use(model):
+                return (yield from use(model))
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            model = None  # else the memory that it takes is not free for the next try
+            again = _step_down(spec, device, mode, error, offload is None and not retried)
+        retried = True
+        yield again
 
 
 def loading(
@@ -51,78 +103,50 @@ def loading(
     random_weights: bool = False,
     offload: Offload | None = None,
     warm: bool = True,
-    retry: bool = True,
-) -> Generator[Loading, None, Ready]:
-    """Make a model ready.
+) -> Generator[Loading, None, LoadedModel]:
+    """Make a model ready, and give it; else as `using_model`."""
 
-    Args:
-        spec: Its entry.
-        device: "cpu", "cuda"…
-        random_weights: See `load`.
-        offload: How; the fastest mode that fits where None.
-        warm: Also run it for two steps, so that no measured run pays for what happens once.
-        retry: Whether to try once more, in a lighter mode, where the GPU's memory runs out.
+    def give(model: LoadedModel) -> Generator[Loading, None, LoadedModel]:
+        yield from ()
+        return model
 
-    Yields:
-        What is being done, as it goes on; nothing where the model is ready already.
-
-    Returns:
-        The pipeline, and how it was made ready.
-
-    Raises:
-        ModelError: It cannot be loaded or does not run here.
-    """
-    _check(spec, device, random_weights, offload)
-    key = (spec.name, spec.source, spec.revision, device, random_weights)
-    retried = False
-    while True:
-        kept = SHELF.find(key, offload)
-        if kept is not None and (kept.warm or not warm):
-            return replace(kept.ready, retried=retried)
-        mode = kept.ready.offload if kept else offload or _mode(spec, device, random_weights)
-        del kept
-        try:
-            ready = yield from _ready(spec, key, mode, offload, warm)
-            return replace(ready, retried=retried)
-        except Exception as error:
-            if not memory_errors.out_of_memory(error):
-                raise
-            again = step_down(spec, device, mode, error, retry and offload is None and not retried)
-        retried = True
-        yield again
+    return (yield from using_model(spec, device, give, random_weights, offload, warm))
 
 
 def _ready(
     spec: ModelSpec, key: tuple, mode: Offload, asked: Offload | None, warm: bool
-) -> Generator[Loading, None, Ready]:
+) -> Generator[Loading, None, LoadedModel]:
     """Load a model in a mode, unless it is there as asked, and warm it up."""
     *_, device, random_weights = key
+    model = LOADED_MODELS.find(key, asked)
+    if model is not None and (is_warm(model.pipe) or not warm):
+        return model
     folder = None
-    if SHELF.find(key, asked) is None and not random_weights:
-        folder = (yield from fetch(spec)) if spec.on_hub else ASSETS / spec.source
+    if model is None and not random_weights:
+        source = spec.weights.source
+        folder = (yield from fetch(spec)) if spec.weights.on_hub else ASSETS / source
     while not _turn.acquire(timeout=TURN):
         yield Loading("load")
     try:
-        kept = SHELF.find(key, asked)
-        if kept is None:
-            stale = SHELF.find(key)  # in another mode
-            if stale is not None and not stale.users:
-                SHELF.drop(spec.name)
-            del stale
+        model = LOADED_MODELS.find(key, asked)
+        if model is None:
+            in_another_mode = LOADED_MODELS.find(key)
+            if in_another_mode is not None and not in_another_mode.users:
+                LOADED_MODELS.drop(spec.name)
+            del in_another_mode
             machine = this_machine(device)
-            new = Taken(device_need_gb(spec, machine, mode), ram_need_gb(spec, machine))
-            while not SHELF.make_room(new, machine.free_gb, RAM_SHARE * machine.ram_gb):
+            new = MemoryUse(device_need_gb(spec, machine, mode), ram_need_gb(spec, machine))
+            while not LOADED_MODELS.make_room(new, machine.free_gb, RAM_SHARE * machine.ram_gb):
                 yield Loading("load", note=WAITING)
                 time.sleep(TURN)
-            memory_errors.let_go()
+            free_memory()
             yield Loading("load")
-            kept = _made(spec, machine, device, random_weights, mode, folder)
-            SHELF.put(key, kept)
-        if warm and not kept.warm:
+            model = _made(spec, machine, device, random_weights, mode, folder)
+            LOADED_MODELS.add(key, model)
+        if warm and not is_warm(model.pipe):
             yield Loading("warm_up")
-            warm_up(kept.ready.pipe, spec)
-            kept.warm = True
-        return kept.ready
+            warm_up(model.pipe, spec)
+        return model
     finally:
         _turn.release()
 
@@ -141,7 +165,7 @@ def _mode(spec: ModelSpec, device: str, random_weights: bool) -> Offload:
     """The fastest that fits. Only for a download is an estimate reason enough to refuse."""
     machine = this_machine(device)
     found = fit_here(spec, machine)
-    if found.offload is None and spec.on_hub and not random_weights:
+    if found.offload is None and spec.weights.on_hub and not random_weights:
         raise ModelError(f"model: {spec.title} does not run here. {found.reason} Or use tinyworld.")
     return found.offload or machine.modes[-1]
 
@@ -153,38 +177,68 @@ def _made(
     random_weights: bool,
     mode: Offload,
     folder: Path | None,
-) -> Kept:
+) -> LoadedModel:
+    fetched = folder if spec.weights.on_hub else None
     try:
         pipe = build(spec, device, random_weights, mode, folder)
     except ModelError as error:
-        fetched = folder is not None and spec.on_hub and not memory_errors.out_of_memory(error)
-        if fetched and (names := discard_damaged(folder)):
+        if fetched and not out_of_memory(error) and (names := discard_damaged(fetched)):
             raise ModelError(damaged(spec, names)) from error
         raise
-    weights = weights_gb(spec)
+    size = spec.weights.total_gb
     on_device = machine.device == "cuda" and mode == "none"
-    taken = Taken(weights if on_device else 0.0, 0.0 if on_device else weights)
-    revision = folder.name if folder is not None and spec.on_hub else None
-    return Kept(Ready(pipe, mode, revision), taken)
+    memory = MemoryUse(size, 0.0) if on_device else MemoryUse(0.0, size)
+    return LoadedModel(pipe, mode, memory, fetched.name if fetched else None)
 
 
 def build(
     spec: ModelSpec, device: str, random_weights: bool, mode: Offload, folder: Path | None
 ) -> DiffusionPipeline:
     """The pipeline, made anew and put where it is to run."""
-    if random_weights:
+    if random_weights and spec.random_builder is not None:
         pipe = function(spec.random_builder)(spec, device if mode == "none" else "cpu")
     else:
         pipe = function(spec.loader)(spec, folder)
-    place(pipe, device, mode)
+    put_on_device(pipe, device, mode)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
 
-def step_down(
+def unload_all() -> None:
+    """Drop every pipeline that is kept."""
+    LOADED_MODELS.drop()
+    free_memory()
+
+
+# -- out of memory ---------------------------------------------------------------------------------
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of the GPU or of the machine."""
+    return any(
+        isinstance(each, torch.OutOfMemoryError | MemoryError)
+        or (isinstance(each, RuntimeError) and any(words in str(each) for words in OUT_OF_MEMORY))
+        for each in chain(error)
+    )
+
+
+def free_memory(error: BaseException | None = None) -> None:
+    """Free what nobody refers to any more, on the GPU too.
+
+    Args:
+        error: One whose traceback still refers to tensors of the frames that it went through.
+    """
+    for each in chain(error) if error is not None else ():
+        traceback.clear_frames(each.__traceback__)
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _step_down(
     spec: ModelSpec, device: str, failed: Offload, error: BaseException, allowed: bool
 ) -> Loading:
-    """Let go of a model that ran out of memory; from now on it is loaded in the next lighter mode.
+    """Drop a model that ran out of memory; from now on it is loaded in the next lighter mode.
 
     Args:
         spec: Its entry.
@@ -194,34 +248,40 @@ def step_down(
         allowed: Whether a lighter mode may be tried.
 
     Returns:
-        What to tell.
+        What to show.
 
     Raises:
         ModelError: There is no lighter mode, or it is not allowed.
     """
-    SHELF.drop(spec.name)
-    memory_errors.let_go(error)
+    LOADED_MODELS.drop(spec.name)
+    free_memory(error)
     machine = this_machine(device)
     mode = lighter(machine, failed) if allowed else None
     if mode is None:
-        raise ModelError(memory_errors.sentence(spec, machine, failed)) from None
+        tried = "" if failed == "none" else f", even with {LIGHTER[failed]} on the GPU"
+        memory = "GPU memory" if machine.device == "cuda" else "memory"
+        raise ModelError(
+            f"model: {spec.title} ran out of {memory} on this machine{tried}; use a smaller model "
+            "such as tinyworld, a smaller video, or a machine with more"
+        ) from None
     remember_lighter(spec, device, mode)
-    return Loading("retry", note=memory_errors.retry_note(spec, mode))
+    note = (
+        f"{spec.title} ran out of GPU memory; it is tried once more with {LIGHTER[mode]} on the "
+        "GPU, which is slower. The comparison starts anew, so that both runs are made alike."
+    )
+    return Loading("retry", note=note)
 
 
-def forget() -> None:
-    """Let go of every pipeline that is kept."""
-    SHELF.drop()
-    memory_errors.let_go()
+# -- all at once -----------------------------------------------------------------------------------
 
 
 def result_of(
-    steps: Generator[Told, None, Result], tell: Callable[[Told], None] = lambda event: None
+    events: Generator[Event, None, Result], on_event: Callable[[Event], None] = lambda event: None
 ) -> Result:
-    """Run a generator to its end, telling what it yields, and give what it returns."""
+    """Run a generator to its end, handing on what it yields, and give what it returns."""
     while True:
         try:
-            tell(next(steps))
+            on_event(next(events))
         except StopIteration as end:
             return end.value
 
@@ -230,8 +290,8 @@ def load(
     name: str,
     device: str,
     random_weights: bool = False,
-    tell: Callable[[object], None] = lambda event: None,
-):
+    on_event: Callable[[Loading], None] = lambda event: None,
+) -> DiffusionPipeline:
     """The model's pipeline on a device, ready to be called; loaded once, then kept.
 
     Args:
@@ -240,10 +300,11 @@ def load(
         random_weights: Build it with seeded random weights instead: nothing is downloaded, every
             shape and every cost is the real one, and the videos show nothing. Runs on any machine
             with the memory for it.
-        tell: Called with each `stream.Loading` of what is being done.
+        on_event: Called with each `Loading` of what is being done.
 
     Raises:
         ConfigError: The name is not in the catalogue.
         ModelError: It cannot be loaded or does not run here.
     """
-    return result_of(loading(find(name), device, random_weights, warm=False), tell).pipe
+    steps = loading(find(name), device, random_weights, warm=False)
+    return result_of(steps, on_event).pipe

@@ -1,21 +1,99 @@
-"""What this machine is, in words, for whoever reads a number measured on it."""
+"""What this machine is: its memory, and in words, for whoever reads a number measured on it.
+
+Importing it loads no torch: only where a GPU is looked at is torch needed.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
-import torch
+import psutil
 
 from .. import __version__
+from .hub.local_files import free_bytes
+from .spec import OFFLOADS, Offload
 
+GB = 1e9
 PACKAGES = ("torch", "diffusers", "transformers")
+ZERO_GPU_GB = 48.0  # of the size called large
+CONTAINER_LIMITS = (  # control groups, version 2 and 1
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a model is to run on, in GB (10^9 bytes).
+
+    Args:
+        device: "cpu", or "cuda" where there is a CUDA GPU.
+        name: For people.
+        device_gb: Memory of the GPU; 0 without one.
+        free_gb: Of that, what nobody else uses; models that are kept here count as free.
+        ram_gb: Memory of the machine, or of the container.
+        disk_gb: Room where downloads go.
+        zerogpu: Whether the GPU is lent by ZeroGPU for each run.
+    """
+
+    device: Literal["cpu", "cuda"]
+    name: str
+    ram_gb: float
+    disk_gb: float
+    device_gb: float = 0.0
+    free_gb: float = 0.0
+    zerogpu: bool = False
+
+    @property
+    def modes(self) -> tuple[Offload, ...]:
+        """Offload modes that make sense here, from fastest to lightest.
+
+        Without a GPU there is nowhere to offload from. On ZeroGPU weights are packed at the start
+        and are on the GPU when a visitor's seconds begin to count; offloading would move them back
+        and forth within those seconds, from memory of another process.
+        """
+        return OFFLOADS if self.device == "cuda" and not self.zerogpu else OFFLOADS[:1]
+
+
+def this_machine(device: str | None = None) -> Machine:
+    """What this program runs on.
+
+    Args:
+        device: "cpu" or "cuda"; the best there is where None.
+    """
+    import torch
+
+    device = device or default_device()
+    ram_gb, disk_gb = ram_bytes() / GB, free_bytes() / GB
+    if not device.startswith("cuda"):
+        return Machine("cpu", describe_device(device), ram_gb, disk_gb)
+    if on_zerogpu():  # the GPU is not there to be asked
+        return Machine("cuda", "ZeroGPU", ram_gb, disk_gb, ZERO_GPU_GB, ZERO_GPU_GB, zerogpu=True)
+    free, total = torch.cuda.mem_get_info(device)
+    free += torch.cuda.memory_reserved(device)  # by models that would make room
+    return Machine("cuda", describe_device(device), ram_gb, disk_gb, total / GB, free / GB)
+
+
+def ram_bytes(limits: tuple[Path, ...] = CONTAINER_LIMITS) -> int:
+    """The machine's memory, or the container's share of it where a limit is set."""
+    amounts = [psutil.virtual_memory().total]
+    for path in limits:
+        try:
+            amounts.append(int(path.read_text(encoding="ascii")))
+        except (OSError, ValueError):  # no such group, or "max"
+            continue
+    return min(amounts)
 
 
 def default_device() -> str:
     """The name "cuda" where there is a CUDA GPU, else "cpu"."""
+    import torch
+
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -33,6 +111,8 @@ def processor() -> str:
 def describe_device(device: str) -> str:
     """The hardware behind a device: "cuda: NVIDIA H200", "cpu: AMD EPYC, 2 cores"."""
     if device.startswith("cuda"):
+        import torch
+
         return f"{device}: {torch.cuda.get_device_name(device)}"
     return f"{device}: {processor()}"
 

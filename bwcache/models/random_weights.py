@@ -32,8 +32,8 @@ def build(spec: ModelSpec, device: str) -> DiffusionPipeline:
 
     Returns:
         The real transformer and autoencoder in the entry's types (with the parts in float32 that
-        diffusers keeps so) and the entry's scheduler. A text encoder is a stand-in of hardly any
-        work with the real one's output width and number of tokens; its words are TinyWorld's.
+        diffusers keeps so) and the entry's scheduler. A text encoder is a narrow one of hardly
+        any work with the real one's output width and number of tokens; its words are TinyWorld's.
     """
     kind = getattr(diffusers, spec.pipeline)
     components = {name: _component(spec, name, part, device) for name, part in spec.parts.items()}
@@ -42,7 +42,8 @@ def build(spec: ModelSpec, device: str) -> DiffusionPipeline:
             components[name] = make(Part(WORDS))
         elif parameter.default is inspect.Parameter.empty and name not in ("self", "scheduler"):
             components.setdefault(name, None)
-    scheduler = getattr(diffusers, spec.scheduler)(**spec.scheduler_options)
+    kind_of_scheduler = getattr(diffusers, str(spec.scheduler))
+    scheduler = kind_of_scheduler(**spec.scheduler_options)
     pipe = kind(scheduler=scheduler, **components, **spec.pipeline_options)
     return settle(pipe, spec).to(device)
 
@@ -58,7 +59,7 @@ def make(part: Part):
 
 
 def _component(spec: ModelSpec, name: str, part: Part, device: str):
-    dtype = getattr(torch, spec.dtypes.get(name, spec.dtypes["default"]))
+    dtype = getattr(torch, spec.weights.dtype(name))
     with _drawn_on(device, dtype):
         made = make(part)
     if isinstance(made, torch.nn.Module):

@@ -1,11 +1,12 @@
-"""What the catalogue says of a model: one frozen record. Pure data, standard library only."""
+"""What the catalogue says of a model: frozen records. Pure data, standard library only."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Generic, Literal, TypeGuard
 
+from ..cache.method import M
 from ..cache.methods.bwcache import BWCacheConfig
 from ..errors import ConfigError
 
@@ -13,101 +14,21 @@ ImageUse = Literal["none", "optional", "required"]
 Offload = Literal["none", "model", "sequential"]
 OFFLOADS: tuple[Offload, ...] = ("none", "model", "sequential")  # from fastest to lightest
 BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
-MEASURING_INTERVAL = BWCacheConfig.reuse_interval
 SMALLEST_SIDE, LARGEST_SIDE, MOST_FRAMES = 16, 4096, 1025
 
 
 @dataclass(frozen=True)
-class Preset:
-    """A named setting. `source`: the results file it was picked from; None where unmeasured."""
-
-    threshold: float
-    reuse_interval: int | float = 0.1
-    source: str | None = None
-
-    def config(self, **changes: object) -> BWCacheConfig:
-        return BWCacheConfig(self.threshold, self.reuse_interval, **changes)
-
-
-MEASURE_ONLY = Preset(0.0)
-
-
-@dataclass(frozen=True)
-class Part:
-    """A component as it is built without its weights.
+class Shape:
+    """The size of a model's videos, and which other sizes it can make.
 
     Args:
-        kind: Class in diffusers or transformers.
-        config: What differs from the class's own settings.
-    """
-
-    kind: str
-    config: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """One model of the catalogue.
-
-    Args:
-        name: What the command line and the page call it.
-        title: For people.
-        about: One sentence for people.
-        licence: Of the weights, in a few words.
-        licence_url: Where it stands; "" where it comes with the code.
-        source: Hub repository ("owner/name"), a folder under `assets/`, or an absolute path.
-        revision: Commit of a hub repository; None for its newest.
-        pipeline: Class in diffusers.
-        pipeline_options: What it is built with beside its components, as its repository says too.
-        image: Whether a picture to start from is taken.
-        image_pipeline: Class in diffusers that takes it, where that is another.
-        dtypes: Component → "bfloat16", "float16" or "float32"; "default" for the others.
-        needs_cuda: Whether it is offered only where a CUDA GPU is present.
-        height, width, num_frames, fps: Of the video, in pixels, frames and frames a second.
+        height, width, num_frames, fps: In pixels, frames, and frames a second.
         size_multiple: Height and width are multiples of it.
         frame_multiple, frame_offset: The number of frames is `frame_offset` more than a multiple
             of `frame_multiple`; 1 for any number.
         fixed: Which of "height", "width" and "num_frames" can take no other value.
-        frames_argument: What the pipeline's call names the number of frames.
-        latent_frames_axis: Of the latents in the denoising loop; 2 where channels come first.
-        vae_tiling: Whether the autoencoder works tile by tile, which bounds its memory.
-        steps: Denoising steps by default.
-        scheduler: Class in diffusers that takes the published one's place; None keeps that.
-        scheduler_options: Its settings, as published unless a comment says otherwise.
-        call: Further arguments of the pipeline's call, guidance among them.
-        parameters: Component → billions of parameters.
-        activations_gb: Estimated peak memory beside the weights, at the size above. Nobody has
-            measured it here.
-        presets: Named settings, gentlest first; empty where nothing has been measured.
-        indicator_range: Smallest and largest indicator measured over a set of prompts, or None.
-        examples: Prompts to start from.
-        loader: "module:function" called with (spec, folder), gives a pipeline on the CPU.
-        prompt_check: "module:function" that raises `ConfigError` for a prompt that the model
-            cannot understand; None where any text will do.
-        random_builder: "module:function" called with (spec, device); gives the same pipeline with
-            seeded random weights and downloads nothing. None where there is none.
-        parts: Component → what it is built of then. Transformers and autoencoders are the
-            published ones; text encoders are narrow stand-ins with the published output width.
-        indicator_blocks, indicator_tokens: How much of the features is measured on this model by
-            default, as in `BWCacheConfig`; None for all.
-        pays_from: Per `reuse`, (computed, steps): with a smaller share of computed steps, taking
-            fewer steps is about as good in the same time. Measured by `bench methods`; a method is
-            absent where it always pays, as far as measured, or nobody has measured it.
     """
 
-    name: str
-    title: str
-    about: str
-    licence: str
-    source: str
-    pipeline: str
-    licence_url: str = ""
-    revision: str | None = None
-    pipeline_options: Mapping[str, object] = field(default_factory=dict)
-    image: ImageUse = "none"
-    image_pipeline: str | None = None
-    dtypes: Mapping[str, str] = field(default_factory=lambda: {"default": "bfloat16"})
-    needs_cuda: bool = True
     height: int = 480
     width: int = 832
     num_frames: int = 81
@@ -116,45 +37,8 @@ class ModelSpec:
     frame_multiple: int = 4
     frame_offset: int = 1
     fixed: tuple[str, ...] = ()
-    frames_argument: str = "num_frames"
-    latent_frames_axis: int = 2
-    vae_tiling: bool = False
-    steps: int = 50
-    scheduler: str | None = None
-    scheduler_options: Mapping[str, object] = field(default_factory=dict)
-    call: Mapping[str, object] = field(default_factory=dict)
-    parameters: Mapping[str, float] = field(default_factory=dict)
-    activations_gb: float = 0.0
-    presets: Mapping[str, Preset] = field(default_factory=dict)
-    indicator_range: tuple[float, float] | None = None
-    examples: tuple[str, ...] = ()
-    loader: str = "bwcache.models.from_folder:assemble"
-    prompt_check: str | None = None
-    random_builder: str | None = "bwcache.models.random_weights:build"
-    parts: Mapping[str, Part] = field(default_factory=dict)
-    indicator_blocks: int | None = BWCacheConfig.indicator_blocks
-    indicator_tokens: int | None = BWCacheConfig.indicator_tokens
-    pays_from: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
-    @property
-    def indicator(self) -> dict[str, int | None]:
-        """How much is measured, as arguments of `BWCacheConfig`."""
-        return {
-            "indicator_blocks": self.indicator_blocks,
-            "indicator_tokens": self.indicator_tokens,
-        }
-
-    @property
-    def default_preset(self) -> Preset:
-        """Balanced, or the first where there is no such; where there is none, only measuring."""
-        return self.presets.get("Balanced") or next(iter(self.presets.values()), MEASURE_ONLY)
-
-    @property
-    def on_hub(self) -> bool:
-        """Whether the weights come from the Hugging Face hub."""
-        return self.source.count("/") == 1 and not self.source.startswith("/")
-
-    def check_shape(self, height: object, width: object, num_frames: object) -> None:
+    def check(self, height: object, width: object, num_frames: object) -> None:
         """Refuse a video that the model cannot make.
 
         Args:
@@ -169,7 +53,7 @@ class ModelSpec:
         for name in self.fixed:
             own = getattr(self, name)
             if given[name] != own:
-                only = f"{own}, since {self.title} makes no other"
+                only = f"{own}, since this model makes no other"
                 raise ConfigError(named.get(name, name), given[name], only)
         step = self.size_multiple
         for name in ("height", "width"):
@@ -182,10 +66,178 @@ class ModelSpec:
             row = ", ".join(str(first + n * step) for n in range(3))
             raise ConfigError("frames", num_frames, f"{row} and so on up to {MOST_FRAMES} frames")
 
-    def weights_gb(self, component: str) -> float:
+
+@dataclass(frozen=True)
+class Weights:
+    """A model's weights: where they are from, and how much they are.
+
+    Args:
+        source: Hub repository ("owner/name"), a folder under `assets/`, or an absolute path.
+        licence: In a few words.
+        licence_url: Where it stands; "" where it comes with the code.
+        revision: Commit of a hub repository; None for its newest.
+        dtypes: Component → "bfloat16", "float16" or "float32"; "default" for the others.
+        parameters: Component → billions of parameters.
+    """
+
+    source: str
+    licence: str
+    licence_url: str = ""
+    revision: str | None = None
+    dtypes: Mapping[str, str] = field(default_factory=lambda: {"default": "bfloat16"})
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def on_hub(self) -> bool:
+        """Whether they come from the Hugging Face hub."""
+        return self.source.count("/") == 1 and not self.source.startswith("/")
+
+    def dtype(self, component: str) -> str:
+        """Name of the number type that a component is loaded in."""
+        return self.dtypes.get(component, self.dtypes["default"])
+
+    def gb(self, component: str) -> float:
         """Size of one component in its own type, in GB (10^9 bytes)."""
-        dtype = self.dtypes.get(component, self.dtypes["default"])
-        return self.parameters.get(component, 0.0) * BYTES[dtype]
+        return self.parameters.get(component, 0.0) * BYTES[self.dtype(component)]
+
+    @property
+    def total_gb(self) -> float:
+        """Size of all components, each in its own type, in GB (10^9 bytes)."""
+        return sum(map(self.gb, self.parameters))
+
+
+@dataclass(frozen=True)
+class Preset(Generic[M]):
+    """A named setting of a caching method.
+
+    Args:
+        config: The method with its settings.
+        source: The results file that it was picked from; None where unmeasured.
+    """
+
+    config: M
+    source: str | None = None
+
+
+MEASURE_ONLY = Preset(BWCacheConfig(0.0))
+
+
+@dataclass(frozen=True)
+class MethodFacts:
+    """What has been measured of one caching method on one model; empty where nothing has been.
+
+    Args:
+        presets: Named settings, gentlest first.
+        indicator_range: Smallest and largest indicator measured over a set of prompts, or None.
+        pays_from: Per way to replay (BWCache's `reuse`), (computed, steps): with a smaller share
+            of computed steps, taking fewer steps is about as good in the same time. Measured by
+            `bench methods`; absent where it always pays, as far as measured, or nobody has
+            measured it.
+    """
+
+    presets: Mapping[str, Preset[Any]] = field(default_factory=dict)
+    indicator_range: tuple[float, float] | None = None
+    pays_from: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def default_preset(self) -> Preset[Any] | None:
+        """Balanced, or the first where there is no such; None where there are no presets."""
+        return self.presets.get("Balanced") or next(iter(self.presets.values()), None)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A component as it is built without its weights.
+
+    Args:
+        kind: Class in diffusers or transformers.
+        config: What differs from the class's own settings.
+    """
+
+    kind: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One model of the catalogue.
+
+    Args:
+        name: What the command line and the page call it.
+        title: For people.
+        about: One sentence for people.
+        weights: Its weights.
+        pipeline: Class in diffusers.
+        shape: Of its videos.
+        pipeline_options: What it is built with beside its components, as its repository says too.
+        image: Whether a picture to start from is taken.
+        image_pipeline: Class in diffusers that takes it, where that is another.
+        needs_cuda: Whether it is offered only where a CUDA GPU is present.
+        frames_argument: What the pipeline's call names the number of frames.
+        latent_frames_axis: Of the latents in the denoising loop; 2 where channels come first.
+        vae_tiling: Whether the autoencoder works tile by tile, which bounds its memory.
+        steps: Denoising steps by default.
+        scheduler: Class in diffusers that takes the published one's place; None keeps that.
+        scheduler_options: Its settings, as published unless a comment says otherwise.
+        call: Further arguments of the pipeline's call, guidance among them.
+        activations_gb: Estimated peak memory beside the weights, at the size above, in GB
+            (10^9 bytes). Nobody has measured it here.
+        caching: Name of a caching method → what has been measured of it; absent where nothing has.
+        indicator_blocks, indicator_tokens: How much of the features is measured on this model by
+            default, as in `BWCacheConfig`; None for all.
+        examples: Prompts to start from.
+        loader: "module:function" called with (spec, folder), gives a pipeline on the CPU.
+        prompt_check: "module:function" that raises `ConfigError` for a prompt that the model
+            cannot understand; None where any text will do.
+        random_builder: "module:function" called with (spec, device); gives the same pipeline with
+            seeded random weights and downloads nothing. None where there is none.
+        parts: Component → what it is built of then. Transformers and autoencoders are the
+            published ones; text encoders are narrow, with the published output width.
+    """
+
+    name: str
+    title: str
+    about: str
+    weights: Weights
+    pipeline: str
+    shape: Shape = field(default_factory=Shape)
+    pipeline_options: Mapping[str, Any] = field(default_factory=dict)
+    image: ImageUse = "none"
+    image_pipeline: str | None = None
+    needs_cuda: bool = True
+    frames_argument: str = "num_frames"
+    latent_frames_axis: int = 2
+    vae_tiling: bool = False
+    steps: int = 50
+    scheduler: str | None = None
+    scheduler_options: Mapping[str, Any] = field(default_factory=dict)
+    call: Mapping[str, Any] = field(default_factory=dict)
+    activations_gb: float = 0.0
+    caching: Mapping[str, MethodFacts] = field(default_factory=dict)
+    indicator_blocks: int | None = BWCacheConfig.indicator_blocks
+    indicator_tokens: int | None = BWCacheConfig.indicator_tokens
+    examples: tuple[str, ...] = ()
+    loader: str = "bwcache.models.from_folder:assemble"
+    prompt_check: str | None = None
+    random_builder: str | None = "bwcache.models.random_weights:build"
+    parts: Mapping[str, Part] = field(default_factory=dict)
+
+    @property
+    def indicator(self) -> dict[str, int | None]:
+        """How much is measured, as arguments of `BWCacheConfig`."""
+        return {
+            "indicator_blocks": self.indicator_blocks,
+            "indicator_tokens": self.indicator_tokens,
+        }
+
+    def facts(self, method: str = BWCacheConfig.name) -> MethodFacts:
+        """What has been measured of a caching method on this model."""
+        return self.caching.get(method, MethodFacts())
+
+    @property
+    def default_preset(self) -> Preset[BWCacheConfig]:
+        """BWCache's; where nothing has been measured, one that only measures."""
+        return self.facts().default_preset or MEASURE_ONLY
 
     def memory_gb(self, offload: Offload) -> float:
         """Device memory that a run takes, by offload mode, in GB (10^9 bytes): an estimate.
@@ -194,7 +246,7 @@ class ModelSpec:
         before the video takes its memory; or hardly more than the activations ("sequential", a few
         layers at a time). The weights are counted exactly, the activations are estimated.
         """
-        sizes = {component: self.weights_gb(component) for component in self.parameters}
+        sizes = {component: self.weights.gb(component) for component in self.weights.parameters}
         if offload == "none":
             return sum(sizes.values()) + self.activations_gb
         if offload == "sequential":
@@ -204,5 +256,5 @@ class ModelSpec:
         return max(alone, default=self.activations_gb)
 
 
-def _whole(value: object, low: int, high: int) -> bool:
+def _whole(value: object, low: int, high: int) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high

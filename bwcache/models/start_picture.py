@@ -1,4 +1,8 @@
-"""A picture to start a video from: encoded bytes, checked before anything runs, and cut to size."""
+"""A picture to start a video from: encoded bytes, checked at the door, cut to size at the call.
+
+`read` is the door: what somebody sent is decoded there, once, to see whether it can be used. The
+bytes are passed on as they are, and decoded again only where the pipeline is called.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +24,32 @@ ALLOWED = (
 GREY = (128, 128, 128)
 
 
-def check(image: object) -> None:
-    """Refuse what is no such picture.
+def read(image: str | Path | bytes | None) -> bytes | None:
+    """The bytes of a picture that somebody sent, checked.
 
     Args:
-        image: Encoded bytes.
+        image: A file's path, or what such a file holds; None for no picture.
 
     Raises:
-        ConfigError: It cannot be decoded, is of another format, or is too small or too large.
+        ConfigError: It cannot be read or decoded, is of another format, or too small or too large.
     """
+    if isinstance(image, str | Path):
+        image = _contents(Path(image))
+    if image is not None:
+        _decoded(image)
+    return image
+
+
+def _contents(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError("image", str(path), ALLOWED)
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError("image", str(path), "a file that can be read") from error
+
+
+def _decoded(image: object) -> Image.Image:
     if not isinstance(image, bytes):
         raise ConfigError("image", image, ALLOWED)
     if not 0 < len(image) <= MAX_BYTES:
@@ -41,34 +62,24 @@ def check(image: object) -> None:
                 width, height = picture.size
                 raise ConfigError("image", f"{width} × {height} pixels", ALLOWED)
             picture.load()
+            return picture
     except ConfigError:
         raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombWarning) as error:
         raise ConfigError("image", "bytes that cannot be decoded", ALLOWED) from error
 
 
-def read(path: Path) -> bytes:
-    """The bytes of a picture file.
-
-    Raises:
-        ConfigError: There is none, or it is too large.
-    """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ConfigError("image", str(path), ALLOWED)
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError("image", str(path), "a file that can be read") from error
-
-
-def fitted(image: bytes | None, width: int, height: int) -> Image.Image:
+def resized(image: bytes | None, width: int, height: int) -> Image.Image:
     """The picture at the video's size, in RGB: scaled, and cut evenly where its shape differs.
 
     Args:
-        image: Checked bytes; a plain grey picture where None.
+        image: Its bytes, as `read` gives them; a plain grey picture where None.
         width, height: In pixels.
+
+    Raises:
+        ConfigError: They are no picture that `read` would have let in.
     """
     if image is None:
         return Image.new("RGB", (width, height), GREY)
-    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(image), formats=FORMATS))
+    upright = ImageOps.exif_transpose(_decoded(image))
     return ImageOps.fit(upright.convert("RGB"), (width, height), Image.Resampling.LANCZOS)

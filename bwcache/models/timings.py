@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from .spec import ModelSpec, Offload
 
+WARM_UP_STEPS = 2  # that a pipeline runs once before it is timed
+GUESSED_FLOPS = 8e13  # a second, of a card on which a model was never timed; rather too few
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -46,7 +49,7 @@ def remember(spec: ModelSpec, device: str, timing: Timing) -> None:
         _learnt[_key(spec, device)] = timing
 
 
-def last(spec: ModelSpec, device: str) -> Timing | None:
+def last_timing(spec: ModelSpec, device: str) -> Timing | None:
     """What the last comparison of a model at its own size took; None where there was none.
 
     Args:
@@ -57,7 +60,7 @@ def last(spec: ModelSpec, device: str) -> Timing | None:
         return _learnt.get(_key(spec, device))
 
 
-def forget() -> None:
+def clear() -> None:
     """Let go of all that was learnt."""
     with _lock:
         _learnt.clear()
@@ -65,10 +68,7 @@ def forget() -> None:
 
 def _key(spec: ModelSpec, device: str) -> tuple:
     """A device is known by its kind: "cuda:0: NVIDIA H200" is "cuda"."""
-    return spec.name, device.partition(":")[0], spec.height, spec.width, spec.num_frames
-
-
-GUESSED_FLOPS = 8e13  # a second, of a card on which a model was never timed; rather too few
+    return spec.name, device.partition(":")[0], spec.shape
 
 
 def guessed_seconds(spec: ModelSpec) -> float:
@@ -76,7 +76,8 @@ def guessed_seconds(spec: ModelSpec) -> float:
 
     Every token passes every weight, twice for guidance; attention is taken to cost as much again.
     """
-    frames = (spec.num_frames - spec.frame_offset) // spec.frame_multiple + 1
-    tokens = frames * (spec.height // spec.size_multiple) * (spec.width // spec.size_multiple)
-    weights = 1e9 * spec.parameters.get("transformer", 0.0)
+    shape = spec.shape
+    frames = (shape.num_frames - shape.frame_offset) // shape.frame_multiple + 1
+    tokens = frames * (shape.height // shape.size_multiple) * (shape.width // shape.size_multiple)
+    weights = 1e9 * spec.weights.parameters.get("transformer", 0.0)
     return 2 * 2 * (2 * weights * tokens) / GUESSED_FLOPS

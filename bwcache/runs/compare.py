@@ -12,10 +12,9 @@ from ..cache.methods.bwcache import BWCacheConfig
 from ..cache.predict import reuse_starts_above
 from ..cache.trace import Trace, TraceFile
 from ..models import ModelSpec, timings
-from ..models.loaded_models import Ready
-from ..models.loading import SHELF, loading, step_down
+from ..models.loaded_models import LoadedModel
+from ..models.loading import using_model
 from ..models.machine import default_device, describe_device, versions
-from ..models.memory_errors import out_of_memory
 from ..models.spec import Offload
 from .baselines import BaselineStore, measuring, remembering
 from .events import ComparisonFinished, Event, Events, RunFinished, RunName, RunStarted, StepDone
@@ -73,42 +72,34 @@ def make_comparison(
     spec = models.find(request.model)
     models.check_prompt(spec, request.prompt)
     models.check_image(spec, request.image)
-    retry = offload is None
-    while True:
-        ready = yield from loading(spec, device, request.random_weights, offload, retry=retry)
-        mode, retry = ready.offload, retry and not ready.retried
-        try:
-            with SHELF.in_use(ready):
-                yield from _runs(request, baseline, device, spec, ready)
-            return
-        except Exception as error:
-            if not out_of_memory(error):
-                raise
-            del ready
-            again = step_down(spec, device, mode, error, retry)
-        retry = False
-        yield again
+    yield from using_model(
+        spec,
+        device,
+        lambda model: _runs(request, baseline, device, spec, model),
+        request.random_weights,
+        offload,
+    )
 
 
 def _runs(
-    request: Request, baseline: RunFinished | None, device: str, spec: ModelSpec, ready: Ready
+    request: Request, baseline: RunFinished | None, device: str, spec: ModelSpec, model: LoadedModel
 ) -> Events:
     """The runs of a comparison, all on the same model in the same mode, and their summary."""
 
     def run(name: RunName, steps: int, config: Method) -> Generator[Event, None, RunFinished]:
         made = generate(
-            ready.pipe, spec, name, request.prompt, request.seed, steps, config, request.image
+            model.pipe, spec, name, request.prompt, request.seed, steps, config, request.image
         )
         for event in made:
             if isinstance(event, RunFinished):
-                finished = replace(event, offload=ready.offload)
+                finished = replace(event, offload=model.offload)
                 yield finished
             else:
                 yield event
         return finished
 
     remembered = False
-    if baseline is not None and baseline.offload == ready.offload:
+    if baseline is not None and baseline.offload == model.offload:
         remembered = True
         yield from _told_again(baseline)
     else:
@@ -118,7 +109,7 @@ def _runs(
     if request.control:
         control = yield from run("control", steps_of_work(cached.trace), measuring(spec))
     summary = summarise(
-        request, baseline, cached, control, describe_device(device), remembered, ready.revision
+        request, baseline, cached, control, describe_device(device), remembered, model.revision
     )
     trace_file = TraceFile(
         request.model, request.prompt, request.seed, baseline.trace, cached.trace
@@ -189,7 +180,7 @@ def summarise(
         control=None if control is None else _control_run(control, baseline),
     )
     numbers = summary.as_dict()
-    limits = models.find(request.model).pays_from
+    limits = models.find(request.model).facts().pays_from
     mind = warning(numbers, limits) if isinstance(request.config, BWCacheConfig) else None
     return replace(summary, verdict=sentence(numbers), warning=mind)
 

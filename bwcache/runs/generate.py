@@ -16,7 +16,7 @@ from ..cache.install import cached
 from ..cache.method import Method
 from ..cache.trace import StepRecord
 from ..models import ModelSpec
-from ..models.call import _one_at_a_time, call_arguments, warm_up, with_image
+from ..models.call import call_arguments, pipeline_lock, warm_up, with_image
 from .events import Event, Events, RunFinished, RunName, RunStarted, StepDone
 from .preview import latent_preview
 
@@ -66,7 +66,7 @@ def generate(
 
     def work() -> None:
         try:
-            with _one_at_a_time:
+            with pipeline_lock:
                 called = pipe if image is None else with_image(pipe, spec)
                 warm_up(called, spec, image)
                 call = call_arguments(spec, prompt, seed, steps, image)

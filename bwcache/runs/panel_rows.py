@@ -266,9 +266,9 @@ def begin(run_id: str, request: Request, spec: ModelSpec) -> BeginRow:
         "method": request.config.title_here,
         "threshold": rounded(getattr(request.config, "threshold", None)),
         "settings": settings(request),
-        "fps": spec.fps,
-        "frames": spec.num_frames,
-        "aspect": rounded(spec.width / spec.height),
+        "fps": spec.shape.fps,
+        "frames": spec.shape.num_frames,
+        "aspect": rounded(spec.shape.width / spec.shape.height),
     }
 
 
@@ -281,7 +281,7 @@ def settings(request: Request) -> SettingsPart:
         "method": config.name,
     }
     if isinstance(config, BWCacheConfig):
-        pays_from = find(request.model).pays_from.get(config.reuse)
+        pays_from = find(request.model).facts().pays_from.get(config.reuse)
         asked["threshold"] = config.threshold
         asked["interval"] = str(config.reuse_interval)
         asked["interval_steps"] = config.interval_steps(request.steps)
@@ -363,7 +363,7 @@ def words(summary: Mapping[str, Any], language: str) -> Words:
     """
     if language == "en":
         return {"verdict": summary["verdict"], "warning": summary["warning"]}
-    limits = find(summary["model"]).pays_from
+    limits = find(summary["model"]).facts().pays_from
     return {
         "verdict": sentence(summary, language),
         "warning": warning(summary, limits, language),

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from ..cache.method import Method
 from ..cache.methods.bwcache import BWCacheConfig
 from ..errors import ConfigError
-from ..models import start_picture as picture
 
 MAX_STEPS, MAX_PROMPT, MAX_SEED = 200, 1000, 2**32 - 1
 
@@ -25,6 +24,7 @@ class Request:
         control: Also run uncached with as many steps as the cached run computed.
         random_weights: Use the model with seeded random weights.
         image: The picture to start from, as a PNG, JPEG or WebP file holds it; None for none.
+            Checked where it comes in, by `start_picture.read`.
 
     Raises:
         ConfigError: A field is of the wrong kind or out of its bounds.
@@ -50,8 +50,8 @@ class Request:
             whole = isinstance(value, int) and not isinstance(value, bool)
             if not whole or not low <= value <= high:
                 raise ConfigError(name, value, f"a whole number from {low} to {high}")
-        if self.image is not None:
-            picture.check(self.image)
+        if not isinstance(self.image, bytes | None):
+            raise ConfigError("image", self.image, "a picture file's bytes, or none")
 
     @property
     def baseline_key(self) -> tuple[object, ...]:

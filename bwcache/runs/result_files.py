@@ -31,7 +31,7 @@ def save(finished: ComparisonFinished, folder: Path) -> dict[str, Path]:
     Raises:
         OSError: The folder cannot be written to. Nothing is left half-written.
     """
-    fps = find(finished.summary.model).fps
+    fps = find(finished.summary.model).shape.fps
     folder.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
     try:

@@ -8,8 +8,20 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import field, fields
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    DirectoryPath,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic.dataclasses import dataclass
 
 from ..errors import ConfigError
 from ..models.catalogue import CATALOGUE
@@ -18,17 +30,43 @@ from ..runs.recorded import RUNS
 from ..runs.request import MAX_STEPS, Request
 
 PREFIX = "BWCACHE_"
-VARIABLES = (  # the Space's card has a table of what each allows
-    *("BWCACHE_MODELS", "BWCACHE_DEFAULT_MODEL", "BWCACHE_MAX_STEPS", "BWCACHE_QUEUE_SIZE"),
-    *("BWCACHE_AUTH", "BWCACHE_RUNS", "BWCACHE_MCP"),
-)
-SWITCH = {"on": True, "1": True, "true": True, "yes": True} | {
-    "off": False, "0": False, "false": False, "no": False
-}  # fmt: skip
+MOST_WAITING = 10_000
 CLOSE = 0.8  # similarity of names from which one is taken for a misspelling of the other
+ALLOWED = {  # field → what it may be, where pydantic finds what is wrong
+    "max_steps": f"a whole number from 2 to {MAX_STEPS}",
+    "queue_size": f"a whole number from 1 to {MOST_WAITING}",
+    "runs": "a folder that is there, of recorded runs",
+    "mcp": "on or off",
+}
 
 
-@dataclass(frozen=True)
+def _parts(text: object) -> object:
+    return [part.strip() for part in text.split(",")] if isinstance(text, str) else text
+
+
+def _in_the_catalogues_order(names: Sequence[str]) -> tuple[str, ...]:
+    for name in names:
+        if name not in CATALOGUE:
+            allowed = f"names separated by commas, of {', '.join(CATALOGUE)}"
+            raise ConfigError("BWCACHE_MODELS", name, allowed)
+    return tuple(name for name in CATALOGUE if name in names)
+
+
+def _pairs(text: object) -> object:
+    """(user, password) pairs; passwords are never part of a message."""
+    if not isinstance(text, str):
+        return text
+    pairs = [tuple(part.strip().split(":", 1)) for part in text.split(",")]
+    for number, pair in enumerate(pairs, start=1):
+        if len(pair) != 2 or not all(pair):
+            allowed = "user:password pairs separated by commas, no comma inside one"
+            raise ConfigError("BWCACHE_AUTH", f"pair {number} incomplete", allowed)
+    if len({user for user, _ in pairs}) < len(pairs):
+        raise ConfigError("BWCACHE_AUTH", "a user twice", "each user once")
+    return pairs
+
+
+@dataclass(frozen=True, config=ConfigDict(hide_input_in_errors=True))
 class Settings:
     """How this page is hosted.
 
@@ -42,13 +80,26 @@ class Settings:
         mcp: Whether the page is an MCP server as well.
     """
 
-    models: tuple[str, ...] = tuple(CATALOGUE)
+    models: Annotated[
+        tuple[str, ...], BeforeValidator(_parts), AfterValidator(_in_the_catalogues_order)
+    ] = tuple(CATALOGUE)
     default_model: str | None = None
-    max_steps: int = MAX_STEPS
-    queue_size: int | None = None
-    auth: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    runs: Path = RUNS
+    max_steps: Annotated[int, Field(ge=2, le=MAX_STEPS)] = MAX_STEPS
+    queue_size: Annotated[int, Field(ge=1, le=MOST_WAITING)] | None = None
+    auth: Annotated[tuple[tuple[str, str], ...], BeforeValidator(_pairs)] = field(
+        default=(), repr=False
+    )
+    runs: DirectoryPath = RUNS
     mcp: bool = False
+
+    @field_validator("default_model")
+    @classmethod
+    def _on_offer(cls, name: str | None, info: ValidationInfo) -> str | None:
+        offered = info.data.get("models", ())
+        if name is not None and name not in offered:
+            allowed = f"one of those on offer: {', '.join(offered)}"
+            raise ConfigError("BWCACHE_DEFAULT_MODEL", name, allowed)
+        return name
 
     @classmethod
     def from_env(cls, variables: Mapping[str, str]) -> Settings:
@@ -58,22 +109,24 @@ class Settings:
             ConfigError: One cannot be used, or its name is nearly that of a variable. Passwords
                 are never part of the message.
         """
-        given = {
-            name: value.strip()
+        known = {name.removeprefix(PREFIX): name for name in VARIABLES}
+        given: dict[str, Any] = {
+            name.removeprefix(PREFIX): value.strip()
             for name, value in variables.items()
             if name.startswith(PREFIX) and value.strip()
         }
-        _refuse_misspelt(given)
-        models = _models(given.get("BWCACHE_MODELS"))
-        return cls(
-            models,
-            _default_model(given.get("BWCACHE_DEFAULT_MODEL"), models),
-            _whole(given, "BWCACHE_MAX_STEPS", 2, MAX_STEPS) or MAX_STEPS,
-            _whole(given, "BWCACHE_QUEUE_SIZE", 1, 10_000),
-            _pairs(given.get("BWCACHE_AUTH")),
-            _folder(given.get("BWCACHE_RUNS")),
-            _switch(given.get("BWCACHE_MCP")),
-        )
+        for name in given.keys() - known.keys():
+            if close := difflib.get_close_matches(name, known, n=1, cutoff=CLOSE):
+                allowed = f"{known[close[0]]}, which is nearly this name"
+                raise ConfigError("environment", PREFIX + name, allowed)
+        try:
+            return cls(**{name.lower(): value for name, value in given.items() if name in known})
+        except ValidationError as error:
+            first = error.errors()[0]
+            if isinstance(ours := first.get("ctx", {}).get("error"), ConfigError):
+                raise ours from None
+            name = str(first["loc"][0])
+            raise ConfigError(PREFIX + name.upper(), first["input"], ALLOWED[name]) from None
 
     def offered(self, available: Sequence[ModelSpec]) -> list[ModelSpec]:
         """Those of the models that can run here which are on offer; the one chosen at first leads.
@@ -113,65 +166,5 @@ class Settings:
         return options
 
 
-def _refuse_misspelt(given: Mapping[str, str]) -> None:
-    known = {name.removeprefix(PREFIX): name for name in VARIABLES}
-    for name in given:
-        short = name.removeprefix(PREFIX)
-        close = difflib.get_close_matches(short, known, n=1, cutoff=CLOSE)
-        if short not in known and close:
-            raise ConfigError("environment", name, f"{known[close[0]]}, which is nearly this name")
-
-
-def _models(text: str | None) -> tuple[str, ...]:
-    if text is None:
-        return Settings.models
-    names = [part.strip() for part in text.split(",")]
-    for name in names:
-        if name not in CATALOGUE:
-            allowed = f"names separated by commas, of {', '.join(CATALOGUE)}"
-            raise ConfigError("BWCACHE_MODELS", name, allowed)
-    return tuple(name for name in CATALOGUE if name in names)
-
-
-def _default_model(name: str | None, models: tuple[str, ...]) -> str | None:
-    if name is not None and name not in models:
-        raise ConfigError(
-            "BWCACHE_DEFAULT_MODEL", name, f"one of those on offer: {', '.join(models)}"
-        )
-    return name
-
-
-def _whole(given: Mapping[str, str], name: str, low: int, high: int) -> int | None:
-    text = given.get(name)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
-        raise ConfigError(name, text, f"a whole number from {low} to {high}")
-    return int(text)
-
-
-def _pairs(text: str | None) -> tuple[tuple[str, str], ...]:
-    if text is None:
-        return ()
-    pairs = [tuple(part.strip().split(":", 1)) for part in text.split(",")]
-    for place, pair in enumerate(pairs, start=1):
-        if len(pair) != 2 or not all(pair):
-            allowed = "user:password pairs separated by commas, no comma inside one"
-            raise ConfigError("BWCACHE_AUTH", f"pair {place} incomplete", allowed)
-    if len({user for user, _ in pairs}) < len(pairs):
-        raise ConfigError("BWCACHE_AUTH", "a user twice", "each user once")
-    return tuple(pairs)
-
-
-def _folder(text: str | None) -> Path:
-    if text is None:
-        return RUNS
-    if not Path(text).is_dir():
-        raise ConfigError("BWCACHE_RUNS", text, "a folder that is there, of recorded runs")
-    return Path(text)
-
-
-def _switch(text: str | None) -> bool:
-    if text is not None and text.lower() not in SWITCH:
-        raise ConfigError("BWCACHE_MCP", text, "on or off")
-    return text is not None and SWITCH[text.lower()]
+# the Space's card has a table of what each allows
+VARIABLES = tuple(PREFIX + each.name.upper() for each in fields(Settings))

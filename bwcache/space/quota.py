@@ -12,12 +12,12 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from ..cache.predict import predict
 from ..models import find
 from ..models.spec import ModelSpec
-from ..models.timings import guessed_seconds, last
+from ..models.timings import WARM_UP_STEPS, guessed_seconds, last_timing
 from ..runs.events import RunFinished
 from ..runs.request import Request
 
@@ -31,7 +31,6 @@ LEAST = 15  # seconds: hardly less than what a worker needs to begin
 START = 8.0  # seconds until a worker takes up its work
 READ_GB = 0.5  # of weights a second, as a worker loads a model
 PACKED_GB = 4.0  # the same, where `spaces` has laid them out for it when the Space started
-WARM_UP_STEPS = 2  # as in `pipeline.py`
 AROUND_STEPS = 4  # what a run does besides its steps, text and decoding, as steps of its own
 MARGIN = 1.2  # for measuring, and for a card that is slower than the last one
 
@@ -93,8 +92,7 @@ def cost(
         found = predict(baseline.trace, request.config)
         control = [(request.steps - found.steps_reused) * step] if request.control else []
         runs = [found.predicted_seconds if found.exact else request.steps * step, *control]
-    weights = sum(spec.weights_gb(component) for component in spec.parameters)
-    loading = weights / (PACKED_GB if ready else READ_GB)
+    loading = spec.weights.total_gb / (PACKED_GB if ready else READ_GB)
     work = sum(runs) + WARM_UP_STEPS * step + (len(runs) + 1) * around
     needed = max(LEAST, math.ceil(START + loading + MARGIN * work))
     # whoever is signed in may have a PRO account's quota; a free one's is then for ZeroGPU to keep
@@ -109,13 +107,13 @@ def _pace(spec: ModelSpec, device: str, baseline: RunFinished | None) -> tuple[f
         trace = baseline.trace
         around = max(0.0, baseline.total_seconds - trace.seconds)
         return trace.net_seconds / trace.num_steps, around, "measured"
-    if (timing := last(spec, device)) is not None:
+    if (timing := last_timing(spec, device)) is not None:
         return timing.step_seconds, timing.around_seconds, "measured"
     step = guessed_seconds(spec)
     return step, AROUND_STEPS * step, "estimated"
 
 
-def visitor_of(request: object) -> Visitor:
+def visitor_of(request: Any) -> Visitor:
     """Who is asking, as far as a Space is told.
 
     Args:
@@ -135,7 +133,7 @@ def visitor_of(request: object) -> Visitor:
         return "signed in"
 
 
-def _claims(headers: object) -> Mapping[str, object]:
+def _claims(headers: Any) -> Mapping[str, object]:
     try:
         _, claims, _ = headers.get(TOKEN_HEADER).split(".")
         read = json.loads(base64.urlsafe_b64decode(f"{claims}=="))

@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, fields, is_dataclass
-
-import numpy as np
+from dataclasses import dataclass
 
 from .. import models
 from ..errors import ConfigError, ModelError
+from ..models.fit import default, fit_here
+from ..models.hub.download import fetch
 from ..models.loading import load
-from ..models.machine import on_zerogpu
+from ..models.machine import on_zerogpu, this_machine
 from ..models.progress import Loading
 from ..runs.baselines import BaselineStore
 from ..runs.compare import learn
@@ -26,7 +26,6 @@ from .quota import FACTOR, Cost, cost, visitor_of
 from .zerogpu_errors import explain
 
 log = logging.getLogger(__name__)
-PLAIN = (type(None), bool, int, float, str, bytes, np.ndarray, np.generic)
 _ready: set[tuple[str, str]] = set()  # (model, device) loaded before the first worker was forked
 
 
@@ -78,11 +77,8 @@ def gpu(make: Callable[..., Events]) -> Callable[..., Events]:
 
 def _fetched(request: Request, device: str) -> Iterator[Loading]:
     """Bring the model's files here before a card is asked for: its seconds are the visitor's."""
-    from ..models.fit import fit_here, this_machine
-    from ..models.hub.download import fetch
-
     spec = models.find(request.model)
-    if request.random_weights or not spec.on_hub:
+    if request.random_weights or not spec.weights.on_hub:
         return
     if fit_here(spec, this_machine(device)).offload is not None:  # else the worker says why
         yield from fetch(spec)
@@ -96,7 +92,7 @@ class Refused:
 
 
 def in_worker(make: Callable[..., Events]) -> Callable[..., Iterator[Event | Refused]]:
-    """The part of a comparison that runs in the worker: hooks clean at entry, plain data out."""
+    """The part of a comparison that runs in the worker: gates cleared at entry and exit."""
 
     def work(
         request: Request,
@@ -109,42 +105,13 @@ def in_worker(make: Callable[..., Events]) -> Callable[..., Iterator[Event | Ref
         strip()
         try:
             with closing(make(request, baseline, device, **options)) as events:
-                for event in events:
-                    check_plain(event, type(event).__name__)
-                    yield event
+                yield from events
         except (ConfigError, ModelError) as error:
             yield Refused(str(error))
         finally:
             strip()
 
     return work
-
-
-def check_plain(value: object, where: str) -> None:
-    """Refuse what must not leave a worker.
-
-    Args:
-        value: An event, or a part of one.
-        where: What to call it: "RunFinished.frames".
-
-    Raises:
-        TypeError: Some part is neither plain data nor a NumPy array: a tensor, say.
-    """
-    if is_dataclass(value):
-        for field in fields(value):
-            check_plain(getattr(value, field.name), f"{where}.{field.name}")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            check_plain(item, f"{where}[{key!r}]")
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            check_plain(item, f"{where}[{index}]")
-    elif not isinstance(value, PLAIN):
-        on = f" on {value.device}" if hasattr(value, "device") else ""
-        raise TypeError(
-            f"{where}: a {type(value).__name__}{on} cannot leave the GPU's worker; "
-            "make it numbers, text, bytes or a NumPy array first"
-        )
 
 
 # -- how long --------------------------------------------------------------------------------------
@@ -225,6 +192,4 @@ def preload(names: Iterable[str] | None = None, device: str = "cuda") -> None:
 
 
 def _defaults(device: str) -> tuple[str, str]:
-    from ..models.fit import default, this_machine
-
     return "tinyworld", default(this_machine(device)).name

@@ -45,9 +45,9 @@ def generate(pipe, spec: ModelSpec, captions: list[str], seed: int, **settings) 
     """
     arguments = {
         **spec.call,
-        "height": spec.height,
-        "width": spec.width,
-        "num_frames": spec.num_frames,
+        "height": spec.shape.height,
+        "width": spec.shape.width,
+        "num_frames": spec.shape.num_frames,
         "num_inference_steps": spec.steps,
         "output_type": "np",
     } | settings
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args(arguments)
     spec = find("tinyworld")
-    folder = args.model.resolve() if args.model else ASSETS / spec.source
+    folder = args.model.resolve() if args.model else ASSETS / spec.weights.source
     settings = {"num_inference_steps": args.steps or spec.steps}
     settings["guidance_scale"] = args.guidance or spec.call["guidance_scale"]
     try:

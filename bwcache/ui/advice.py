@@ -35,7 +35,7 @@ def advise(
 
 
 def _expectation(request: Request, baseline: RunFinished | None, language: str) -> str:
-    texts, unmeasured = TEXTS[language], not models.find(request.model).presets
+    texts, unmeasured = TEXTS[language], not models.find(request.model).facts().presets
     lines = [_range(request, baseline, texts)]
     if baseline is None:
         later = OFFERS[language].NOT_MEASURED_YET if unmeasured else texts.EXPECT_LATER
@@ -83,8 +83,8 @@ def _range(request: Request, baseline: RunFinished | None, texts: ModuleType) ->
     found = baseline.trace.indicator_range() if baseline is not None else None
     if found is not None:
         return texts.LAST_RANGE.format(low=found[0], high=found[1])
-    if spec.indicator_range is not None:
-        return texts.RANGE.format(low=spec.indicator_range[0], high=spec.indicator_range[1])
+    if (measured := spec.facts().indicator_range) is not None:
+        return texts.RANGE.format(low=measured[0], high=measured[1])
     return texts.RANGE_UNKNOWN
 
 
@@ -106,5 +106,5 @@ def _expected(request: Request, baseline: RunFinished, language: str) -> str:
         "steps_computed": found.schedule.count("compute"),
         "config": request.config.as_dict(),
     }
-    note = warning(counts, models.find(request.model).pays_from, language)
+    note = warning(counts, models.find(request.model).facts().pays_from, language)
     return expected if note is None else f"{expected}\n\n{texts.MIND.format(note=note)}"

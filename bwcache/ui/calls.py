@@ -78,7 +78,7 @@ class Calls:
         if not isinstance(given["control"], bool):
             raise ConfigError("control", given["control"], "true or false")
         spec = models.find(given["model"])
-        preset, interval = spec.default_preset, given.pop("reuse_interval")
+        preset, interval = spec.default_preset.config, given.pop("reuse_interval")
         if interval is None:
             usual = preset if given["threshold"] is None else BWCacheConfig
             interval = usual.reuse_interval

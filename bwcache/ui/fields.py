@@ -17,7 +17,7 @@ from .offers import note as note_of
 def main_fields(host: Host) -> dict[str, gr.components.Component]:
     """Model, picture, prompt, preset, method and threshold, put where the page now stands."""
     spec = host.specs[0]
-    preset = spec.default_preset
+    preset = spec.default_preset.config
     model = gr.Dropdown(
         [(s.title, s.name) for s in host.specs],
         value=spec.name,
@@ -42,9 +42,9 @@ def main_fields(host: Host) -> dict[str, gr.components.Component]:
         elem_id="bw-examples",
     )
     presets = gr.Radio(
-        languages.presets(spec.presets),
+        languages.presets(spec.facts().presets),
         value=form.usual_preset(spec),
-        visible=bool(spec.presets),
+        visible=bool(spec.facts().presets),
         label=label("PRESET"),
         elem_id="bw-presets",
     )
@@ -96,7 +96,7 @@ def advanced_fields(spec: ModelSpec, settings: Settings) -> dict[str, gr.compone
             )
             seed = gr.Number(0, label=label("SEED"), minimum=0, maximum=MAX_SEED, **narrow)
         interval = gr.Textbox(
-            str(spec.default_preset.reuse_interval),
+            str(spec.default_preset.config.reuse_interval),
             label=label("INTERVAL"),
             info=label("INTERVAL_INFO"),
         )

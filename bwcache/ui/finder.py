@@ -18,8 +18,7 @@ import gradio as gr
 
 from ..errors import ConfigError
 from ..explore.candidates import Candidate
-from ..explore.search import Goal
-from ..explore.sweep import (
+from ..explore.find_setting import (
     BaselineStarted,
     SearchEvent,
     SearchFinished,
@@ -27,7 +26,8 @@ from ..explore.sweep import (
     Trial,
     TrialStarted,
 )
-from ..explore.sweep import search as run_search
+from ..explore.find_setting import search as run_search
+from ..explore.search import Goal
 from ..models import ModelError
 from ..runs.events import StepDone
 from ..runs.panel_rows import END, Row, message, rounded
@@ -130,7 +130,7 @@ def as_row(event: SearchEvent) -> Row | None:
                 "most": event.most,
                 "n": event.baseline.trace.num_steps,
                 "remembered": event.remembered,
-                "p": _picture(event.strip),
+                "p": _picture(event.filmstrip),
             }
         case TrialStarted():
             seconds = {"s": rounded(event.candidate.seconds), "left": rounded(event.seconds_left)}
@@ -146,7 +146,7 @@ def as_row(event: SearchEvent) -> Row | None:
                 "ssim": rounded(measured.ssim),
                 "w": event.candidate.schedule,
                 "ok": event.meets,
-                "p": _picture(event.strip),
+                "p": _picture(event.filmstrip),
             }
         case SearchFinished(recommendation=found):
             row: Row = {"k": "done", "text": found.sentence, "ok": found.goal_met}

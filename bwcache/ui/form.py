@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from .. import models
 from ..cache.methods.bwcache import BWCacheConfig, parse_interval
 from ..errors import ConfigError
@@ -52,7 +50,7 @@ def read(*values: object) -> Request:
         seed=whole("seed", given["seed"]),
         config=config,
         control=bool(given["control"]),
-        image=picture.read(Path(image)) if isinstance(image, str) else image,
+        image=picture.read(image),
     )
     models.check_prompt(spec, request.prompt)
     models.check_image(spec, request.image)
@@ -79,21 +77,22 @@ def chosen(model: str, given: object) -> BWCacheConfig:
 
 def slider_top(spec: ModelSpec) -> float:
     """The threshold slider's right end: somewhat beyond anything that makes a difference."""
-    known = [preset.threshold * 1.5 for preset in spec.presets.values()]
-    if spec.indicator_range is not None:
-        known.append(spec.indicator_range[1] * 1.1)
+    known = [preset.config.threshold * 1.5 for preset in spec.facts().presets.values()]
+    if (measured := spec.facts().indicator_range) is not None:
+        known.append(measured[1] * 1.1)
     return max(round(max(known, default=SLIDER_TOP), 2), 0.05)
 
 
 def matching_preset(spec: ModelSpec, threshold: object, interval: object) -> str | None:
     """The preset that these settings are, if any."""
-    for name, preset in spec.presets.items():
-        if threshold == preset.threshold and str(interval).strip() == str(preset.reuse_interval):
+    for name, preset in spec.facts().presets.items():
+        known = preset.config
+        if threshold == known.threshold and str(interval).strip() == str(known.reuse_interval):
             return name
     return None
 
 
 def usual_preset(spec: ModelSpec) -> str | None:
     """The name of the preset that a visitor finds chosen; None where nothing has been measured."""
-    preset = spec.default_preset
+    preset = spec.default_preset.config
     return matching_preset(spec, preset.threshold, preset.reuse_interval)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..models import fit as placement
-from ..models.fit import Fit, Machine
+from ..models.fit import Fit
+from ..models.machine import Machine, this_machine
 from ..models.spec import ModelSpec
 from ..runs.request import Request
 from ..space.host_settings import Settings
@@ -37,7 +38,7 @@ class Host:
 
     @cached_property
     def machine(self) -> Machine:
-        return placement.this_machine(self.device)
+        return this_machine(self.device)
 
     @cached_property
     def _offers(self) -> list[tuple[ModelSpec, Fit]]:

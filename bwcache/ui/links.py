@@ -51,7 +51,7 @@ def restore(page: gr.Blocks, fields: Components, host: Host) -> None:
             return (gr.skip(),) * len(names)
         spec = models.find(good["model"])
         usual = following(spec, host)
-        threshold = good.get("threshold", spec.default_preset.threshold)
+        threshold = good.get("threshold", spec.default_preset.config.threshold)
         interval = good.get("interval", usual["interval"])
         top = max(form.slider_top(spec), threshold)
         values = {

@@ -24,16 +24,16 @@ FOLLOWING = (
 
 def following(spec: ModelSpec, host: Host) -> dict[str, object]:
     """What each of `FOLLOWING` becomes where a model is chosen."""
-    preset = spec.default_preset
+    preset = spec.default_preset.config
     return {
         "header": header_of(spec, host.device),
         "note": note(spec, host.machine, host.refused),
         "prompt": spec.examples[0],
         "examples": gr.update(samples=[[example] for example in spec.examples]),
         "presets": gr.update(
-            choices=languages.presets(spec.presets),
+            choices=languages.presets(spec.facts().presets),
             value=form.usual_preset(spec),
-            visible=bool(spec.presets),
+            visible=bool(spec.facts().presets),
         ),
         "threshold": gr.update(maximum=form.slider_top(spec), value=preset.threshold),
         "interval": str(preset.reuse_interval),
@@ -65,7 +65,7 @@ def wire_model(page: gr.Blocks, fields: Components, host: Host) -> None:
         return note(models.find(name), host.machine, host.refused)
 
     def on_preset(name, chosen):
-        preset = models.find(name).presets[chosen]
+        preset = models.find(name).facts().presets[chosen].config
         return preset.threshold, str(preset.reuse_interval)
 
     def on_settings(name, value, steps):

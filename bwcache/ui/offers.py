@@ -6,7 +6,8 @@ import html
 from collections.abc import Sequence
 from types import ModuleType
 
-from ..models.fit import Fit, Machine, fit_here
+from ..models.fit import Fit, fit_here
+from ..models.machine import Machine
 from ..models.spec import ModelSpec
 from ..models.timings import guessed_seconds
 from .languages import OFFERS
@@ -41,11 +42,11 @@ def _facts(spec: ModelSpec, fit: Fit, texts: ModuleType) -> str:
     elif spec.needs_cuda:
         minutes = 2 * spec.steps * guessed_seconds(spec) / 60
         facts.append(texts.GUESSED.format(minutes=max(1, minutes)))
-    if not spec.presets:
+    if not spec.facts().presets:
         facts.append(texts.NOT_MEASURED)
-    licence = html.escape(texts.LICENCE.format(name=spec.licence))
-    if spec.licence_url:
-        url = html.escape(spec.licence_url, quote=True)
+    licence = html.escape(texts.LICENCE.format(name=spec.weights.licence))
+    if spec.weights.licence_url:
+        url = html.escape(spec.weights.licence_url, quote=True)
         licence = f"<a href='{url}' target='_blank' rel='noopener'>{licence}</a>"
     return f"<p>{html.escape(' '.join(facts))} {licence}</p>"
 

@@ -62,10 +62,10 @@ def _checked(spec: ModelSpec, name: str, text: str) -> object:
     others = {
         "model": spec.name,
         "prompt": spec.examples[0],
-        "threshold": spec.default_preset.threshold,
+        "threshold": spec.default_preset.config.threshold,
         "steps": spec.steps,
         "seed": 0,
-        "interval": str(spec.default_preset.reuse_interval),
+        "interval": str(spec.default_preset.config.reuse_interval),
         "gate": defaults.gate,
         "reuse": defaults.reuse,
         "control": False,

@@ -148,7 +148,7 @@ def test_it_works_with_the_weights_gone(browser, recorded, tmp_path, monkeypatch
     from bwcache.runs.compare import compare
 
     monkeypatch.setattr(loading, "ASSETS", tmp_path)
-    loading.forget()
+    loading.unload_all()
     with serving(compare, BaselineStore, recorded) as address:
         visit = Visit(browser, address)
         visit.phase("done")

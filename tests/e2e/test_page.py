@@ -115,7 +115,9 @@ def test_a_preset_sets_the_threshold_and_the_slider_unsets_the_preset(visit):
     page = visit.page
     page.get_by_role("radio", name="Fast").check()
     value = "document.querySelector('#bw-threshold input[type=number]').value"
-    page.wait_for_function(f"{value} === '{find('tinyworld').presets['Fast'].threshold}'")
+    page.wait_for_function(
+        f"{value} === '{find('tinyworld').facts().presets['Fast'].config.threshold}'"
+    )
     visit.set_threshold(0.123)
     page.wait_for_function("!document.querySelector('#bw-presets input:checked')")
 

@@ -14,7 +14,8 @@ from tests.e2e.conftest import Visit, serving
 
 pytestmark = pytest.mark.e2e
 SPEC = find("tinyworld")
-INTERVAL = SPEC.default_preset.reuse_interval
+PRESET = SPEC.default_preset.config
+INTERVAL = PRESET.reuse_interval
 STEPS = SPEC.steps
 
 
@@ -114,13 +115,13 @@ def test_interval_and_gate(visit):
 
 def test_it_starts_at_the_run_and_returns_to_it(visit):
     page = visit.page
-    assert float(slider(visit).get_attribute("aria-valuetext")) == SPEC.default_preset.threshold
+    assert float(slider(visit).get_attribute("aria-valuetext")) == PRESET.threshold
     assert foretold(visit) == visit.letters("cached", STEPS)
     lowest = reuse_starts_above(run(BWCacheConfig(0.0)).baseline, BWCacheConfig())
     assert f"{lowest:.3g} and below reuses nothing" in visit.text(".bw-whatif-starts")
     slider(visit).press("ArrowRight")
     page.wait_for_selector(".bw-chart .annotation-text >> text=what if")
-    assert float(slider(visit).get_attribute("aria-valuetext")) > SPEC.default_preset.threshold
+    assert float(slider(visit).get_attribute("aria-valuetext")) > PRESET.threshold
     page.get_by_role("button", name="Back to this run").click()
     page.wait_for_selector(".bw-chart .annotation-text >> text=/^threshold/")
     assert foretold(visit) == visit.letters("cached", STEPS)

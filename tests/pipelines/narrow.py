@@ -131,10 +131,10 @@ def narrowed(spec: ModelSpec, text: bool = True, **changes: object) -> ModelSpec
         text: Whether the embeddings of a prompt are narrow too.
         changes: Of other fields.
     """
-    height, width, frames = SIZES.get(spec.name, (32, 32, 1 + spec.frame_multiple))
-    size = {"height": height, "width": width, "num_frames": frames}
+    height, width, frames = SIZES.get(spec.name, (32, 32, 1 + spec.shape.frame_multiple))
+    shape = replace(spec.shape, height=height, width=width, num_frames=frames)
     parts = {name: _narrow(part, text) for name, part in spec.parts.items()}
-    return replace(spec, parts=parts, needs_cuda=False, **{**size, **changes})
+    return replace(spec, parts=parts, needs_cuda=False, **{"shape": shape, **changes})
 
 
 def _narrow(part: Part, text: bool) -> Part:

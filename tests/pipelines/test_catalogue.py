@@ -40,9 +40,9 @@ PACKED = ("ltx-video",)  # latents without a picture's shape
 
 @pytest.fixture(autouse=True)
 def _nothing_kept():
-    loading.forget()
+    loading.unload_all()
     yield
-    loading.forget()
+    loading.unload_all()
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def on_disk(tmp_path_factory, monkeypatch):
         folder = tmp_path_factory.mktemp("hub") / name
         spec = narrowed(CATALOGUE[name])
         random_weights.build(spec, "cpu").save_pretrained(folder)
-        spec = replace(spec, source=str(folder), parts={})
+        spec = replace(spec, weights=replace(spec.weights, source=str(folder)), parts={})
         monkeypatch.setattr(models, "CATALOGUE", {name: spec})
         return spec
 
@@ -85,7 +85,7 @@ def test_an_entry_goes_through_the_loader_and_a_comparison(name, on_disk):
     assert "".join(step.record.action[0] for step in cached) == SCHEDULES[name]
     assert last.summary.steps_reused == SCHEDULES[name].count("r")
     assert not last.summary.identical
-    shape = (spec.num_frames, spec.height, spec.width, 3)
+    shape = (spec.shape.num_frames, spec.shape.height, spec.shape.width, 3)
     assert all(run.frames.shape == shape for run in last.runs)
     assert all(0 <= run.frames.min() < run.frames.max() <= 1 for run in last.runs)
     assert all((step.preview is None) == (name in PACKED) for step in steps)
@@ -94,13 +94,13 @@ def test_an_entry_goes_through_the_loader_and_a_comparison(name, on_disk):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_loader_gives_each_component_what_the_entry_says(name, on_disk):
     spec = on_disk(name)
-    pipe = assemble(spec, Path(spec.source))
+    pipe = assemble(spec, Path(spec.weights.source))
     assert type(pipe).__name__ == spec.pipeline
     assert type(pipe.scheduler).__name__ == spec.scheduler
     config = dict(pipe.scheduler.config)
     assert {key: config[key] for key in spec.scheduler_options} == dict(spec.scheduler_options)
-    for component in spec.parameters:
-        dtype = spec.dtypes.get(component, spec.dtypes["default"])
+    for component in spec.weights.parameters:
+        dtype = spec.weights.dtype(component)
         assert getattr(pipe, component).dtype == getattr(torch, dtype), component
     assert getattr(pipe.vae, "use_tiling", False) is spec.vae_tiling
     assert all(pipe.config[key] == value for key, value in spec.pipeline_options.items())

@@ -25,14 +25,14 @@ NAMES = [name for name in CATALOGUE if name != "tinyworld"]
 
 @pytest.fixture(autouse=True)
 def _nothing_kept():
-    loading.forget()
+    loading.unload_all()
     yield
-    loading.forget()  # what was built from a changed entry must not outlive the change
+    loading.unload_all()  # what was built from a changed entry must not outlive the change
 
 
 def test_tinyworld_is_the_real_architecture():
     spec = models.find("tinyworld")
-    folder = ASSETS / spec.source / "transformer" / "config.json"
+    folder = ASSETS / spec.weights.source / "transformer" / "config.json"
     real = json.loads(folder.read_text())
     pipe = loading.load("tinyworld", "cpu", random_weights=True)
     built = json.loads(json.dumps(dict(pipe.transformer.config)))
@@ -81,7 +81,8 @@ def test_every_transformer_and_autoencoder_has_the_published_size(name):
         if component.startswith(("transformer", "vae")):
             with torch.device("meta"):
                 made = catalogue_weights.make(part)
-            assert numbers(made) == pytest.approx(spec.parameters[component], rel=0.02), component
+            published = spec.weights.parameters[component]
+            assert numbers(made) == pytest.approx(published, rel=0.02), component
 
 
 def test_wan_as_published():
@@ -105,7 +106,7 @@ def test_every_entry_runs_with_text_of_the_published_width(name):
             config = getattr(pipe, component).config
             assert getattr(config, "d_model", config.hidden_size) in widths
     frames = pipe(**call_arguments(spec, "a cat", 0, 2)).frames[0]
-    assert frames.shape == (spec.num_frames, spec.height, spec.width, 3)
+    assert frames.shape == (spec.shape.num_frames, spec.shape.height, spec.shape.width, 3)
     assert torch.isfinite(torch.from_numpy(frames)).all()
 
 

@@ -19,8 +19,9 @@ SPEC = models.find("wan2.1-t2v-1.3b")
 
 
 def tiny(repository, **changes):
-    size = {"height": 32, "width": 32, "num_frames": 5}
-    return replace(SPEC, source=str(repository), needs_cuda=False, **size, **changes)
+    weights = replace(SPEC.weights, source=str(repository))
+    shape = replace(SPEC.shape, height=32, width=32, num_frames=5)
+    return replace(SPEC, weights=weights, needs_cuda=False, shape=shape, **changes)
 
 
 def test_components_arrive_in_the_published_types(repository):

@@ -222,7 +222,7 @@ def test_the_readmes_three_lines_run(served, capsys):
         exec(snippet.replace("http://127.0.0.1:7860", served.address), space)
     finally:
         space["client"].close()
-    config = find("tinyworld").default_preset.config()
+    config = find("tinyworld").default_preset.config
     expected = list(FakeBackend()(Request(PROMPT, config=config)))[-1].summary.verdict
     assert capsys.readouterr().out.splitlines()[-1] == expected
 
@@ -280,7 +280,7 @@ def raw_call(stranger: httpx.Client, number: int, data: list) -> str:
 
 @pytest.mark.usefixtures("no_encoding")
 def test_left_out_settings_are_the_models_own():
-    preset = find("tinyworld").default_preset
+    preset = find("tinyworld").default_preset.config
     backend = FakeBackend()
     run(of(backend))
     run(of(backend), threshold=0.2)

@@ -14,6 +14,7 @@ import pytest
 from bwcache import models
 from bwcache.errors import ConfigError
 from bwcache.models import ModelError, find
+from bwcache.models.spec import MethodFacts
 from bwcache.runs import panel_rows as rows
 from bwcache.runs.baselines import BaselineStore as Store
 from bwcache.runs.baselines import remembering
@@ -196,7 +197,8 @@ def test_advice_before_and_after_a_run(tmp_path):
 
 def test_too_few_computed_steps_are_minded_before_and_after(tmp_path, monkeypatch):
     """The fake's limit: half of the steps must be computed."""
-    limited = replace(find("tinyworld"), pays_from={"residual": (15, 30)})
+    facts = MethodFacts(pays_from={"residual": (15, 30)})
+    limited = replace(find("tinyworld"), caching={"bwcache": facts})
     monkeypatch.setattr(models, "CATALOGUE", {"tinyworld": limited})
     page, few = handlers(folder=tmp_path), fields(threshold=1.0, interval="6")
     updates = list(page.generate(*few, session="a"))
@@ -207,10 +209,11 @@ def test_too_few_computed_steps_are_minded_before_and_after(tmp_path, monkeypatc
 
 def test_presets_are_recognised():
     spec = find("tinyworld")
-    for name, preset in spec.presets.items():
-        found = form.matching_preset(spec, preset.threshold, f" {preset.reuse_interval} ")
+    for name, preset in spec.facts().presets.items():
+        known = preset.config
+        found = form.matching_preset(spec, known.threshold, f" {known.reuse_interval} ")
         assert found == name
-        assert preset.threshold < form.slider_top(spec)
+        assert known.threshold < form.slider_top(spec)
     assert form.matching_preset(spec, 0.0123, "0.1") is None
 
 

@@ -8,9 +8,8 @@ import pytest
 from bwcache import models
 from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.errors import ConfigError
-from bwcache.models import fit as placement
-from bwcache.models import timings
-from bwcache.models.fit import Machine
+from bwcache.models import fit, timings
+from bwcache.models.machine import Machine
 from bwcache.models.progress import Loading
 from bwcache.runs import panel_rows as rows
 from bwcache.runs.baselines import BaselineStore as Store
@@ -20,6 +19,7 @@ from bwcache.space.host_settings import Settings
 from bwcache.space.quota import Cost
 from bwcache.testing import FakeBackend
 from bwcache.ui import Host, build, form
+from bwcache.ui import host as hosting
 from bwcache.ui.advice import advise, cost_words
 from bwcache.ui.finder import MODEL_QUEUE
 from bwcache.ui.handlers import Handlers
@@ -38,8 +38,8 @@ def on(monkeypatch):
     """Makes a host on a made-up machine."""
 
     def make(machine: Machine, **changes) -> Host:
-        monkeypatch.setattr(placement, "this_machine", lambda device: machine)
-        monkeypatch.setattr(placement, "reachable", lambda spec: False)
+        monkeypatch.setattr(hosting, "this_machine", lambda device: machine)
+        monkeypatch.setattr(fit, "reachable", lambda spec: False)
         return Host(machine.device, **changes)
 
     return make
@@ -71,13 +71,14 @@ def test_on_a_card_what_fits_is_offered_and_each_note_says_how(on):
     assert "downloads about" in note(WAN, host.machine, host.refused)
     assert "starts by measuring" in note(WAN, host.machine, host.refused)
     assert "min (a rough guess)" in note(WAN, host.machine, host.refused)
-    heavy = replace(WAN, parameters={"transformer": 14.0, "text_encoder": 5.7})
+    parameters = {"transformer": 14.0, "text_encoder": 5.7}
+    heavy = replace(WAN, weights=replace(WAN.weights, parameters=parameters))
     assert "take turns" in note(heavy, host.machine, [])
 
 
 def test_once_a_comparison_was_made_the_note_says_how_long_it_takes(on):
     spec, host = models.find("tinyworld"), on(LAPTOP)
-    timings.forget()  # what comparisons of other tests have taught
+    timings.clear()  # what comparisons of other tests have taught
     assert "estimated from the last one" not in note(spec, host.machine, [])
     request = Request(PROMPT, steps=12, config=BWCacheConfig(0.06))
     *_, finished = FakeBackend()(request)
@@ -85,7 +86,7 @@ def test_once_a_comparison_was_made_the_note_says_how_long_it_takes(on):
     try:
         assert "takes about" in note(spec, host.machine, [])
     finally:
-        timings.forget()
+        timings.clear()
 
 
 def test_the_host_decides_what_is_on_offer_and_how_much(on):

@@ -88,7 +88,7 @@ def test_every_label_has_both_languages():
     assert german["bw_GENERATE"] == "Erzeugen"
     assert str(languages.label("GENERATE")).endswith('"key": "bw_GENERATE"}')
     for spec in models.CATALOGUE.values():
-        for made, name in languages.presets(spec.presets):
+        for made, name in languages.presets(spec.facts().presets):
             assert str(made) != name
 
 

@@ -226,7 +226,7 @@ def test_the_methods():
 
 def test_the_settings_tried():
     spec = models.find("tinyworld")
-    preset = spec.default_preset
+    preset = spec.default_preset.config
     pairs = pairs_to_try(spec, (preset.threshold / 2, preset.threshold * 8))
     centre = [r for threshold, r in pairs if threshold == preset.threshold]
     assert centre == [1, 2, 3, 4, 6, 8]
@@ -431,7 +431,7 @@ def test_a_machine_that_slows_down_is_not_taken_for_a_slow_method(workload, monk
 
 
 def test_random_weights_reuse_although_the_preset_means_nothing():
-    preset = models.find("tinyworld").default_preset
+    preset = models.find("tinyworld").default_preset.config
     assert Workload(random_weights=True).caching().threshold == ALWAYS_MET
     assert Workload().caching().threshold == preset.threshold
     assert Workload(random_weights=True).caching(0.2, 3) == BWCacheConfig(

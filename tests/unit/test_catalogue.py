@@ -11,12 +11,15 @@ import pytest
 import torch
 import transformers
 
-from bwcache import ConfigError
-from bwcache.bench.workload import Setting
+from bwcache import BWCacheConfig, ConfigError
+from bwcache.bench.workload import Workload
 from bwcache.cache.block_stacks import STACKS
+from bwcache.cache.methods import METHODS
+from bwcache.cache.methods.magcache import MagCacheConfig
+from bwcache.models import catalogue
 from bwcache.models.call import call_arguments
-from bwcache.models.catalogue import CATALOGUE, PINNED, pin_revisions, revisions
-from bwcache.models.spec import BYTES, OFFLOADS, ModelSpec
+from bwcache.models.catalogue import CATALOGUE, FAMILIES, PINNED, pin_revisions, revisions
+from bwcache.models.spec import BYTES, OFFLOADS, MethodFacts, ModelSpec, Preset
 from bwcache.runs.preview import latent_preview
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -24,7 +27,7 @@ ENTRIES = pytest.mark.parametrize("spec", CATALOGUE.values(), ids=list(CATALOGUE
 
 
 def test_the_models_that_are_asked_for_are_there():
-    assert set(CATALOGUE) == {
+    assert set(CATALOGUE) >= {
         "tinyworld",
         *("wan2.1-t2v-1.3b", "wan2.1-t2v-14b"),
         *("wan2.2-ti2v-5b", "wan2.2-t2v-a14b", "wan2.2-i2v-a14b"),
@@ -35,17 +38,35 @@ def test_the_models_that_are_asked_for_are_there():
     assert [spec.name for spec in CATALOGUE.values() if not spec.needs_cuda] == ["tinyworld"]
 
 
+def test_every_family_is_named_and_an_entry_of_it_is_in_the_catalogue():
+    folder = Path(catalogue.__file__).parent
+    files = {
+        path.stem for path in folder.glob("*.py") if "\nENTRIES = (" in path.read_text("utf-8")
+    }
+    assert {family.__name__.rpartition(".")[2] for family in FAMILIES} == files
+    assert len(CATALOGUE) == sum(len(family.ENTRIES) for family in FAMILIES)
+
+
+def test_every_method_can_have_presets():
+    preset = Preset(MagCacheConfig(threshold=0.1, ratios=(1.0,) * 30))
+    facts = MethodFacts(presets={"Fast": preset, "Balanced": preset})
+    spec = replace(CATALOGUE["allegro"], caching={"magcache": facts})
+    assert spec.facts("magcache").default_preset is preset
+    assert spec.facts("first_block_cache").default_preset is None
+    assert spec.default_preset.config == BWCacheConfig(0.0)
+
+
 @ENTRIES
 def test_an_entry_says_what_it_is(spec: ModelSpec):
     assert re.fullmatch(r"[a-z0-9]+([.-][a-z0-9]+)*", spec.name)
     assert CATALOGUE[spec.name] is spec
     assert [other.title for other in CATALOGUE.values()].count(spec.title) == 1
     assert spec.about.endswith(".")
-    assert spec.licence
+    assert spec.weights.licence
     assert len(spec.examples) >= 2 or spec.name == "tinyworld"
-    if spec.on_hub:
-        assert spec.licence_url.startswith("https://huggingface.co/")
-        assert re.fullmatch(r"[0-9a-f]{40}", spec.revision)
+    if spec.weights.on_hub:
+        assert spec.weights.licence_url.startswith("https://huggingface.co/")
+        assert re.fullmatch(r"[0-9a-f]{40}", spec.weights.revision)
     family = re.match(r"[A-Za-z]+", spec.title)[0]
     assert family in README.partition("## Which pipelines")[2] or spec.name == "tinyworld"
 
@@ -67,58 +88,60 @@ def test_its_classes_exist(spec: ModelSpec):
 
 @ENTRIES
 def test_its_types_and_images_are_known(spec: ModelSpec):
-    assert set(spec.dtypes.values()) <= set(BYTES)
-    assert "default" in spec.dtypes
-    assert set(spec.dtypes) <= {"default", *spec.parameters}
-    assert all(hasattr(torch, name) for name in spec.dtypes.values())
+    assert set(spec.weights.dtypes.values()) <= set(BYTES)
+    assert "default" in spec.weights.dtypes
+    assert set(spec.weights.dtypes) <= {"default", *spec.weights.parameters}
+    assert all(hasattr(torch, name) for name in spec.weights.dtypes.values())
     assert spec.image in ("none", "optional", "required")
     assert spec.image_pipeline is None or spec.image == "optional"
-    assert set(spec.parts) <= {*spec.parameters, "guider", "tokenizer", "tokenizer_2"}
-    assert set(spec.fixed) <= {"height", "width", "num_frames"}
+    assert set(spec.parts) <= {*spec.weights.parameters, "guider", "tokenizer", "tokenizer_2"}
+    assert set(spec.shape.fixed) <= {"height", "width", "num_frames"}
 
 
 @ENTRIES
 def test_its_size_obeys_its_rules(spec: ModelSpec):
-    spec.check_shape(spec.height, spec.width, spec.num_frames)
+    spec.shape.check(spec.shape.height, spec.shape.width, spec.shape.num_frames)
     for name, value in (
-        ("height", spec.height + 1),
+        ("height", spec.shape.height + 1),
         ("width", 0),
         ("width", 8192),
         ("width", True),
         ("height", "480"),
     ):
-        wrong = {"height": spec.height, "width": spec.width} | {name: value}
+        wrong = {"height": spec.shape.height, "width": spec.shape.width} | {name: value}
         with pytest.raises(ConfigError, match=f"^{name}: got "):
-            spec.check_shape(**wrong, num_frames=spec.num_frames)
+            spec.shape.check(**wrong, num_frames=spec.shape.num_frames)
     for frames in (0, -4, 5.0, 100_000):
         with pytest.raises(ConfigError, match="^frames: got "):
-            spec.check_shape(spec.height, spec.width, frames)
-    if spec.frame_multiple > 1:
+            spec.shape.check(spec.shape.height, spec.shape.width, frames)
+    if spec.shape.frame_multiple > 1:
         with pytest.raises(ConfigError, match="^frames: got "):
-            spec.check_shape(spec.height, spec.width, spec.num_frames + 1)
+            spec.shape.check(spec.shape.height, spec.shape.width, spec.shape.num_frames + 1)
 
 
 def test_the_rules_in_words():
     wan, allegro, mochi = (CATALOGUE[name] for name in ("wan2.2-ti2v-5b", "allegro", "mochi-1"))
     with pytest.raises(ConfigError, match="a multiple of 32 from 32 to 4096 pixels"):
-        wan.check_shape(720, 1280, 121)
+        wan.shape.check(720, 1280, 121)
     with pytest.raises(ConfigError, match="1, 7, 13 and so on up to 1025 frames"):
-        mochi.check_shape(480, 848, 86)
-    with pytest.raises(ConfigError, match="height: got 360; allowed is 720, since Allegro makes"):
-        allegro.check_shape(360, 1280, 88)
+        mochi.shape.check(480, 848, 86)
+    with pytest.raises(ConfigError, match="height: got 360; allowed is 720, since this model"):
+        allegro.shape.check(360, 1280, 88)
     with pytest.raises(ConfigError, match="4, 8, 12 and so on"):
-        replace(allegro, fixed=()).check_shape(720, 1280, 90)
+        replace(allegro.shape, fixed=()).check(720, 1280, 90)
 
 
 @ENTRIES
 def test_nothing_is_claimed_that_nobody_measured(spec: ModelSpec):
     measured = spec.name == "tinyworld"
-    assert bool(spec.presets) is measured
-    assert bool(spec.pays_from) is measured
-    assert (spec.indicator_range is None) is not measured
+    assert bool(spec.facts().presets) is measured
+    assert bool(spec.facts().pays_from) is measured
+    assert (spec.facts().indicator_range is None) is not measured
     assert spec.indicator_tokens >= 128
+    for method, facts in spec.caching.items():
+        assert all(isinstance(p.config, METHODS[method]) for p in facts.presets.values())
     if not measured:
-        assert spec.default_preset.config().threshold == 0
+        assert spec.default_preset.config.threshold == 0
 
 
 @ENTRIES
@@ -126,14 +149,14 @@ def test_a_lighter_mode_takes_less_memory(spec: ModelSpec):
     needs = [spec.memory_gb(mode) for mode in OFFLOADS]
     assert needs == sorted(needs, reverse=True)
     assert needs[0] == pytest.approx(
-        sum(map(spec.weights_gb, spec.parameters)) + spec.activations_gb
+        sum(map(spec.weights.gb, spec.weights.parameters)) + spec.activations_gb
     )
     assert needs[-1] > spec.activations_gb > 0
 
 
 def test_pins_are_commits_with_their_source_and_nothing_else(tmp_path):
     pins = json.loads(revisions.FILE.read_text(encoding="utf-8"))
-    assert set(pins) == {spec.source for spec in CATALOGUE.values() if spec.on_hub}
+    assert set(pins) == {spec.weights.source for spec in CATALOGUE.values() if spec.weights.on_hub}
     assert all(pin["found"] for pin in pins.values())
     bad = tmp_path / "revisions.json"
     for commit in ("main", "0fad780", "A" * 40, None):
@@ -178,12 +201,12 @@ def test_a_call_is_what_the_entry_says():
 
 def test_a_benchmark_keeps_to_the_rules_of_its_model():
     with pytest.raises(ConfigError, match="^height: got 720; allowed is a multiple of 32"):
-        Setting("wan2.2-ti2v-5b", height=720)
+        Workload("wan2.2-ti2v-5b", height=720)
     with pytest.raises(ConfigError, match="^frames: got 161; allowed is 1, 7, 13"):
-        Setting("mochi-1", frames=161)
+        Workload("mochi-1", frames=161)
     with pytest.raises(ConfigError, match="^width: got 640; allowed is 1280"):
-        Setting("allegro", width=640)
-    assert Setting("ltx-video", height=64, width=96, frames=9).spec.num_frames == 9
+        Workload("allegro", width=640)
+    assert Workload("ltx-video", height=64, width=96, frames=9).spec.shape.num_frames == 9
 
 
 def test_previews_take_the_frames_where_the_entry_has_them():

@@ -372,7 +372,7 @@ def test_the_verdict_in_words():
 
 
 def test_a_model_that_nobody_has_measured_starts_by_measuring(tmp_path, capsys, monkeypatch):
-    spec = replace(models.find("tinyworld"), presets={})
+    spec = replace(models.find("tinyworld"), caching={})
     monkeypatch.setattr(models, "CATALOGUE", {spec.name: spec})
     given = ["compare", "--prompt", PROMPT, "--steps", "8", "--device", "cpu"]
     assert main([*given, "--out", str(tmp_path / "first")]) == 0

@@ -22,7 +22,8 @@ from bwcache.models.loading import result_of
 from bwcache.models.progress import Loading
 from tests.unit.fake_hub import COMMIT, serving
 
-SPEC = replace(models.find("wan2.1-t2v-1.3b"), source="tiny/wan", revision=COMMIT)
+SPEC = models.find("wan2.1-t2v-1.3b")
+SPEC = replace(SPEC, weights=replace(SPEC.weights, source="tiny/wan", revision=COMMIT))
 WEIGHTS = "transformer/diffusion_pytorch_model.safetensors"
 
 
@@ -75,7 +76,7 @@ def fetched(folder) -> set[str]:
 
 def test_whether_the_hub_is_there(fake, monkeypatch):
     assert hub.reachable(SPEC)
-    assert not hub.reachable(replace(SPEC, source="tiny/nowhere"))
+    assert not hub.reachable(replace(SPEC, weights=replace(SPEC.weights, source="tiny/nowhere")))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert not hub.reachable(SPEC)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
@@ -116,7 +117,7 @@ def test_only_what_a_pipeline_is_made_of_is_fetched_with_its_progress(fake, file
 
 
 def test_the_newest_is_fetched_where_no_revision_is_pinned(fake):
-    newest = replace(SPEC, revision=None)
+    newest = replace(SPEC, weights=replace(SPEC.weights, revision=None))
     assert result_of(fetch(newest)).name == COMMIT
     fake.close()
     assert result_of(fetch(newest)).name == COMMIT
@@ -157,7 +158,7 @@ def test_no_connection(fake, monkeypatch):
     fake.close()
     assert "the hub cannot be reached; check the connection" in refusal()
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert "HF_HUB_OFFLINE forbids fetching" in refusal()
+    assert "HF_HUB_OFFLINE forbids asking the hub; unset it" in refusal()
 
 
 def test_a_silent_hub(fake, monkeypatch):

@@ -16,15 +16,14 @@ import torch
 from bwcache import BWCacheConfig, ConfigError, models
 from bwcache.cli import main
 from bwcache.cli.progress import LoadingBar
+from bwcache.explore.find_setting import search
 from bwcache.explore.search import Goal
-from bwcache.explore.sweep import search
-from bwcache.models import ModelError, loading, memory_errors, offloading, timings
-from bwcache.models import fit as placement
+from bwcache.models import ModelError, fit, loading, timings
 from bwcache.models.catalogue.tinyworld import TINYWORLD
-from bwcache.models.fit import Machine
-from bwcache.models.loading import SHELF, result_of
-from bwcache.models.memory_errors import out_of_memory
+from bwcache.models.loading import LOADED_MODELS, free_memory, out_of_memory, result_of
+from bwcache.models.machine import Machine, this_machine
 from bwcache.models.progress import Loading
+from bwcache.models.spec import Shape, Weights
 from bwcache.runs import compare as comparing
 from bwcache.runs.baselines import BaselineStore
 from bwcache.runs.compare import compare, learn
@@ -40,24 +39,20 @@ REUSING = BWCacheConfig(1e6, 2)
 CARD = Machine("cuda", "a card", ram_gb=64, disk_gb=500, device_gb=24, free_gb=23)
 WAN = replace(
     models.find("wan2.1-t2v-1.3b"),
-    source="tiny/wan",
-    revision=COMMIT,
+    weights=Weights("tiny/wan", "", revision=COMMIT, parameters={"transformer": 0.001}),
     needs_cuda=False,
-    parameters={"transformer": 0.001},
     activations_gb=0.01,
-    height=32,
-    width=32,
-    num_frames=5,
+    shape=Shape(height=32, width=32, num_frames=5),
 )
 
 
 @pytest.fixture(autouse=True)
-def afresh():
-    for module in (loading, offloading, timings):
-        module.forget()
+def nothing_remembered():
+    for forget in (loading.unload_all, fit.clear_remembered, timings.clear):
+        forget()
     yield
-    for module in (loading, offloading, timings):
-        module.forget()
+    for forget in (loading.unload_all, fit.clear_remembered, timings.clear):
+        forget()
 
 
 def request(**changes) -> Request:
@@ -98,7 +93,7 @@ def test_a_model_comes_from_the_hub_once_and_runs(hub):
     assert last.summary.offload == "none"
     assert last.runs[0].frames.shape == (5, 32, 32, 3)
     hub.requests.clear()
-    loading.forget()
+    loading.unload_all()
     again = [event.stage for event in compare(asked, device="cpu") if isinstance(event, Loading)]
     assert again == ["load", "warm_up"]
     assert not any(isinstance(event, Loading) for event in compare(asked, device="cpu"))
@@ -113,7 +108,9 @@ def test_the_command_line_shows_the_download(hub, tmp_path, capsys):
     assert "loading the model" in error
     assert "warming up" in error
     hub.refuse = "gated"
-    models.CATALOGUE["other"] = replace(WAN, source="tiny/other", name="other")
+    models.CATALOGUE["other"] = replace(
+        WAN, name="other", weights=replace(WAN.weights, source="tiny/other")
+    )
     other = ["compare", "--prompt", "a cat", "--model", "other", "--out", str(tmp_path / "new")]
     assert main([*other, "--device", "cpu"]) == 2
     error = capsys.readouterr().err
@@ -185,7 +182,8 @@ def card(monkeypatch, **changes) -> Machine:
 def sized(name: str, billions: float):
     """TinyWorld under another name, as if it were large."""
     spec = TINYWORLD
-    return replace(spec, name=name, parameters={"transformer": billions}, activations_gb=0.5)
+    weights = replace(spec.weights, parameters={"transformer": billions})
+    return replace(spec, name=name, weights=weights, activations_gb=0.5)
 
 
 def test_the_least_recently_used_model_goes(monkeypatch, built):
@@ -203,13 +201,14 @@ def test_a_model_in_use_stays_and_the_other_waits(monkeypatch, built):
     monkeypatch.setattr(loading, "TURN", 0.0)
     one, two = sized("one", 4.0), sized("two", 4.0)
     ready = result_of(loading.loading(one, "cuda"))
-    with SHELF.in_use(ready):
+    with LOADED_MODELS.in_use(ready):
         waiting = loading.loading(two, "cuda")
         assert next(waiting) == Loading("load", note=loading.WAITING)
         assert next(waiting) == Loading("load", note=loading.WAITING)
     assert next(waiting) == Loading("load")
     waiting.close()
-    assert SHELF.find((one.name, one.source, one.revision, "cuda", False)) is None
+    key = (one.name, one.weights.source, one.weights.revision, "cuda", False)
+    assert LOADED_MODELS.find(key) is None
 
 
 def test_a_mode_can_be_asked_for(monkeypatch, built):
@@ -226,7 +225,8 @@ def test_a_mode_can_be_asked_for(monkeypatch, built):
 
 def test_a_hub_model_that_cannot_fit_is_refused_before_its_download(monkeypatch, hub):
     card(monkeypatch, free_gb=1.0)
-    large = replace(WAN, parameters={"transformer": 20.0}, activations_gb=3.0)
+    weights = replace(WAN.weights, parameters={"transformer": 20.0})
+    large = replace(WAN, weights=weights, activations_gb=3.0)
     with pytest.raises(ModelError, match="does not run here. Needs about 6 GB of GPU memory even"):
         result_of(loading.loading(large, "cuda"))
     assert not hub.requests
@@ -282,7 +282,7 @@ def test_out_of_memory_is_tried_once_more_in_a_lighter_mode(monkeypatch, wan, wh
     *_, again = compare(request(seed=1), store, "cuda")
     assert again.summary.offload == "model"
     assert made.modes == ["none", "model"]
-    loading.forget()
+    loading.unload_all()
     list(compare(request(seed=1), store, "cuda"))
     assert made.modes == ["none", "model", "model"]
 
@@ -397,13 +397,13 @@ def test_what_counts_as_out_of_memory():
     assert out_of_memory(torch.OutOfMemoryError("x"))
     assert out_of_memory(MemoryError())
     assert out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
-    told = ModelError("model: could not be loaded")
-    told.__cause__ = RuntimeError("CUDA out of memory.")
-    assert out_of_memory(told)
+    wrapped = ModelError("model: could not be loaded")
+    wrapped.__cause__ = RuntimeError("CUDA out of memory.")
+    assert out_of_memory(wrapped)
     assert not out_of_memory(RuntimeError("sizes of tensors must match"))
 
 
-def test_letting_go_frees_what_a_traceback_refers_to():
+def test_freeing_memory_frees_what_a_traceback_refers_to():
     def failing():
         tensor = torch.zeros(3)
         held.append(weakref.ref(tensor))
@@ -416,7 +416,7 @@ def test_letting_go_frees_what_a_traceback_refers_to():
         before = held[0]()
         assert before is not None
         del before
-        memory_errors.let_go(error)
+        free_memory(error)
     assert held[0]() is None
 
 
@@ -425,21 +425,21 @@ def test_letting_go_frees_what_a_traceback_refers_to():
 
 def test_a_comparison_teaches_how_long_a_step_takes(built):
     spec = TINYWORLD
-    assert timings.last(spec, "cpu") is None
+    assert timings.last_timing(spec, "cpu") is None
     *_, last = compare(request(), device="cpu")
     steps = [step for run in last.runs for step in run.trace.steps if step.action == "compute"]
     computed = [step.seconds - step.indicator_seconds for step in steps]
-    assert timings.last(spec, "cpu").step_seconds == pytest.approx(np.median(computed))
-    assert timings.last(spec, "cuda") is None
-    assert timings.last(replace(spec, height=128), "cpu") is None
-    learnt = timings.last(spec, "cpu:0")
+    assert timings.last_timing(spec, "cpu").step_seconds == pytest.approx(np.median(computed))
+    assert timings.last_timing(spec, "cuda") is None
+    assert timings.last_timing(replace(spec, shape=replace(spec.shape, height=128)), "cpu") is None
+    learnt = timings.last_timing(spec, "cpu:0")
     assert (learnt.offload, learnt.computed_share) == ("none", 0.5)
     assert learnt.around_seconds > 0
-    found = placement.fit_here(spec, placement.this_machine("cpu"))
+    found = fit.fit_here(spec, this_machine("cpu"))
     assert found.seconds == learnt.comparison_seconds(spec.steps)
-    timings.forget()
+    timings.clear()
     learn(last)  # as the reader of another process's events would
-    assert timings.last(spec, "cpu") == learnt
+    assert timings.last_timing(spec, "cpu") == learnt
 
 
 def test_the_runs_come_out_alike_whoever_warmed_up(wan, built):

@@ -67,12 +67,12 @@ def test_its_results_are_the_recorded_ones():
 
 def test_the_catalogue_quotes_the_recorded_presets():
     spec = models.find("tinyworld")
-    (source,) = {preset.source for preset in spec.presets.values()}
+    (source,) = {preset.source for preset in spec.facts().presets.values()}
     recorded = json.loads((ROOT / source).read_text(encoding="utf-8"))
-    for name, preset in spec.presets.items():
+    for name, preset in spec.facts().presets.items():
         config = recorded["presets"][name]["config"]
-        assert preset.config().as_dict() == config, name
-    low, high = spec.indicator_range
+        assert preset.config.as_dict() == config, name
+    low, high = spec.facts().indicator_range
     values = [x for curve in recorded["indicators"] for x in curve if x is not None]
     assert (low, high) == (
         pytest.approx(min(values), abs=1e-3),
@@ -128,7 +128,7 @@ def test_the_catalogue_quotes_where_caching_stops_paying():
     """From the next whole number of computed steps on, it pays."""
     recorded = results("tinyworld-methods")
     spec, stops = models.find("tinyworld"), recorded["where_caching_stops_paying"]
-    assert dict(spec.pays_from) == {
+    assert dict(spec.facts().pays_from) == {
         reuse: (math.floor(stops[f"bwcache-{reuse}"]) + 1, recorded["steps"])
         for reuse in get_args(Reuse)
         if stops[f"bwcache-{reuse}"] is not None

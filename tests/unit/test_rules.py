@@ -28,7 +28,7 @@ ONLY = {
 LIGHT = (
     *("errors", "files", "cache.methods.bwcache", "cache.trace", "cache.predict"),
     *("cache.block_stacks", "models", "models.spec", "models.catalogue", "runs.verdict"),
-    *("explore.candidates", "explore.search", "explore.suggestion", "explore.results_file"),
+    *("explore.candidates", "explore.search", "explore.suggestion"),
 )
 MODULES = {
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path

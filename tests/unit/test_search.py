@@ -8,9 +8,8 @@ from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.cache.predict import predict
 from bwcache.cache.trace import StepRecord, Trace
 from bwcache.errors import ConfigError
-from bwcache.explore.candidates import INTERVALS, candidates, telling_thresholds
-from bwcache.explore.recommend import NOTHING, recommend
-from bwcache.explore.search import MOST_TRIALS, NEAR, Goal, Measured, Search
+from bwcache.explore.candidates import INTERVALS, candidates, distinct_thresholds
+from bwcache.explore.search import MOST_TRIALS, NEAR, NOTHING, Goal, Measured, Search, recommend
 
 FALLING = [
     None,
@@ -54,7 +53,7 @@ def run(goal: str, trace=None, measuring=measure, **options) -> Search:
     trace = trace or uncached()
     search = Search(Goal.parse(goal), candidates(trace, CONFIG)[0], trace.net_seconds, **options)
     while (trial := search.next_trial()) is not None:
-        search.tell(trial, measuring(trial, trace))
+        search.record(trial, measuring(trial, trace))
     return search
 
 
@@ -89,10 +88,10 @@ def test_a_goal_is_a_number(value):
 
 def test_thresholds_by_hand():
     """Lower than all before it: 0.4, 0.3 and 0.1. Between them lie 0.44, 0.35 and 0.2."""
-    assert telling_thresholds(uncached([None, 0.4, 0.3, 0.35, 0.1, 0.2])) == [0.44, 0.35, 0.2]
-    assert telling_thresholds(uncached([None, 0.1, math.nan, 0.0999])) == [0.11, 0.09995]
-    assert telling_thresholds(uncached([None, 0.00002, 0.00001])) == [0.000022, 0.000015]
-    assert telling_thresholds(uncached([None, None])) == []
+    assert distinct_thresholds(uncached([None, 0.4, 0.3, 0.35, 0.1, 0.2])) == [0.44, 0.35, 0.2]
+    assert distinct_thresholds(uncached([None, 0.1, math.nan, 0.0999])) == [0.11, 0.09995]
+    assert distinct_thresholds(uncached([None, 0.00002, 0.00001])) == [0.000022, 0.000015]
+    assert distinct_thresholds(uncached([None, None])) == []
 
 
 @pytest.mark.parametrize("interval", INTERVALS)
@@ -102,7 +101,7 @@ def test_no_other_threshold_does_anything_else(interval):
     def schedule(threshold):
         return predict(trace, BWCacheConfig(threshold, interval)).schedule
 
-    known = [schedule(threshold) for threshold in telling_thresholds(trace)]
+    known = [schedule(threshold) for threshold in distinct_thresholds(trace)]
     for thousandth in range(1, 600):
         found = schedule(thousandth / 1000)
         assert found in known or "reuse" not in found
@@ -112,7 +111,7 @@ def test_no_schedule_is_offered_twice():
     found, saved = candidates(uncached(), CONFIG)
     schedules = [candidate.schedule for candidate in found]
     assert len(set(schedules)) == len(schedules)
-    assert len(found) + saved == len(telling_thresholds(uncached())) * len(INTERVALS)
+    assert len(found) + saved == len(distinct_thresholds(uncached())) * len(INTERVALS)
     assert all("r" in schedule for schedule in schedules)
     assert [c.seconds for c in found] == sorted((c.seconds for c in found), reverse=True)
 
@@ -241,14 +240,14 @@ def test_what_is_a_little_harsher_than_a_near_miss_is_given_a_chance():
     trace = uncached()
     found, _ = candidates(trace, CONFIG, [0.35, 0.25], [2])
     gentle, harsh = sorted(found, key=lambda c: c.config.threshold)
-    assert gentle.gentler(harsh)
+    assert gentle.reuses_no_more_than(harsh)
     given = {gentle: 29.5, harsh: 31.0}
     search = Search(Goal("psnr", 30), found, trace.net_seconds)
-    search.tell(gentle, Measured(1.0, 2.0, given[gentle], 0.9))
+    search.record(gentle, Measured(1.0, 2.0, given[gentle], 0.9))
     assert search.next_trial() is harsh
-    search.tell(harsh, Measured(0.9, 2.2, given[harsh], 0.9))
+    search.record(harsh, Measured(0.9, 2.2, given[harsh], 0.9))
     assert search.next_trial() is None
     assert search.best()[0] is harsh
     far = Search(Goal("psnr", 30), found, trace.net_seconds)
-    far.tell(gentle, Measured(1.0, 2.0, 20.0, 0.9))
+    far.record(gentle, Measured(1.0, 2.0, 20.0, 0.9))
     assert far.next_trial() is None

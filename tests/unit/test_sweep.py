@@ -14,20 +14,19 @@ import pytest
 from PIL import Image
 
 from bwcache import BWCacheConfig, ConfigError
+from bwcache.cache.methods.first_block_cache import FirstBlockCacheConfig
 from bwcache.cli import main
-from bwcache.explore.results_file import RowsFile, key
-from bwcache.explore.search import Goal
-from bwcache.explore.sweep import (
+from bwcache.explore.find_setting import (
     BaselineStarted,
     SearchFinished,
     SearchStarted,
-    Share,
     Trial,
     TrialStarted,
-    described,
     search,
-    sweep,
 )
+from bwcache.explore.results_file import ResultsFile, key
+from bwcache.explore.search import Goal
+from bwcache.explore.sweep import Share, described, sweep
 from bwcache.runs.baselines import BaselineStore as Store
 from bwcache.runs.events import ComparisonFinished, StepDone
 from bwcache.runs.request import Request
@@ -42,6 +41,12 @@ REQUEST = Request(PROMPT)
 def searched(goal: str, backend=None, **options) -> list:
     events = search(REQUEST, Goal.parse(goal), backend or FakeBackend(), **options)
     return [event for event in events if not isinstance(event, StepDone)]
+
+
+def test_another_method_is_refused_before_anything_runs():
+    other = replace(REQUEST, config=FirstBlockCacheConfig())
+    with pytest.raises(ConfigError, match="^method: got 'first_block_cache'; allowed is bwcache"):
+        next(search(other, Goal("psnr", 30.0)))
 
 
 def requests(*thresholds: float) -> list[Request]:
@@ -72,7 +77,9 @@ def test_events_of_a_search_come_in_order():
     assert not events[1].remembered
     assert events[-1].baseline_runs == 1
     assert events[-1].recommendation.cached_runs == trials
-    assert all(len(e.strip) <= STRIP_BYTES for e in events if isinstance(e, SearchStarted | Trial))
+    assert all(
+        len(e.filmstrip) <= STRIP_BYTES for e in events if isinstance(e, SearchStarted | Trial)
+    )
 
 
 def test_the_uncached_run_is_made_once_and_remembered():
@@ -86,7 +93,7 @@ def test_the_uncached_run_is_made_once_and_remembered():
     assert again[-1].baseline_runs == 0
     assert backend.closed == 1
     *_, finished = backend(REQUEST, store)
-    assert finished.runs[0].remembered
+    assert finished.summary.baseline_remembered
 
 
 def test_a_trial_does_what_was_foretold():
@@ -155,7 +162,7 @@ def test_a_filmstrip_is_small_and_a_picture(shape):
 
 
 def test_a_row_for_each_setting_and_prompt(tmp_path):
-    file, backend = RowsFile(tmp_path / "rows.jsonl"), FakeBackend()
+    file, backend = ResultsFile(tmp_path / "rows.jsonl"), FakeBackend()
     asked = requests(0.05, 0.1)
     assert all(isinstance(e, ComparisonFinished) for e in swept(asked, file, backend))
     assert [row["config"]["threshold"] for row in file.rows()] == [0.05, 0.1, 0.05, 0.1]
@@ -165,7 +172,7 @@ def test_a_row_for_each_setting_and_prompt(tmp_path):
 
 
 def test_a_sweep_goes_on_where_it_was_interrupted(tmp_path):
-    file, backend = RowsFile(tmp_path / "rows.jsonl"), FakeBackend()
+    file, backend = ResultsFile(tmp_path / "rows.jsonl"), FakeBackend()
     events = sweep(requests(0.05, 0.1), file, backend)
     while not isinstance(next(events), ComparisonFinished):
         pass
@@ -183,7 +190,7 @@ def test_a_sweep_goes_on_where_it_was_interrupted(tmp_path):
 
 
 def test_a_last_line_that_only_lacks_its_end_is_kept(tmp_path):
-    file = RowsFile(tmp_path / "rows.jsonl")
+    file = ResultsFile(tmp_path / "rows.jsonl")
     file.path.write_text('{"prompt": "a", "config": {}}')
     file.append({"prompt": "b", "config": {}})
     assert [row["prompt"] for row in file.rows()] == ["a", "b"]
@@ -191,7 +198,7 @@ def test_a_last_line_that_only_lacks_its_end_is_kept(tmp_path):
 
 @pytest.mark.parametrize("content", ["hello\nworld\n", "[1]\n", '{"a": 1}\n', "\x00\n{}\n"])
 def test_a_file_of_another_kind_is_refused_and_left_alone(content, tmp_path):
-    file = RowsFile(tmp_path / "rows.jsonl")
+    file = ResultsFile(tmp_path / "rows.jsonl")
     file.path.write_text(content)
     with pytest.raises(ConfigError, match="^out: got .*line 1"):
         swept(requests(0.1), file, FakeBackend())
@@ -200,15 +207,16 @@ def test_a_file_of_another_kind_is_refused_and_left_alone(content, tmp_path):
 
 def test_many_processes_write_whole_lines(tmp_path):
     program = (
-        "import sys; from pathlib import Path; from bwcache.explore.results_file import RowsFile\n"
-        "file = RowsFile(Path(sys.argv[1]))\n"
+        "import sys; from pathlib import Path\n"
+        "from bwcache.explore.results_file import ResultsFile\n"
+        "file = ResultsFile(Path(sys.argv[1]))\n"
         "for i in range(25): file.append({'prompt': 'x' * 5000, 'config': {'i': i}})"
     )
     path = tmp_path / "rows.jsonl"
     command = [sys.executable, "-c", program, str(path)]
     started = [subprocess.Popen(command) for _ in range(4)]
     assert [process.wait() for process in started] == [0] * 4
-    assert len(RowsFile(path).rows()) == 100
+    assert len(ResultsFile(path).rows()) == 100
 
 
 class FakeState:
@@ -263,7 +271,7 @@ def test_a_goal_from_the_command_line(tmp_path, capsys):
     assert found["goal_met"] is True
     assert found["psnr_db"] >= 5
     assert found["baseline_runs"] == 1
-    assert len(RowsFile(out).rows()) == found["cached_runs"]
+    assert len(ResultsFile(out).rows()) == found["cached_runs"]
     assert found["sentence"].startswith("Use threshold")
     names = {"threshold", "reuse_interval", "speedup", "runs_saved", "model", "device", "versions"}
     assert names <= set(found)

@@ -45,16 +45,6 @@ def failing(request, baseline=None, device=None):
     raise ZeroDivisionError("secret")
 
 
-def tensors(request, baseline=None, device=None):
-    """Yields a step whose picture is still a tensor."""
-    import torch
-
-    from bwcache.cache.trace import StepRecord
-    from bwcache.runs.events import StepDone
-
-    yield StepDone("cached", StepRecord(0, "compute", ""), torch.zeros(2))
-
-
 def dying(request, baseline=None, device=None):
     """The worker is killed, as when it takes longer than it asked for."""
     yield from ()
@@ -67,6 +57,5 @@ COMPARISONS = {
     "inheriting": inheriting,
     "counted": counted,
     "failing": failing,
-    "tensors": tensors,
     "dying": dying,
 }

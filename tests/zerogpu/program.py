@@ -89,16 +89,16 @@ def stopped(kind: str, request, after: int) -> int:
 
 def first_of_a_download(kind: str, request, event):
     """The first event of a comparison, where fetching the model's files yields a given one."""
-    from bwcache.models import fit as placement
-    from bwcache.models.hub import download as hub
+    from bwcache.models import machine
+    from bwcache.space import zerogpu
 
-    kept, hub.fetch = hub.fetch, lambda spec: iter([event])
-    there, placement.ram_bytes = placement.ram_bytes, lambda: 10**12
+    kept, zerogpu.fetch = zerogpu.fetch, lambda spec: iter([event])
+    there, machine.ram_bytes = machine.ram_bytes, lambda: 10**12
     try:
         with closing(wrapped(kind)(request, None, "cuda")) as stream:
             return next(stream)
     finally:
-        hub.fetch, placement.ram_bytes = kept, there
+        zerogpu.fetch, machine.ram_bytes = kept, there
 
 
 def made() -> int:

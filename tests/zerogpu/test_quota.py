@@ -14,7 +14,6 @@ from bwcache import BWCacheConfig, ConfigError
 from bwcache.cache.trace import StepRecord, Trace
 from bwcache.models import CATALOGUE, timings
 from bwcache.models.timings import Timing
-from bwcache.runs import generate as pipeline
 from bwcache.runs.events import RunFinished
 from bwcache.runs.request import Request
 from bwcache.space import quota
@@ -28,9 +27,9 @@ def plain_sums(monkeypatch):
     """No second beside the steps that are reckoned with, and nothing learnt by other tests."""
     for name, value in {"START": 0, "MARGIN": 1, "READ_GB": inf, "PACKED_GB": inf}.items():
         monkeypatch.setattr(quota, name, value)
-    timings.forget()
+    timings.clear()
     yield
-    timings.forget()
+    timings.clear()
 
 
 def request(**changes) -> Request:
@@ -40,7 +39,7 @@ def request(**changes) -> Request:
 def timed(monkeypatch, step_seconds: float, around_seconds: float = 0.0) -> None:
     timing = Timing(step_seconds, around_seconds, 0.5, "none")
     known = {(BIG, "cuda"): timing}
-    monkeypatch.setattr(quota, "last", lambda spec, device: known.get((spec.name, device)))
+    monkeypatch.setattr(quota, "last_timing", lambda spec, device: known.get((spec.name, device)))
 
 
 def remembered(step_seconds: float, steps: int = 20, around: float = 0.0) -> RunFinished:
@@ -59,7 +58,6 @@ def test_both_runs_and_the_warm_up_are_counted(monkeypatch):
     assert found.needed_seconds == found.seconds == 20 + 20 + 2
     assert found.quota_seconds == 63  # times 1.5
     assert found.basis == "measured"
-    assert quota.WARM_UP_STEPS == pipeline.WARM_UP_STEPS
 
 
 def test_a_control_run_and_what_surrounds_each_run_count(monkeypatch):
@@ -88,7 +86,7 @@ def test_weights_that_a_worker_has_to_read_cost_more(monkeypatch):
     timed(monkeypatch, 1.0)
     monkeypatch.setattr(quota, "READ_GB", 0.5)
     monkeypatch.setattr(quota, "PACKED_GB", 4.0)
-    weights = sum(map(CATALOGUE[BIG].weights_gb, CATALOGUE[BIG].parameters))
+    weights = CATALOGUE[BIG].weights.total_gb
     assert cost(request(), "pro").seconds == pytest.approx(42 + weights / 0.5, abs=1)
     assert cost(request(), "pro", ready=True).seconds == pytest.approx(42 + weights / 4, abs=1)
 

@@ -175,7 +175,6 @@ def test_a_refusal_in_the_worker_arrives_with_its_text(space, asked, changes):
     ("kind", "says"),
     [
         ("failing", r"failed on the GPU \(ZeroDivisionError\)"),
-        ("tensors", r"failed on the GPU \(TypeError\)"),
         ("dying", "taken back before the comparison was complete"),
     ],
 )

@@ -1,4 +1,7 @@
-"""Every model there is an entry for, by name, in the order in which they are offered."""
+"""Every model there is an entry for, by name, in the order in which they are offered.
+
+A new model is an entry in its family's file; a new family is a file with `ENTRIES`, named here.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,18 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from ..spec import ModelSpec
-from . import revisions
-from .cogvideox import COGVIDEOX
-from .hunyuan import HUNYUAN
-from .others import OTHERS
-from .tinyworld import TINYWORLD
-from .wan import WAN
+from . import allegro, cogvideox, hunyuan, latte, ltx, mochi, revisions, tinyworld, wan
 
+FAMILIES = (tinyworld, wan, ltx, mochi, latte, allegro, cogvideox, hunyuan)
 PINNED = revisions.read()
 
+
+def pinned(spec: ModelSpec) -> ModelSpec:
+    """The entry with the commit that its repository is pinned to."""
+    revision = PINNED.get(spec.weights.source)
+    return replace(spec, weights=replace(spec.weights, revision=revision))
+
+
 CATALOGUE: Mapping[str, ModelSpec] = MappingProxyType(
-    {
-        spec.name: replace(spec, revision=PINNED.get(spec.source))
-        for spec in (TINYWORLD, *WAN, *OTHERS, *COGVIDEOX, *HUNYUAN)
-    }
+    {spec.name: pinned(spec) for family in FAMILIES for spec in family.ENTRIES}
 )

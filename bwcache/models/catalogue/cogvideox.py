@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
-from ..spec import ModelSpec, Part
-from .small_text_encoders import t5
+from ..spec import ModelSpec, Part, Shape, Weights
+from .small_text_encoders import T5_BILLIONS, t5
 
-T5, VAE = 4.762, 0.216
+VAE_BILLIONS = 0.216
 LICENCE_5B = "https://huggingface.co/zai-org/CogVideoX-5b/blob/main/LICENSE"
 
 
@@ -28,19 +29,29 @@ def diffusion(snr_shift_scale: float) -> Mapping[str, object]:
     )
 
 
-def entry(name: str, title: str, about: str, repository: str, **more: object) -> ModelSpec:
+def parameters(transformer: float) -> Mapping[str, float]:
+    """Billions; text encoder and autoencoder are the same ones."""
+    return MappingProxyType(
+        {"transformer": transformer, "text_encoder": T5_BILLIONS, "vae": VAE_BILLIONS}
+    )
+
+
+def entry(
+    name: str,
+    title: str,
+    about: str,
+    repository: str,
+    weights: Mapping[str, Any],
+    **more: Any,
+) -> ModelSpec:
     """What both entries share."""
     return ModelSpec(
         name=name,
         title=title,
         about=about,
-        source=f"zai-org/{repository}",
+        weights=Weights(f"zai-org/{repository}", **weights),
         pipeline="CogVideoXPipeline",
-        height=480,
-        width=720,
-        num_frames=49,
-        fps=8,
-        frame_multiple=8,
+        shape=Shape(height=480, width=720, num_frames=49, fps=8, frame_multiple=8),
         latent_frames_axis=1,
         vae_tiling=True,
         scheduler="CogVideoXDDIMScheduler",
@@ -54,17 +65,19 @@ def entry(name: str, title: str, about: str, repository: str, **more: object) ->
     )
 
 
-COGVIDEOX = (
+ENTRIES = (
     entry(
         "cogvideox-2b",
         "CogVideoX 2B",
         "Small and old: 480 × 720, six seconds at eight frames a second.",
         "CogVideoX-2b",
-        licence="Apache-2.0",
-        licence_url="https://huggingface.co/zai-org/CogVideoX-2b",
-        dtypes=MappingProxyType({"default": "float16"}),
+        {
+            "licence": "Apache-2.0",
+            "licence_url": "https://huggingface.co/zai-org/CogVideoX-2b",
+            "dtypes": MappingProxyType({"default": "float16"}),
+            "parameters": parameters(1.694),
+        },
         scheduler_options=diffusion(3.0),
-        parameters=MappingProxyType({"transformer": 1.694, "text_encoder": T5, "vae": VAE}),
         activations_gb=5.0,
         parts=MappingProxyType(
             {
@@ -79,10 +92,12 @@ COGVIDEOX = (
         "CogVideoX 5B",
         "The larger one: 480 × 720, six seconds at eight frames a second.",
         "CogVideoX-5b",
-        licence="CogVideoX licence",
-        licence_url=LICENCE_5B,
+        {
+            "licence": "CogVideoX licence",
+            "licence_url": LICENCE_5B,
+            "parameters": parameters(5.57),
+        },
         scheduler_options=diffusion(1.0),
-        parameters=MappingProxyType({"transformer": 5.57, "text_encoder": T5, "vae": VAE}),
         activations_gb=6.0,
         parts=MappingProxyType(
             {

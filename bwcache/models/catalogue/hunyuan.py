@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from ..spec import ModelSpec, Part
+from ..spec import ModelSpec, Part, Shape, Weights
 from .small_text_encoders import WORDS_LAST, clip, language_model, t5
 
 LICENCE = "Tencent Hunyuan Community (not for the EU, the UK and South Korea)"
@@ -17,22 +17,21 @@ HUNYUANVIDEO = ModelSpec(
     name="hunyuanvideo",
     title="HunyuanVideo",
     about="13 billion parameters, guidance distilled: at the smaller of its sizes, 544 × 960.",
-    licence=LICENCE,
-    licence_url="https://huggingface.co/tencent/HunyuanVideo/blob/main/LICENSE",
-    source="hunyuanvideo-community/HunyuanVideo",
+    weights=Weights(
+        source="hunyuanvideo-community/HunyuanVideo",
+        licence=LICENCE,
+        licence_url="https://huggingface.co/tencent/HunyuanVideo/blob/main/LICENSE",
+        dtypes=MappingProxyType({"default": "float16", "transformer": "bfloat16"}),
+        parameters=MappingProxyType(
+            {"transformer": 12.821, "text_encoder": 7.505, "text_encoder_2": 0.123, "vae": 0.246}
+        ),
+    ),
     pipeline="HunyuanVideoPipeline",
-    dtypes=MappingProxyType({"default": "float16", "transformer": "bfloat16"}),
-    height=544,
-    width=960,
-    num_frames=129,
-    fps=24,
+    shape=Shape(height=544, width=960, num_frames=129, fps=24),
     vae_tiling=True,
     scheduler="FlowMatchEulerDiscreteScheduler",
     scheduler_options=MappingProxyType({"shift": 7.0}),
     call=MappingProxyType({"guidance_scale": 6.0}),  # an input of the model, not a second branch
-    parameters=MappingProxyType(
-        {"transformer": 12.821, "text_encoder": 7.505, "text_encoder_2": 0.123, "vae": 0.246}
-    ),
     activations_gb=16.0,
     examples=EXAMPLES,
     parts=MappingProxyType(
@@ -52,20 +51,19 @@ HUNYUANVIDEO_15 = ModelSpec(
     name="hunyuanvideo-1.5",
     title="HunyuanVideo 1.5",
     about="8 billion parameters: 480p, five seconds at 24 frames a second.",
-    licence=LICENCE,
-    licence_url="https://huggingface.co/tencent/HunyuanVideo-1.5/blob/main/LICENSE",
-    source="hunyuanvideo-community/HunyuanVideo-1.5-Diffusers-480p_t2v",
+    weights=Weights(
+        source="hunyuanvideo-community/HunyuanVideo-1.5-Diffusers-480p_t2v",
+        licence=LICENCE,
+        licence_url="https://huggingface.co/tencent/HunyuanVideo-1.5/blob/main/LICENSE",
+        parameters=MappingProxyType(
+            {"transformer": 8.327, "text_encoder": 7.071, "text_encoder_2": 0.219, "vae": 1.261}
+        ),
+    ),
     pipeline="HunyuanVideo15Pipeline",
-    height=480,
-    width=848,
-    num_frames=121,
-    fps=24,
+    shape=Shape(height=480, width=848, num_frames=121, fps=24),
     vae_tiling=True,
     scheduler="FlowMatchEulerDiscreteScheduler",
     scheduler_options=MappingProxyType({"shift": 5.0}),
-    parameters=MappingProxyType(
-        {"transformer": 8.327, "text_encoder": 7.071, "text_encoder_2": 0.219, "vae": 1.261}
-    ),
     activations_gb=12.0,
     examples=EXAMPLES,
     parts=MappingProxyType(
@@ -85,4 +83,4 @@ HUNYUANVIDEO_15 = ModelSpec(
     ),
 )
 
-HUNYUAN = (HUNYUANVIDEO, HUNYUANVIDEO_15)
+ENTRIES = (HUNYUANVIDEO, HUNYUANVIDEO_15)

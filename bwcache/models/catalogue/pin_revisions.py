@@ -8,19 +8,19 @@ Writes `bwcache/models/catalogue/revisions.json`, after every commit has been fo
 from __future__ import annotations
 
 import json
-import os
 import sys
 from datetime import UTC, datetime
 
 from huggingface_hub import HfApi
 
 from ...errors import first_line
+from ...files import write
 from . import CATALOGUE, revisions
 
 
 def main(asked: list[str]) -> None:
     """Look up what is asked for, keep the other pins, and write the file."""
-    known = [spec.source for spec in CATALOGUE.values() if spec.on_hub]
+    known = [spec.weights.source for spec in CATALOGUE.values() if spec.weights.on_hub]
     if strangers := [name for name in asked if name not in known]:
         raise SystemExit(f"{strangers[0]} is no repository of the catalogue: {', '.join(known)}")
     pins = json.loads(revisions.FILE.read_text(encoding="utf-8"))
@@ -34,13 +34,8 @@ def main(asked: list[str]) -> None:
         pins[name] = {"commit": commit, "found": f"its newest on {today}"}
         print(f"{name} {commit}")
     ordered = {name: pins[name] for name in known if name in pins}
-    beside = revisions.FILE.with_suffix(".new")
-    beside.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
-    try:
-        revisions.read(beside)
-        os.replace(beside, revisions.FILE)
-    finally:
-        beside.unlink(missing_ok=True)
+    revisions.commits(ordered)
+    write(ordered, revisions.FILE)
 
 
 if __name__ == "__main__":

@@ -19,9 +19,16 @@ def read(file: Path = FILE) -> Mapping[str, str]:
     Raises:
         ValueError: A commit is not 40 hexadecimal digits.
     """
-    found = {}
-    for repository, pin in json.loads(file.read_text(encoding="utf-8")).items():
+    return commits(json.loads(file.read_text(encoding="utf-8")))
+
+
+def commits(pins: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
+    """Repository → commit, from what the file holds.
+
+    Raises:
+        ValueError: A commit is not 40 hexadecimal digits.
+    """
+    for repository, pin in pins.items():
         if not COMMIT.fullmatch(str(pin.get("commit"))):
-            raise ValueError(f"{file.name}: {repository} has {pin.get('commit')!r} for a commit")
-        found[repository] = pin["commit"]
-    return found
+            raise ValueError(f"{FILE.name}: {repository} has {pin.get('commit')!r} for a commit")
+    return {repository: pin["commit"] for repository, pin in pins.items()}

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from ..spec import Part
 
+T5_BILLIONS = 4.762  # parameters of the published T5 encoder (XXL), of width 4096
 WORDS = 512  # more than TinyWorld's tokenizer or a byte tokenizer has
 # The first tokens are an instruction's and are dropped by their number, which here are fewer: with
 # the padding in front it is that which is dropped.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from ..spec import ModelSpec, Preset
+from ...cache.methods.bwcache import BWCacheConfig
+from ..spec import MethodFacts, ModelSpec, Preset, Shape, Weights
 
 SWEEP = "assets/results/tinyworld-presets.json"
 
@@ -12,32 +13,38 @@ TINYWORLD = ModelSpec(
     name="tinyworld",
     title="TinyWorld (embedded)",
     about="Trained for this demo: flat shapes that move. Runs on any computer.",
-    licence="Apache-2.0",
-    source="tinyworld",
+    weights=Weights(
+        source="tinyworld",
+        licence="Apache-2.0",
+        dtypes=MappingProxyType({"default": "float32"}),
+        parameters=MappingProxyType({"transformer": 0.002, "vae": 0.0005, "text_encoder": 0.0001}),
+    ),
     pipeline="WanPipeline",
+    shape=Shape(height=64, width=64, num_frames=17, fps=8),
     loader="bwcache.models.embedded:load",
     needs_cuda=False,
-    dtypes=MappingProxyType({"default": "float32"}),
-    height=64,
-    width=64,
-    num_frames=17,
-    fps=8,
     steps=30,
     scheduler="UniPCMultistepScheduler",
     scheduler_options=MappingProxyType({"flow_shift": 2.0}),
     call=MappingProxyType(
         {"guidance_scale": 3.0, "negative_prompt": "", "max_sequence_length": 24}
     ),
-    parameters=MappingProxyType({"transformer": 0.002, "vae": 0.0005, "text_encoder": 0.0001}),
     activations_gb=0.2,
-    presets=MappingProxyType(
+    caching=MappingProxyType(
         {
-            "Safe": Preset(0.045, 1, SWEEP),
-            "Balanced": Preset(0.045, 2, SWEEP),
-            "Fast": Preset(0.045, 4, SWEEP),
+            BWCacheConfig.name: MethodFacts(
+                presets=MappingProxyType(
+                    {
+                        "Safe": Preset(BWCacheConfig(0.045, 1), SWEEP),
+                        "Balanced": Preset(BWCacheConfig(0.045, 2), SWEEP),
+                        "Fast": Preset(BWCacheConfig(0.045, 4), SWEEP),
+                    }
+                ),
+                indicator_range=(0.028, 0.247),
+                pays_from=MappingProxyType({"residual": (8, 30), "output": (11, 30)}),
+            )
         }
     ),
-    indicator_range=(0.028, 0.247),
     examples=(
         "a red circle moving right on a white background",
         "a blue square bouncing on a gray background",
@@ -45,6 +52,7 @@ TINYWORLD = ModelSpec(
         "a green circle moving up and a purple square moving down on a white background",
     ),
     prompt_check="bwcache.tinyworld.text:check_prompt",
-    pays_from=MappingProxyType({"residual": (8, 30), "output": (11, 30)}),
     random_builder="bwcache.models.embedded:build",
 )
+
+ENTRIES = (TINYWORLD,)

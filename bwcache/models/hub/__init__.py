@@ -1,1 +1,1 @@
-"""TBD"""
+"""The Hugging Face hub: fetching models, what is here already, and what goes wrong."""

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import HfApi, get_cached_repo_tree, snapshot_download
 from huggingface_hub.errors import HTTPError
@@ -21,7 +22,7 @@ from huggingface_hub.utils import tqdm as HubBar
 from ...errors import ModelError
 from ..progress import Loading
 from ..spec import ModelSpec
-from .errors import OTHERWISE, damaged, interrupted, sentence
+from .errors import OTHERWISE, damaged, download_problem, interrupted
 from .local_files import INDEX, discard_damaged, free_bytes, local, patterns
 
 BYTES_ON_DISK = "huggingface_hub.snapshot_download"  # what that function calls this bar of its own
@@ -32,10 +33,11 @@ ANSWER = 3.0  # seconds that the hub may take to answer whether it is there
 PATIENCE = 5.0  # seconds that a stopped download is waited for; it ends at its next byte
 GB = 1e9
 
-Told = tuple[int, int] | Path | BaseException
+Progress = tuple[int, int]  # bytes so far, and in all
+Report = Progress | Path | BaseException
 
 
-class Stopped(Exception):
+class DownloadStopped(Exception):
     """The reader went away; raised inside a download to end it."""
 
 
@@ -43,7 +45,8 @@ def fetch(spec: ModelSpec) -> Generator[Loading, None, Path]:
     """Bring a model's files here.
 
     Args:
-        spec: An entry with `on_hub`. Its `revision` is what is fetched; the newest where None.
+        spec: An entry whose weights are `on_hub`; their `revision` is what is fetched, the newest
+            where None.
 
     Yields:
         `Loading("download", bytes so far, bytes in all)` for each percent, and again where nothing
@@ -65,7 +68,7 @@ def fetch(spec: ModelSpec) -> Generator[Loading, None, Path]:
             raise
         except Exception as error:
             if last or not interrupted(error):
-                raise ModelError(sentence(spec, error)) from error
+                raise ModelError(download_problem(spec, error)) from error
         note = "The download was interrupted; taking it up again."
         yield Loading("retry", note=note)
     raise AssertionError("unreachable")
@@ -75,7 +78,7 @@ def reachable(spec: ModelSpec) -> bool:
     """Whether the hub is there and would hand out a model; asked of it, with little patience."""
     try:
         HfApi(endpoint=os.environ.get("HF_ENDPOINT")).model_info(
-            spec.source, revision=spec.revision, timeout=ANSWER
+            spec.weights.source, revision=spec.weights.revision, timeout=ANSWER
         )
         return True
     except (HTTPError, OSError, ValueError):  # refused, out of reach, or not to be asked
@@ -83,15 +86,15 @@ def reachable(spec: ModelSpec) -> bool:
 
 
 def _download(spec: ModelSpec) -> Generator[Loading, None, Path]:
-    """Run `_work` in a thread and tell what it reports."""
-    told: queue.Queue[Told] = queue.Queue()
+    """Run `_work` in a thread and yield what it reports."""
+    reports: queue.Queue[Report] = queue.Queue()
     stop = threading.Event()
 
     def work() -> None:
         try:
-            told.put(_work(spec, told.put, stop))
+            reports.put(_work(spec, reports.put, stop))
         except BaseException as error:  # handed over, so that nobody waits for ever
-            told.put(error)
+            reports.put(error)
 
     worker = threading.Thread(target=work, name="bwcache-download", daemon=True)
     worker.start()
@@ -100,7 +103,7 @@ def _download(spec: ModelSpec) -> Generator[Loading, None, Path]:
     try:
         while True:
             try:
-                news = told.get(timeout=HEARTBEAT)
+                report = reports.get(timeout=HEARTBEAT)
             except queue.Empty:
                 silent += HEARTBEAT
                 if silent >= SILENCE:
@@ -108,12 +111,12 @@ def _download(spec: ModelSpec) -> Generator[Loading, None, Path]:
                 yield shown
                 continue
             silent = 0.0
-            if isinstance(news, Path):
-                return news
-            if isinstance(news, BaseException):
-                raise news
-            if _percent(*news) != _percent(shown.done, shown.total):
-                shown = Loading("download", *news)
+            if isinstance(report, Path):
+                return report
+            if isinstance(report, BaseException):
+                raise report
+            if _percent(*report) != _percent(shown.done, shown.total):
+                shown = Loading("download", *report)
                 yield shown
     finally:
         stop.set()
@@ -123,29 +126,29 @@ def _download(spec: ModelSpec) -> Generator[Loading, None, Path]:
 
 
 def _percent(done: int | None, total: int | None) -> int:
-    return 100 * done // total if total else -1
+    return 100 * done // total if total and done is not None else -1
 
 
-def _work(spec: ModelSpec, tell: Callable[[Told], None], stop: threading.Event) -> Path:
+def _work(spec: ModelSpec, report: Callable[[Progress], None], stop: threading.Event) -> Path:
     endpoint = os.environ.get("HF_ENDPOINT")
-    repository = {"repo_id": spec.source, "endpoint": endpoint}
+    repository: dict[str, Any] = {"repo_id": spec.weights.source, "endpoint": endpoint}
     quiet = _bar(lambda n: None, stop)
     folder = Path(
         snapshot_download(
-            **repository, revision=spec.revision, allow_patterns=[INDEX], tqdm_class=quiet
+            **repository, revision=spec.weights.revision, allow_patterns=[INDEX], tqdm_class=quiet
         )
     )
     if not (folder / INDEX).is_file():
         raise ModelError(
-            f"model: {spec.title}: {spec.source} holds no diffusers pipeline ({INDEX} is missing); "
-            f"get a newer version of this program, {OTHERWISE}"
+            f"model: {spec.title}: {spec.weights.source} holds no diffusers pipeline ({INDEX} is "
+            f"missing); get a newer version of this program, {OTHERWISE}"
         )
     try:
         chosen = patterns(folder)
     except ValueError:
         discard_damaged(folder)
         raise ModelError(damaged(spec, [INDEX])) from None
-    tree = get_cached_repo_tree(spec.source, revision=folder.name)
+    tree = get_cached_repo_tree(spec.weights.source, revision=folder.name)
     sizes = {file.path: file.size for file in tree}
     wanted = filter_repo_objects(sizes, **chosen)
     total = sum(sizes[path] for path in wanted if not (folder / path).exists())
@@ -160,16 +163,16 @@ def _work(spec: ModelSpec, tell: Callable[[Told], None], stop: threading.Event) 
     def count(n: float) -> None:
         nonlocal done
         done += int(n)
-        tell((min(max(done, 0), total), total))
+        report((min(max(done, 0), total), total))
 
-    tell((0, total))
+    report((0, total))
     snapshot_download(**repository, revision=folder.name, tqdm_class=_bar(count, stop), **chosen)
-    tell((total, total))
+    report((total, total))
     return folder
 
 
 def _bar(count: Callable[[float], None], stop: threading.Event) -> type[HubBar]:
-    """A progress bar of `huggingface_hub` that shows nothing, but counts, and ends when told."""
+    """A progress bar of `huggingface_hub` that shows nothing, but counts, and ends on `stop`."""
 
     class Bar(HubBar):
         def __init__(self, *args, name: str | None = None, **options):
@@ -178,7 +181,7 @@ def _bar(count: Callable[[float], None], stop: threading.Event) -> type[HubBar]:
 
         def update(self, n: float | None = 1) -> None:
             if stop.is_set():
-                raise Stopped
+                raise DownloadStopped
             if self._counts and n:
                 count(n)
 

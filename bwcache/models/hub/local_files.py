@@ -9,6 +9,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import constants, get_cached_repo_tree, snapshot_download
 from huggingface_hub import try_to_load_from_cache as find_in_cache
@@ -40,18 +41,18 @@ def free_bytes() -> int:
 
 def at_hand(spec: ModelSpec) -> bool:
     """Whether a model needs no download; found out without the network."""
-    return not spec.on_hub or local(spec) is not None
+    return not spec.weights.on_hub or local(spec) is not None
 
 
 def local(spec: ModelSpec) -> Path | None:
     """A hub model's folder in the cache; None where a file is missing. Makes no request."""
-    index = find_in_cache(spec.source, INDEX, revision=spec.revision)
+    index = find_in_cache(spec.weights.source, INDEX, revision=spec.weights.revision)
     if not isinstance(index, str):
         return None
     folder = Path(index).parent
     try:
         snapshot_download(
-            spec.source,
+            spec.weights.source,
             revision=folder.name,
             local_files_only=True,
             **patterns(folder),
@@ -59,13 +60,13 @@ def local(spec: ModelSpec) -> Path | None:
     except (LocalEntryNotFoundError, ValueError):
         return None
     try:
-        get_cached_repo_tree(spec.source, revision=folder.name)
+        get_cached_repo_tree(spec.weights.source, revision=folder.name)
     except CachedRepoTreeNotFoundError:  # fetched by an older tool: nothing was checked above
         return folder if _looks_complete(folder) else None
     return folder
 
 
-def patterns(folder: Path) -> dict[str, list[str]]:
+def patterns(folder: Path) -> dict[str, Any]:
     """The files that a pipeline is made of, as arguments of `snapshot_download`.
 
     Args:

@@ -7,12 +7,20 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bwcache.models import find, machine_memory, offloading
-from bwcache.models import fit as placement
-from bwcache.models.fit import Machine, default, fit, lighter, offers, this_machine
-from bwcache.models.loaded_models import Taken, to_evict
-from bwcache.models.offloading import place, remember_lighter
-from bwcache.models.spec import ModelSpec
+from bwcache.models import find
+from bwcache.models import fit as fitting
+from bwcache.models.fit import (
+    clear_remembered,
+    default,
+    fit,
+    lighter,
+    offers,
+    put_on_device,
+    remember_lighter,
+)
+from bwcache.models.loaded_models import MemoryUse, to_evict
+from bwcache.models.machine import Machine, ram_bytes, this_machine
+from bwcache.models.spec import ModelSpec, Weights
 from bwcache.models.timings import Timing
 
 LAPTOP = Machine("cpu", "a laptop", ram_gb=16, disk_gb=100)
@@ -25,17 +33,18 @@ def model(name: str = "big", **changes: object) -> ModelSpec:
     usual = {
         "source": f"somebody/{name}",
         "parameters": {"transformer": 5.0, "text_encoder": 3.0},
-        "activations_gb": 2.0,
     }
-    fixed = {"about": "", "licence": "MIT", "pipeline": "WanPipeline"}
-    return ModelSpec(name=name, title=name.title(), **fixed, **{**usual, **changes})
+    of_weights = {key: changes.pop(key, value) for key, value in usual.items()}
+    weights = Weights(licence="MIT", **of_weights)
+    rest = {"about": "", "pipeline": "WanPipeline", "activations_gb": 2.0, **changes}
+    return ModelSpec(name=name, title=name.title(), weights=weights, **rest)
 
 
 @pytest.fixture(autouse=True)
 def nothing_learnt():
-    offloading.forget()
+    clear_remembered()
     yield
-    offloading.forget()
+    clear_remembered()
 
 
 @pytest.mark.parametrize(
@@ -115,7 +124,9 @@ def test_a_mode_that_ran_out_of_memory_is_not_taken_again():
 
 def test_offers_put_first_what_runs(monkeypatch):
     here = {"somebody/big"}
-    monkeypatch.setattr(placement, "at_hand", lambda spec: not spec.on_hub or spec.source in here)
+    monkeypatch.setattr(
+        fitting, "at_hand", lambda spec: not spec.weights.on_hub or spec.weights.source in here
+    )
     huge = model("huge", parameters={"transformer": 500.0})
     catalogue = [huge, find("tinyworld"), model("other"), model()]
     found = offers(GPU, catalogue)
@@ -128,8 +139,10 @@ def test_offers_put_first_what_runs(monkeypatch):
 
 def test_the_default_runs_well(monkeypatch):
     here, asked = {"somebody/big"}, []
-    monkeypatch.setattr(placement, "at_hand", lambda spec: not spec.on_hub or spec.source in here)
-    monkeypatch.setattr(placement, "reachable", lambda spec: asked.append(spec.name))  # it is not
+    monkeypatch.setattr(
+        fitting, "at_hand", lambda spec: not spec.weights.on_hub or spec.weights.source in here
+    )
+    monkeypatch.setattr(fitting, "reachable", lambda spec: asked.append(spec.name))  # it is not
     catalogue = [find("tinyworld"), model("other"), model()]
     assert default(GPU, catalogue).name == "big"
     assert default(LAPTOP, catalogue).name == "tinyworld"
@@ -146,8 +159,8 @@ def test_the_default_runs_well(monkeypatch):
 @pytest.mark.parametrize("online", [True, False])
 def test_what_has_to_be_fetched_is_the_default_only_where_the_hub_answers(online, monkeypatch):
     asked = []
-    monkeypatch.setattr(placement, "at_hand", lambda spec: not spec.on_hub)
-    monkeypatch.setattr(placement, "reachable", lambda spec: asked.append(spec.name) or online)
+    monkeypatch.setattr(fitting, "at_hand", lambda spec: not spec.weights.on_hub)
+    monkeypatch.setattr(fitting, "reachable", lambda spec: asked.append(spec.name) or online)
     catalogue = [find("tinyworld"), model("other"), model()]
     assert default(GPU, catalogue).name == ("other" if online else "tinyworld")
     assert asked == ["other"]  # once for all
@@ -176,34 +189,34 @@ def test_a_gpu_is_asked_and_what_is_kept_here_counts_as_free(monkeypatch):
 
 
 def test_the_memory_of_a_container(tmp_path):
-    whole = machine_memory.ram_bytes(())
+    whole = ram_bytes(())
     limits = [tmp_path / name for name in ("missing", "max", "number")]
     limits[1].write_text("max\n")
-    assert machine_memory.ram_bytes(tuple(limits)) == whole
+    assert ram_bytes(tuple(limits)) == whole
     limits[2].write_text("123456789\n")
-    assert machine_memory.ram_bytes(tuple(limits)) == 123456789
+    assert ram_bytes(tuple(limits)) == 123456789
 
 
 @pytest.mark.parametrize(
     ("kept", "gone"),
     [
         ([], []),
-        ([Taken(4, 0)], []),
-        ([Taken(8, 0), Taken(4, 0)], [0]),
-        ([Taken(4, 0), Taken(8, 0)], [0, 1]),
-        ([Taken(8, 0, in_use=True), Taken(4, 0)], None),
-        ([Taken(4, 0, in_use=True), Taken(8, 0)], [1]),
-        ([Taken(0, 30)], [0]),
-        ([Taken(0, 1), Taken(0, 1), Taken(0, 1)], [0]),
+        ([MemoryUse(4, 0)], []),
+        ([MemoryUse(8, 0), MemoryUse(4, 0)], [0]),
+        ([MemoryUse(4, 0), MemoryUse(8, 0)], [0, 1]),
+        ([MemoryUse(8, 0, in_use=True), MemoryUse(4, 0)], None),
+        ([MemoryUse(4, 0, in_use=True), MemoryUse(8, 0)], [1]),
+        ([MemoryUse(0, 30)], [0]),
+        ([MemoryUse(0, 1), MemoryUse(0, 1), MemoryUse(0, 1)], [0]),
     ],
 )
 def test_the_least_recently_used_make_room(kept, gone):
-    assert to_evict(kept, Taken(6, 10), device_gb=10, ram_gb=32) == gone
+    assert to_evict(kept, MemoryUse(6, 10), device_gb=10, ram_gb=32) == gone
 
 
 def test_what_fits_nowhere_is_tried_alone():
-    assert to_evict([Taken(1, 1)], Taken(60, 10), device_gb=10, ram_gb=32) == [0]
-    assert to_evict([], Taken(60, 10), device_gb=10, ram_gb=32) == []
+    assert to_evict([MemoryUse(1, 1)], MemoryUse(60, 10), device_gb=10, ram_gb=32) == [0]
+    assert to_evict([], MemoryUse(60, 10), device_gb=10, ram_gb=32) == []
 
 
 @pytest.mark.parametrize(
@@ -227,7 +240,7 @@ def test_each_mode_is_diffusers_own(offload, call):
         def enable_sequential_cpu_offload(self, device):
             calls.append(("enable_sequential_cpu_offload", device))
 
-    place(Pipe(), "cuda:1", offload)
+    put_on_device(Pipe(), "cuda:1", offload)
     assert calls == [call]
 
 
