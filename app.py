@@ -16,6 +16,7 @@ with suppress(ImportError):  # it is for ZeroGPU alone
 
 import gradio as gr
 
+from bwcache.cli.arguments import USAGE_ERROR, Parser
 from bwcache.errors import ConfigError
 from bwcache.models.machine import default_device, on_zerogpu
 from bwcache.runs.baselines import BaselineStore, remembering
@@ -27,13 +28,6 @@ from bwcache.ui import Host, LaunchError, build, launch
 demo: gr.Blocks | None = None  # the page once `main` has built it, by the name that Gradio reloads
 
 
-class Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"app.py: {message}; see python app.py --help\n")
-
-
 def port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"got {text!r}; allowed is a number from 1 to 65535")
@@ -41,7 +35,7 @@ def port(text: str) -> int:
 
 
 def parse(given: Sequence[str] | None) -> argparse.Namespace:
-    parser = Parser(description="Serve the page. GRADIO_SERVER_NAME and _PORT work, too.")
+    parser = Parser("app.py", description="Serve the page. GRADIO_SERVER_NAME and _PORT work, too.")
     parser.add_argument("--kiosk", action="store_true", help="large type, few controls, no traces")
     parser.add_argument("--mcp", action="store_true", help="offer the API to agents over MCP, too")
     parser.add_argument("--host", help="address to listen on; 127.0.0.1 if left out")
@@ -62,7 +56,7 @@ def main(given: Sequence[str] | None = None) -> None:
         host = Host(default_device(), settings, price)
         demo = build(compare, BaselineStore, host, settings.runs, kiosk=options.kiosk)
     except ConfigError as error:
-        leave(error, 2)
+        leave(error, USAGE_ERROR)
     asked = {"server_name": options.host, "server_port": options.port}
     asked = {name: value for name, value in asked.items() if value is not None}
     if options.mcp:
