@@ -1,15 +1,22 @@
 """Entry point of the page, here and on a Space: build it, launch it."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import NoReturn
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is imported
 
 with suppress(ImportError):  # it is for ZeroGPU alone
     import spaces  # noqa: F401 - before anything that might touch CUDA
 
+import gradio as gr
+
+from bwcache.cli.arguments import USAGE_ERROR, Parser
 from bwcache.errors import ConfigError
 from bwcache.models.machine import default_device, on_zerogpu
 from bwcache.runs.baselines import BaselineStore, remembering
@@ -18,12 +25,7 @@ from bwcache.space import zerogpu
 from bwcache.space.host_settings import Settings
 from bwcache.ui import Host, LaunchError, build, launch
 
-
-class Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong."""
-
-    def error(self, message: str):
-        self.exit(2, f"app.py: {message}; see python app.py --help\n")
+demo: gr.Blocks | None = None  # the page once `main` has built it, by the name that Gradio reloads
 
 
 def port(text: str) -> int:
@@ -32,8 +34,8 @@ def port(text: str) -> int:
     return int(text)
 
 
-def arguments(given: list[str]) -> argparse.Namespace:
-    parser = Parser(description="Serve the page. GRADIO_SERVER_NAME and _PORT work, too.")
+def parse(given: Sequence[str] | None) -> argparse.Namespace:
+    parser = Parser("app.py", description="Serve the page. GRADIO_SERVER_NAME and _PORT work, too.")
     parser.add_argument("--kiosk", action="store_true", help="large type, few controls, no traces")
     parser.add_argument("--mcp", action="store_true", help="offer the API to agents over MCP, too")
     parser.add_argument("--host", help="address to listen on; 127.0.0.1 if left out")
@@ -41,24 +43,34 @@ def arguments(given: list[str]) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
-options = arguments(sys.argv[1:] if __name__ == "__main__" else [])
+def main(given: Sequence[str] | None = None) -> None:
+    """Serve the page until it is stopped; leaves the program with one line where it cannot."""
+    global demo
+    options = parse(given)
+    try:
+        settings = Settings.from_env(os.environ)
+        first = settings.default_model
+        zerogpu.preload([first] if first else None)  # this and the next two: only on ZeroGPU
+        price = zerogpu.price if on_zerogpu() else None
+        compare = remembering(zerogpu.gpu(make_comparison))
+        host = Host(default_device(), settings, price)
+        demo = build(compare, BaselineStore, host, settings.runs, kiosk=options.kiosk)
+    except ConfigError as error:
+        leave(error, USAGE_ERROR)
+    asked = {"server_name": options.host, "server_port": options.port}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    if options.mcp:
+        asked["mcp_server"] = True
+    try:
+        launch(demo, host.takes_images, **{**settings.launch_options(), **asked})
+    except (OSError, LaunchError) as error:
+        leave(str(error).splitlines()[0], 1)
 
-try:
-    settings = Settings.from_env(os.environ)
-    first = settings.default_model
-    zerogpu.preload([first] if first else None)  # this and the next line: only on ZeroGPU
-    compare = remembering(zerogpu.gpu(make_comparison))
-    host = Host(default_device(), settings, zerogpu.price if on_zerogpu() else None)
-    demo = build(compare, BaselineStore, host, settings.runs, kiosk=options.kiosk)
-except ConfigError as error:
-    sys.exit(f"app.py: {error}")
+
+def leave(message: object, status: int) -> NoReturn:
+    print(f"app.py: {message}", file=sys.stderr)
+    sys.exit(status)
+
 
 if __name__ == "__main__":
-    chosen = {"server_name": options.host, "server_port": options.port}
-    chosen = {name: value for name, value in chosen.items() if value is not None}
-    if options.mcp:
-        chosen["mcp_server"] = True
-    try:
-        launch(demo, host.takes_images, **{**settings.launch_options(), **chosen})
-    except (OSError, LaunchError) as error:
-        sys.exit(f"app.py: {str(error).splitlines()[0]}")
+    main()

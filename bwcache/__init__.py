@@ -1,6 +1,29 @@
 """bwcache: watch a video diffusion transformer, and reuse the work that it repeats."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # for editors and type checkers; a program imports each name when it is used
+    from .cache.block_stacks import BlockStack
+    from .cache.install import cached
+    from .cache.methods.bwcache import BWCacheConfig
+    from .cache.predict import predict
+    from .cache.trace import StepRecord, Trace, TraceFile
+    from .errors import CacheError, ConfigError, TraceError
+
+__all__ = [
+    "BWCacheConfig",
+    "BlockStack",
+    "CacheError",
+    "ConfigError",
+    "StepRecord",
+    "Trace",
+    "TraceError",
+    "TraceFile",
+    "cached",
+    "predict",
+]
+__version__ = "0.1.0"
 
 _HOME = {
     "BWCacheConfig": "cache.methods.bwcache",
@@ -21,11 +44,9 @@ _HOME = {
     "cached": "cache.install",
     "predict": "cache.predict",
 }
-__all__ = sorted(_HOME)
-__version__ = "0.1.0"
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     """Import a public name when it is first used, so that `predict` never loads torch."""
     if name in _HOME:
         return getattr(import_module(f".{_HOME[name]}", __name__), name)

@@ -1,23 +1,75 @@
-"""What `python -m bwcache bench` does, apart from reading its arguments."""
+"""`bwcache bench`: measure what caching costs and what it gives."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..bench.memory import memory
-from ..bench.methods import methods
-from ..bench.overhead import overhead
-from ..bench.workload import Workload
 from ..cache.method import LETTERS
+from ..cache.methods.bwcache import parse_interval
 from ..files import check_file, write
+from .arguments import (
+    Parser,
+    add_json_argument,
+    add_model_arguments,
+    interval,
+    listed,
+    threshold,
+)
+from .output import print_json
 from .progress import LoadingBar
 
+if TYPE_CHECKING:
+    from ..bench.workload import Workload
+
+HELP = "measure what caching costs and what it gives"
 MIB = 2**20
 
 
-def bench_command(args: argparse.Namespace, print_json: Callable[[object], None]) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    benches = parser.add_subparsers(
+        dest="bench", required=True, metavar="BENCHMARK", parser_class=Parser
+    )
+
+    overhead = benches.add_parser(
+        "overhead", help="time: the indicator's, and the gain's efficiency"
+    )
+    _add_workload(overhead)
+    _add_reuse(overhead)
+    overhead.add_argument("--rounds", type=int, default=7, help="runs of each kind (%(default)s)")
+
+    memory = benches.add_parser("memory", help="memory over an uncached run, by part")
+    _add_workload(memory)
+    _add_reuse(memory)
+
+    methods = benches.add_parser("methods", help="closeness against speed, method by method")
+    _add_workload(methods)
+    methods.add_argument("--methods", type=listed(str), help="such as a,b; all by default")
+    methods.add_argument("--thresholds", type=listed(threshold), help="such as 0.05,0.1")
+    methods.add_argument("--intervals", type=listed(parse_interval), help="such as 1,2,4")
+
+
+def _add_workload(parser: argparse.ArgumentParser) -> None:
+    add_model_arguments(parser)
+    parser.add_argument("--prompt", action="append", help="may be repeated for methods")
+    for name in ("height", "width"):
+        parser.add_argument(f"--{name}", type=int, help="pixels; the model's by default")
+    parser.add_argument("--frames", type=int, help="the model's by default")
+    parser.add_argument("--out", type=Path, help="file for the JSON")
+    add_json_argument(parser)
+
+
+def _add_reuse(parser: argparse.ArgumentParser) -> None:
+    about = "delta; of the default preset if left out"
+    parser.add_argument("--threshold", type=float, help=about)
+    parser.add_argument("--reuse-interval", type=interval, help="likewise")
+
+
+def run(args: argparse.Namespace) -> int:
     """Run a benchmark; its result as JSON, or in a few lines, on stdout; with `--out` in a file."""
+    from ..bench.workload import Workload
+
     workload = Workload(
         args.model,
         args.device,
@@ -51,6 +103,8 @@ def bench_command(args: argparse.Namespace, print_json: Callable[[object], None]
 
 
 def _overhead(workload: Workload, args: argparse.Namespace):
+    from ..bench.overhead import overhead
+
     config = workload.caching(args.threshold, args.reuse_interval)
     return overhead(workload, args.rounds, config), _overhead_lines
 
@@ -68,6 +122,8 @@ def _overhead_lines(result: dict) -> list[str]:
 
 
 def _memory(workload: Workload, args: argparse.Namespace):
+    from ..bench.memory import memory
+
     return memory(workload, workload.caching(args.threshold, args.reuse_interval)), _memory_lines
 
 
@@ -87,6 +143,8 @@ def _memory_lines(result: dict) -> list[str]:
 
 
 def _methods(workload: Workload, args: argparse.Namespace):
+    from ..bench.methods import methods
+
     return methods(workload, args.methods, args.thresholds, args.intervals), _methods_lines
 
 

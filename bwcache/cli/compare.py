@@ -1,39 +1,60 @@
-"""What the commands that run a model do, apart from reading their arguments."""
+"""`bwcache compare`: make a video uncached and cached, and say how the two differ."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from ..cache.methods.bwcache import BWCacheConfig
 from ..explore.suggestion import after_measuring
 from ..files import check_folder
 from ..models import find
-from ..models import start_picture as picture
-from ..models.spec import Offload
-from ..runs.compare import compare
-from ..runs.events import ComparisonFinished, RunStarted, StepDone
-from ..runs.request import Request
-from ..runs.result_files import save
-from ..runs.verdict import CAVEAT
+from ..models.spec import OFFLOADS, Offload
+from .arguments import add_config_arguments, add_json_argument, add_model_arguments, read_config
+from .output import print_json, print_verdict
 from .progress import LoadingBar
 
+if TYPE_CHECKING:
+    from ..runs.events import ComparisonFinished
+    from ..runs.request import Request
 
-def compare_command(
-    args: argparse.Namespace, config: BWCacheConfig, print_json: Callable[[object], None]
-) -> int:
+HELP = "make a video uncached and cached, and compare"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--prompt", required=True, help="what the video shows")
+    add_model_arguments(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the files")
+    parser.add_argument(
+        "--control", action="store_true", help="also run uncached with as many steps as computed"
+    )
+    parser.add_argument("--offload", choices=OFFLOADS, help="to the CPU; what fits by default")
+    parser.add_argument("--image", type=Path, help="the picture to start from, for some models")
+    add_config_arguments(parser)
+    add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
     """Make and save a comparison; the verdict, or with `--json` the summary, on stdout."""
+    config = read_config(args)  # a wrong setting is said before torch is loaded
+    from ..models import start_picture
+    from ..runs.request import Request
+    from ..runs.result_files import save
+
     steps = find(args.model).steps if args.steps is None else args.steps
-    image = picture.read(args.image)
+    image = start_picture.read(args.image)
     of = (config, args.control, args.random_weights, image)
     request = Request(args.prompt, args.model, steps, args.seed, *of)
     check_folder(args.out)
-    finished = with_suggestion(_with_progress(request, args.device, args.offload))
+    finished = _finish(request, args.device, args.offload)
+    # what to try next, or None
+    suggestion = after_measuring(finished.summary.as_dict(), finished.trace_file.baseline)
+    finished = replace(finished, summary=finished.summary.adding(suggestion=suggestion))
     written = save(finished, args.out)
     if args.json:
         print_json(finished.summary.as_dict())
@@ -48,29 +69,15 @@ def compare_command(
     return 0
 
 
-def print_verdict(summary: Mapping[str, object]) -> None:
-    """The result in words, with what to mind, and the setting to try next where there is one."""
-    print(summary["verdict"])
-    for name in ("warning", "suggestion"):
-        if summary.get(name):
-            print(summary[name])
-    print(CAVEAT)
-
-
-def with_suggestion(finished: ComparisonFinished) -> ComparisonFinished:
-    """The same, with what to try next in its summary, or None."""
-    found = after_measuring(finished.summary.as_dict(), finished.trace_file.baseline)
-    return replace(finished, summary=finished.summary.adding(suggestion=found))
-
-
 def _decibels(value: float | None) -> str:
     return "nothing at all" if value is None else f"{value:.1f} dB"
 
 
-def _with_progress(
-    request: Request, device: str | None, offload: Offload | None
-) -> ComparisonFinished:
+def _finish(request: Request, device: str | None, offload: Offload | None) -> ComparisonFinished:
     """Run to the end, with a bar for the download and for each run on stderr."""
+    from ..runs.compare import compare
+    from ..runs.events import RunStarted, StepDone
+
     bar, loading = None, LoadingBar()
     with closing(compare(request, device=device, offload=offload)) as events:
         for event in events:

@@ -1,29 +1,48 @@
-"""`record`: make a comparison and keep it as a recorded run, for the page's gallery."""
+"""`bwcache record`: make a comparison and keep it as a recorded run, for the page's gallery."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import models
-from ..cache.methods.bwcache import BWCacheConfig
-from ..models.loading import loading, result_of
-from ..models.machine import default_device
-from ..runs.compare import compare
-from ..runs.events import Event, RunStarted
-from ..runs.record import check_target, check_texts, record
-from ..runs.recorded import RUN_FILE
-from ..runs.request import Request
-from .compare import print_verdict
+from .arguments import add_config_arguments, add_json_argument, add_model_arguments, read_config
+from .output import print_json, print_verdict
 from .progress import LoadingBar
 
+if TYPE_CHECKING:
+    from ..runs.events import Event
 
-def record_command(
-    args: argparse.Namespace, config: BWCacheConfig, print_json: Callable[[object], None]
-) -> int:
+HELP = "make a comparison for the page's gallery"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--prompt", required=True, help="what the video shows")
+    add_model_arguments(parser)
+    parser.add_argument("--out", type=Path, required=True, help="such as assets/runs/1-name")
+    parser.add_argument("--title", required=True, help="of its card, a few words")
+    parser.add_argument("--caption", help="one sentence; the prompt if left out")
+    parser.add_argument(
+        "--control", action="store_true", help="also run uncached with as many steps as computed"
+    )
+    add_config_arguments(parser)
+    add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
     """Record a comparison; its verdict, or with `--json` its summary, on stdout."""
+    config = read_config(args)  # a wrong setting is said before torch is loaded
+    from ..models.loading import loading, result_of
+    from ..models.machine import default_device
+    from ..runs.compare import compare
+    from ..runs.record import check_target, check_texts, record
+    from ..runs.recorded import RUN_FILE
+    from ..runs.request import Request
+
     spec = models.find(args.model)
     steps = spec.steps if args.steps is None else args.steps
     request = Request(
@@ -37,17 +56,19 @@ def record_command(
     # A recording shows a model that is loaded and warm, as any visitor but the first meets it.
     result_of(loading(spec, device, request.random_weights), LoadingBar().show)
     with closing(compare(request, device=device)) as events:
-        run = record(_told(events), request, args.title, caption, args.out)
+        recorded = record(_with_progress(events), request, args.title, caption, args.out)
     if args.json:
-        print_json(run.summary)
+        print_json(recorded.summary)
         return 0
-    print_verdict(run.summary)
+    print_verdict(recorded.summary)
     print(f"Recorded: {args.out / RUN_FILE}")
     return 0
 
 
-def _told(events: Iterator[Event]) -> Iterator[Event]:
+def _with_progress(events: Iterator[Event]) -> Iterator[Event]:
     """Pass events on, and say on stderr what is loaded and which run begins."""
+    from ..runs.events import RunStarted
+
     bar = LoadingBar()
     for event in events:
         bar.show(event)

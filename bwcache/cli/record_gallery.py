@@ -6,52 +6,94 @@ python -m bwcache.cli.record_gallery [FOLDER]      (assets/runs without one)
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from ..cache.methods.bwcache import BWCacheConfig
 from ..models import find
 from ..runs.recorded import RUNS
-from . import main
+from . import main as bwcache
+from .arguments import Parser
 
 CIRCLE = "a red circle moving right on a white background"
 SQUARE = "a blue square bouncing on a gray background"
 TRIANGLE = "a yellow triangle growing on a black background"
-# slug: (prompt, preset or (threshold, interval), reuse, title, caption)
-GALLERY = {
-    "1-balanced": (
-        CIRCLE, "Balanced", "residual", "Balanced",
+
+
+@dataclass(frozen=True)
+class Card:
+    """A run of the gallery. `setting`: a preset of TinyWorld by its name, or the run's own.
+
+    The name of the folder, `slug`, gives the card its place.
+    """
+
+    slug: str
+    prompt: str
+    setting: str | BWCacheConfig
+    title: str
+    caption: str
+    reuse: str = "residual"
+
+
+GALLERY = (
+    Card(
+        "1-balanced",
+        CIRCLE,
+        "Balanced",
+        "Balanced",
         "The Balanced preset, beside a control: just as few steps, none of them cached.",
     ),
-    "2-forecast": (
-        CIRCLE, "Balanced", "forecast", "Balanced + forecast",
+    Card(
+        "2-forecast",
+        CIRCLE,
+        "Balanced",
+        "Balanced + forecast",
         "The same steps are reused, each along the trend of the computed ones before it.",
+        reuse="forecast",
     ),
-    "3-fast": (
-        SQUARE, "Fast", "residual", "Fast",
+    Card(
+        "3-fast",
+        SQUARE,
+        "Fast",
+        "Fast",
         "The Fast preset: four steps are reused after each computed one.",
     ),
-    "4-past-the-cliff": (
-        TRIANGLE, (0.15, 27), "residual", "Past the cliff",
+    Card(
+        "4-past-the-cliff",
+        TRIANGLE,
+        BWCacheConfig(0.15, 27),
+        "Past the cliff",
         "Too much is reused: the control, with as few steps and no cache, stays closer.",
     ),
-}  # fmt: skip
+)
 
 
-def record(slug: str, folder: Path) -> None:
-    """Record one run of the gallery; leaves the program where that fails."""
-    prompt, setting, reuse, title, caption = GALLERY[slug]
-    if isinstance(setting, str):
-        preset = find("tinyworld").facts().presets[setting].config
-        setting = preset.threshold, preset.reuse_interval
-    threshold, interval = setting
+def record(card: Card, folder: Path) -> int:
+    """Record a card's run in a folder of its name; returns the exit status."""
+    preset = card.setting
+    if isinstance(preset, str):
+        preset = find("tinyworld").facts().presets[preset].config
     options = {
-        "prompt": prompt, "reuse": reuse, "threshold": threshold, "reuse-interval": interval,
-        "title": title, "caption": caption, "out": folder / slug,
-    }  # fmt: skip
+        "prompt": card.prompt,
+        "reuse": card.reuse,
+        "threshold": preset.threshold,
+        "reuse-interval": preset.reuse_interval,
+        "title": card.title,
+        "caption": card.caption,
+        "out": folder / card.slug,
+    }
     given = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-    if status := main(["record", "--control", *given]):
-        sys.exit(status)
+    return bwcache(["record", "--control", *given])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Record them all, until one fails; returns the exit status."""
+    parser = Parser(prog="record_gallery", description="Record the page's gallery anew.")
+    parser.add_argument("folder", nargs="?", type=Path, default=RUNS, help="%(default)s")
+    folder = parser.parse_args(arguments).folder
+    return next((status for card in GALLERY if (status := record(card, folder))), 0)
 
 
 if __name__ == "__main__":
-    for slug in GALLERY:
-        record(slug, Path(sys.argv[1]) if len(sys.argv) > 1 else RUNS)
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""What `python -m bwcache sweep` does, apart from reading its arguments."""
+"""`bwcache sweep`: many settings, or the one that meets a goal."""
 
 from __future__ import annotations
 
@@ -8,35 +8,44 @@ from collections.abc import Callable
 from contextlib import closing
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from .. import models
-from ..cache.methods.bwcache import BWCacheConfig
+from ..cache.methods.bwcache import BWCacheConfig, parse_interval
 from ..errors import ConfigError
-from ..explore.find_setting import (
-    BaselineStarted,
-    SearchFinished,
-    SearchStarted,
-    Trial,
-    TrialStarted,
-    search,
-)
 from ..explore.results_file import ResultsFile, key
-from ..explore.search import Goal, psnr_text, setting_text
-from ..explore.sweep import Share, described, sweep
+from ..explore.search import MOST_TRIALS, Goal, psnr_text, setting_text
 from ..files import check_file
-from ..models.machine import default_device, describe_device, versions
 from ..models.progress import Loading
-from ..runs.events import ComparisonFinished, StepDone
-from ..runs.request import Request
+from .arguments import add_json_argument, add_model_arguments, listed, threshold
+from .output import print_json
 from .progress import LoadingBar
 
+if TYPE_CHECKING:
+    from ..explore.find_setting import SearchFinished
+    from ..runs.request import Request
+
+HELP = "many settings, or the one that meets a goal"
 MOST_ALLOWED = 100  # trials of a search
-PrintJson = Callable[[object], None]
 
 
-def sweep_command(args: argparse.Namespace, print_json: PrintJson) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model_arguments(parser)
+    prompts = parser.add_mutually_exclusive_group(required=True)
+    prompts.add_argument("--prompt", help="what the video shows")
+    prompts.add_argument("--prompts", type=Path, help="text file, a prompt on each line")
+    parser.add_argument("--goal", help="psnr=30 (dB, at least) or speedup=2 (times, at least)")
+    parser.add_argument("--trials", type=int, default=MOST_TRIALS, help="of a goal, at most")
+    parser.add_argument("--thresholds", type=listed(threshold), help="such as 0.05,0.1")
+    parser.add_argument("--intervals", type=listed(parse_interval), help="such as 1,2,4")
+    parser.add_argument("--reuse", type=listed(str), help="such as residual,forecast")
+    parser.add_argument("--out", type=Path, help="file that a line is added to for each run")
+    add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
     """Run the search or the sweep; its result in a few lines, or as JSON, on stdout."""
     goal = None if args.goal is None else Goal.parse(args.goal)
     spec = models.find(args.model)
@@ -58,6 +67,7 @@ def sweep_command(args: argparse.Namespace, print_json: PrintJson) -> int:
             args.reuse or [BWCacheConfig.reuse], thresholds or [0.0], intervals or [1]
         )
     ]
+    from ..runs.request import Request
 
     def requests(some: list[str]) -> list[Request]:
         return [
@@ -76,8 +86,8 @@ def sweep_command(args: argparse.Namespace, print_json: PrintJson) -> int:
         file = ResultsFile(args.out)
         file.rows()
     if goal is not None:
-        return _search(args, requests(prompts)[0], goal, file, print_json)
-    return _sweep(args, prompts, requests, file, print_json)
+        return _search(args, requests(prompts)[0], goal, file)
+    return _sweep(args, prompts, requests, file)
 
 
 def read_prompts(path: Path) -> list[str]:
@@ -97,12 +107,17 @@ def read_prompts(path: Path) -> list[str]:
 
 
 def _search(
-    args: argparse.Namespace,
-    request: Request,
-    goal: Goal,
-    file: ResultsFile | None,
-    print_json: PrintJson,
+    args: argparse.Namespace, request: Request, goal: Goal, file: ResultsFile | None
 ) -> int:
+    from ..explore.find_setting import (
+        BaselineStarted,
+        SearchStarted,
+        Trial,
+        TrialStarted,
+        search,
+    )
+    from ..runs.events import StepDone
+
     there = set() if file is None else {key(row) for row in file.rows()}
     options = {"thresholds": args.thresholds, "intervals": args.intervals, "reuses": args.reuse}
     bar, loading = None, LoadingBar()
@@ -156,11 +171,19 @@ def as_json(finished: SearchFinished, args: argparse.Namespace) -> dict[str, obj
         "baseline_runs": finished.baseline_runs,
         "runs_saved": found.runs_saved,
         "sentence": found.sentence,
-        **_about(args, args.device or default_device()),
+        **_about(args, args.device),
     }
 
 
-def _sweep(args, prompts: list[str], requests, file: ResultsFile, print_json: PrintJson) -> int:
+def _sweep(
+    args: argparse.Namespace,
+    prompts: list[str],
+    requests: Callable[[list[str]], list[Request]],
+    file: ResultsFile,
+) -> int:
+    from ..explore.sweep import Share, described, sweep
+    from ..runs.events import ComparisonFinished
+
     share = Share(args.device)
     own, loading = requests(share.of(prompts)), LoadingBar()
     with tqdm(total=len(own), desc="sweep", unit="run", file=sys.stderr) as bar:
@@ -174,7 +197,7 @@ def _sweep(args, prompts: list[str], requests, file: ResultsFile, print_json: Pr
     asked = {key(described(request)) for request in requests(prompts)}
     rows = [row for row in file.rows() if key(row) in asked]
     if args.json:
-        about = _about(args, share.device or default_device())
+        about = _about(args, share.device)
         print_json({"out": str(args.out), "rows": len(rows), **about})
         return 0
     for row in rows:
@@ -188,13 +211,15 @@ def _sweep(args, prompts: list[str], requests, file: ResultsFile, print_json: Pr
     return 0
 
 
-def _about(args: argparse.Namespace, device: str) -> dict[str, object]:
+def _about(args: argparse.Namespace, device: str | None) -> dict[str, object]:
+    from ..models.machine import default_device, describe_device, versions
+
     return {
         "model": args.model,
         "random_weights": args.random_weights,
         "prompt": args.prompt,
         "seed": args.seed,
-        "device": describe_device(device),
+        "device": describe_device(device or default_device()),
         "versions": versions(),
     }
 

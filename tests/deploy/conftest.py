@@ -1,14 +1,10 @@
-"""A Space's folder as `deploy --dry-run` writes it, and fresh environments for it."""
+"""A Space's folder as `deploy --dry-run` writes it."""
 
-import os
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
-import pytest
-
-ROOT = Path(__file__).parents[2]
+from ..environments import ROOT
 
 
 def deployed(folder: Path, hardware: str) -> Path:
@@ -17,27 +13,3 @@ def deployed(folder: Path, hardware: str) -> Path:
     command += ["--hardware", hardware, "--dry-run", "--out", str(folder)]
     subprocess.run(command, check=True, cwd=ROOT)
     return folder
-
-
-def clean() -> dict[str, str]:
-    """This process's variables, but those that would reach Python, the hub or the page, or keep
-    pip from saying what it would do."""
-    named = ("PYTHON", "VIRTUAL_ENV", "HF_", "GRADIO_", "BWCACHE_", "SPACE", "PIP_QUIET")
-    return {key: value for key, value in os.environ.items() if not key.startswith(named)}
-
-
-def fresh_python(folder: Path, *install: str) -> Path:
-    """A new virtual environment's Python, with these arguments of `pip install` carried out."""
-    venv.create(folder, with_pip=True)
-    python = folder / "bin" / "python"
-    pip(python, *install)
-    return python
-
-
-def pip(python: Path, *arguments: str) -> str:
-    """What `pip install` with these arguments says; the test fails with it where pip does."""
-    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=clean(), cwd=python.parent)
-    if done.returncode:
-        pytest.fail(f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
-    return done.stdout

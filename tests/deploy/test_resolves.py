@@ -6,7 +6,8 @@ from huggingface_hub import SpaceCard
 from bwcache.space.deploy import ZERO, ZERO_TORCH
 from tests.unit.test_deploy import pin
 
-from .conftest import deployed, fresh_python, pip
+from ..environments import fresh_python, pip
+from .conftest import deployed
 
 # With this pip a dry run reads the wheels' metadata alone: 35 MB instead of 2 GB for CUDA's torch.
 PIP = "pip>=25.3"
@@ -25,11 +26,9 @@ def test_requirements_resolve_for_its_python(python, tmp_path, hardware):
     version = SpaceCard.load(folder / "README.md").data.python_version
     assert version == "3.12.12"
     nowhere = tmp_path / "nowhere"
-    said = pip(
-        python, "--dry-run", "--ignore-installed", "--use-feature=fast-deps", "--only-binary=:all:",
-        "--python-version", version, "--target", str(nowhere),
-        "-r", str(folder / "requirements.txt"),
-    )  # fmt: skip
+    options = ["--dry-run", "--ignore-installed", "--use-feature=fast-deps"]
+    options += ["--only-binary=:all:", "--python-version", version, "--target", str(nowhere)]
+    said = pip(python, "install", *options, "-r", str(folder / "requirements.txt"))
     would = said.splitlines()[-1].split(" ")
     assert would[:2] == ["Would", "install"]
     text = (folder / "requirements.txt").read_text(encoding="utf-8")

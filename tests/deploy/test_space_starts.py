@@ -9,7 +9,8 @@ import urllib.request
 
 import pytest
 
-from .conftest import clean, deployed, fresh_python
+from ..environments import clean, fresh_python
+from .conftest import deployed
 
 WAIT = 240  # seconds; generous, for slow machines
 CLIENT = """

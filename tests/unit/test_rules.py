@@ -119,7 +119,3 @@ def test_predicting_loads_no_torch():
         "from bwcache.cli import main\n"
         "assert main(['predict', 'nowhere.json', '--threshold', '0.1']) == 2",
     )
-
-
-def test_recording_loads_no_page():
-    run_blocking("gradio plotly", "import bwcache.cli.record, bwcache.cli.sweep, bwcache.cli.bench")

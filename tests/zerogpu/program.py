@@ -9,6 +9,7 @@ import base64
 import json
 import sys
 from contextlib import closing
+from functools import partial
 from multiprocessing.connection import Connection
 
 from .comparisons import COMPARISONS, LEFT, MADE
@@ -159,9 +160,9 @@ def launched() -> list[str]:
     from spaces.zero.decorator import decorated_cache
 
     import app
-    from bwcache.ui import launch
 
-    launch(app.demo, prevent_thread_lock=True, quiet=True, server_port=None)
+    app.launch = partial(app.launch, prevent_thread_lock=True, quiet=True)  # returns at once
+    app.main([])
     app.demo.close(verbose=False)
     return sorted({task.__qualname__ for task in decorated_cache})
 

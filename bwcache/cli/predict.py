@@ -1,0 +1,40 @@
+"""`bwcache predict`: the schedule that a recorded run would have had. Loads no torch."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+from ..cache.method import LETTERS
+from ..cache.predict import predict
+from ..cache.trace import TraceFile
+from ..errors import ConfigError
+from .arguments import add_config_arguments, add_json_argument, read_config
+from .output import print_json
+
+HELP = "the schedule a recorded run would have had"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("trace", help="trace.json of a comparison")
+    parser.add_argument("--model", dest="of_model", help="refuse a trace of another")
+    add_config_arguments(parser, required=True)
+    add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """The schedule, and the seconds it would take, in a few lines or as JSON."""
+    recorded = TraceFile.load(args.trace)
+    if args.of_model not in (None, recorded.model):
+        made = f"{recorded.model}, whose trace this is; thresholds do not carry over"
+        raise ConfigError("model", args.of_model, made)
+    prediction = predict(recorded.baseline, read_config(args))
+    if args.json:
+        print_json(asdict(prediction))
+        return 0
+    letters = "".join(LETTERS[action] for action in prediction.schedule)
+    certainty = "exact" if prediction.exact else "an estimate"
+    part, whole = prediction.predicted_seconds, recorded.baseline.net_seconds
+    print(f"{letters}\n{prediction.steps_reused} of {len(letters)} steps reused ({certainty}),")
+    print(f"about {part:.1f} s instead of {whole:.1f} s (estimated from that run's step times)")
+    return 0

@@ -1,0 +1,27 @@
+"""Recording the gallery anew asks for what the page shows, run by run, until one fails."""
+
+from bwcache.cli import build_parser, record_gallery
+from bwcache.models import find
+from bwcache.runs.recorded import RUNS
+
+
+def test_it_records_the_runs_that_are_there(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(record_gallery, "bwcache", lambda given: asked.append(given) or 0)
+    assert record_gallery.main([str(tmp_path)]) == 0
+    runs = [build_parser().parse_args(given) for given in asked]
+    assert {run.out for run in runs} == {tmp_path / path.name for path in RUNS.iterdir()}
+    assert all(run.control and find(run.model).name == "tinyworld" for run in runs)
+    assert [run.reuse for run in runs].count("forecast") == 1
+    recorded = find("tinyworld").presets["Balanced"]
+    assert (runs[0].threshold, runs[0].reuse_interval) == (
+        recorded.threshold,
+        recorded.reuse_interval,
+    )
+
+
+def test_it_stops_where_one_fails(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(record_gallery, "bwcache", lambda given: asked.append(given) or 2)
+    assert record_gallery.main([str(tmp_path)]) == 2
+    assert len(asked) == 1
