@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
 
+from ..cache.method import LETTERS
 from ..cache.methods.bwcache import BWCacheConfig, Reuse
 from ..cache.predict import predict
 from ..cache.trace import Trace
 
 INTERVALS = (1, 2, 3, 4, 5, 6, 8, 12)
 MOST_TRIGGERS = 24  # trigger steps that are told apart
-LETTERS = {"compute": "C", "reuse": "r"}
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """Ways to look at the two videos, in a real browser: wipe, difference, blind test, curve."""
 
 import pytest
+from bwcache.ui.texts import METHOD_NAMES
 
 from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.runs.baselines import BaselineStore as Store
 from bwcache.testing import FRAMES, FakeBackend
-from bwcache.ui.texts import METHOD_NAMES
 from tests.e2e.conftest import Visit, serving, visiting
 
 pytestmark = pytest.mark.e2e

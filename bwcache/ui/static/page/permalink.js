@@ -1,10 +1,18 @@
-async (known, values) => {
-  // Copies the address that restores the present settings; shows it where copying is not allowed.
-  // `known`: the settings' names and, by language, the texts. Settings come as `values`.
-  const texts = known.texts[document.documentElement.lang] || known.texts.en;
-  const found = new URLSearchParams();
-  known.names.forEach((name, i) => found.set(name, String(values[i] ?? "")));
-  const link = `${location.origin}${location.pathname}?${found}`;
+// Copies the address that restores the present settings; shows it where copying is not allowed.
+
+import { languageAmong } from "../lib/texts.js";
+
+// The address with a query that holds these settings.
+export function addressOf({ origin, pathname }, names, values) {
+  const query = new URLSearchParams();
+  names.forEach((name, i) => query.set(name, String(values[i] ?? "")));
+  return `${origin}${pathname}?${query}`;
+}
+
+// `names`: of the settings, in the order of their `values`. `catalogues`: the texts by language.
+export async function copyLink({ names, catalogues }, values) {
+  const texts = catalogues[languageAmong(Object.keys(catalogues))];
+  const link = addressOf(location, names, values);
   const box = document.querySelector("#bw-link .bw-link");
   const field = box.querySelector("input");
   field.value = link;
@@ -16,6 +24,6 @@ async (known, values) => {
   } catch { /* no clipboard: an insecure address, or the visitor said no */ }
   box.hidden = false;
   field.hidden = copied;
-  box.querySelector("output").textContent = copied ? texts.copied : texts.by_hand;
+  box.querySelector("output").textContent = copied ? texts.link_copied : texts.link_by_hand;
   if (!copied) field.select();
 }

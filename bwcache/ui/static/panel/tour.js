@@ -1,78 +1,113 @@
 // A short guided tour: each of its steps points at a part of the panel and says, with this run's
 // numbers, what the part shows. Changes nothing in the run.
 
+import { motionIsReduced } from "../lib/elements.js";
+import { fill } from "../lib/texts.js";
+
 const BEND = 1.15; // how far both ends stand above the lowest point of a curve called U-shaped
 
-// What each step points at, and the numbers it needs; `text` names its words in the texts.
-const TOUR = [
-  { name: "step", target: ".bw-race", facts: ({ rows, whole }) => ({ steps: rows.length, per: significant(whole / rows.length, 2) }) },
-  { name: "block", target: ".bw-heats", facts: ({ rows, whole }) => ({
-    blocks: Math.max(...rows.map((row) => (row.d || []).length)),
-    share: Math.round((100 * rows.reduce((sum, row) => sum + row.b, 0)) / whole),
-  }) },
-  { name: "curve", target: ".bw-chart", paper: true, facts: curveFacts },
-  { name: "threshold", target: ".bw-whatif", paper: true, facts: thresholdFacts },
-  { name: "reuse", target: ".bw-strips", paper: true, facts: ({ rows, settings, done }) => ({
-    interval: intervalSteps(settings.interval, rows.length), reused: done.steps_reused, steps: rows.length,
-  }) },
-  { name: "saved", target: ".bw-numbers", paper: true, facts: ({ done, method }) => ({
-    whole: seconds(done.baseline_seconds), part: seconds(done.cached_seconds), method,
-    speedup: done.speedup.toFixed(2), measuring: significant(100 * done.indicator_share, 2),
-  }) },
-  { name: "differ", target: ".bw-stages", paper: true, facts: ({ done }) => (done.psnr_db === null
-    ? { text: "same" } : { psnr: done.psnr_db.toFixed(1), ssim: done.ssim.toFixed(3) }) },
+// What each step points at, and whether the paper has a figure for it.
+const STOPS = [
+  { name: "step", target: ".bw-race", facts: stepFacts },
+  { name: "block", target: ".bw-heats", facts: blockFacts },
+  { name: "curve", target: ".bw-chart", facts: curveFacts, paper: true },
+  { name: "threshold", target: ".bw-whatif", facts: thresholdFacts, paper: true },
+  { name: "reuse", target: ".bw-strips", facts: reuseFacts, paper: true },
+  { name: "saved", target: ".bw-numbers", facts: savedFacts, paper: true },
+  { name: "differ", target: ".bw-stages", facts: differenceFacts, paper: true },
 ];
 
-function curveFacts({ rows }) {
-  const found = rows.filter((row) => row.v > 0);
-  if (!found.length) return null;
-  const [lowest, ...others] = [...found].sort((a, b) => a.v - b.v);
-  const highest = others.pop() || lowest, first = found[0], last = found[found.length - 1];
-  const bent = Math.min(first.v, last.v) > BEND * lowest.v;
+// Each takes what is known of a finished run, and gives the numbers of a step's words, which `text`
+// names where there are several; null where the run has none.
+function stepFacts({ rows, whole, numbers }) {
+  return { steps: rows.length, per: numbers.significant(whole / rows.length, 2) };
+}
+
+function blockFacts({ rows, whole }) {
+  const inBlocks = rows.reduce((sum, row) => sum + row.b, 0);
   return {
-    text: bent ? "curve" : "flat",
-    first: significant(first.v), last: significant(last.v),
-    low: significant(lowest.v), low_step: lowest.i + 1,
-    high: significant(highest.v), high_step: highest.i + 1,
+    blocks: Math.max(...rows.map((row) => row.d?.length || 0)),
+    share: Math.round((100 * inBlocks) / whole),
   };
 }
 
-function thresholdFacts({ rows, settings }) {
-  const { trigger } = predictSchedule(rows, settings);
-  const starts = reuseStartsAbove(rows, settings);
-  if (starts === null) return null;
-  const known = { threshold: settings.threshold, starts: significant(starts) };
-  return trigger === null ? { ...known, text: "never" }
-    : { ...known, trigger: trigger + 1, value: significant(rows[trigger].v) };
+export function curveFacts({ rows, numbers }) {
+  const measured = rows.filter((row) => row.v > 0);
+  if (!measured.length) return null;
+  const rising = [...measured].sort((a, b) => a.v - b.v);
+  const [lowest, highest] = [rising[0], rising.at(-1)];
+  const [first, last] = [measured[0], measured.at(-1)];
+  const isBent = Math.min(first.v, last.v) > BEND * lowest.v;
+  return {
+    text: isBent ? "curve" : "flat",
+    first: numbers.significant(first.v),
+    last: numbers.significant(last.v),
+    low: numbers.significant(lowest.v),
+    low_step: lowest.i + 1,
+    high: numbers.significant(highest.v),
+    high_step: highest.i + 1,
+  };
 }
 
-function createTour({ root, T }) {
+function thresholdFacts({ rows, settings, scheduleTable, numbers }) {
+  if (!scheduleTable || scheduleTable.startsAbove === null) return null;
+  const known = {
+    threshold: numbers.significant(settings.threshold),
+    starts: numbers.significant(scheduleTable.startsAbove),
+  };
+  const { trigger } = scheduleTable;
+  if (trigger === null) return { ...known, text: "never" };
+  return { ...known, trigger: trigger + 1, value: numbers.significant(rows[trigger].v) };
+}
+
+function reuseFacts({ rows, settings, done }) {
+  return { interval: settings.interval_steps, reused: done.steps_reused, steps: rows.length };
+}
+
+function savedFacts({ done, method, numbers }) {
+  return {
+    method,
+    whole: numbers.seconds(done.baseline_seconds),
+    part: numbers.seconds(done.cached_seconds),
+    speedup: numbers.fixed(done.speedup, 2),
+    measuring: numbers.percent(done.indicator_share),
+  };
+}
+
+function differenceFacts({ done, numbers }) {
+  if (done.psnr_db === null) return { text: "same" };
+  return { psnr: numbers.fixed(done.psnr_db, 1), ssim: numbers.fixed(done.ssim, 3) };
+}
+
+export function createTour({ root, texts, numbers, runName }) {
   const find = (name) => root.querySelector(`.bw-tour${name}`);
   const [dialog, start, next, back, close] = ["", "-start", "-next", "-back", "-close"].map(find);
-  const calm = matchMedia("(prefers-reduced-motion: reduce)");
-  let stops = [], place = 0, target = null;
+  let stops = [];
+  let place = 0;
+  let target = null;
 
   // The steps this run has numbers for.
   function plan(done, state) {
     const { rows } = state.runs.baseline;
     const whole = rows.reduce((sum, row) => sum + row.n, 0);
-    const run = { rows, whole, done, settings: state.settings, method: state.method };
-    return TOUR.flatMap((stop) => {
-      const values = stop.facts(run), text = values?.text || stop.name;
-      return values ? [{ ...stop, text, values }] : [];
+    const run = { ...state, rows, whole, done, numbers, method: runName("cached") };
+    return STOPS.flatMap((stop) => {
+      const values = stop.facts(run);
+      return values ? [{ ...stop, text: values.text || stop.name, values }] : [];
     });
   }
 
-  function show(at) {
-    place = at;
+  function show(index) {
+    place = index;
     const { name, text, values, paper, target: selector } = stops[place];
-    find("-count").textContent = fill(T.tour_count, { i: place + 1, n: stops.length });
-    dialog.querySelector("h3").textContent = T[`tour_${text}_title`] || T[`tour_${name}_title`];
-    dialog.querySelector("#bw-tour-text").textContent = fill(T[`tour_${text}`], values);
+    find("-count").textContent = fill(texts.tour_count, { i: place + 1, n: stops.length });
+    const title = texts[`tour_${text}_title`] || texts[`tour_${name}_title`];
+    dialog.querySelector("h3").textContent = title;
+    dialog.querySelector("#bw-tour-text").textContent = fill(texts[`tour_${text}`], values);
     find("-paper").hidden = !paper;
-    find("-paper").lastElementChild.textContent = T[`tour_${name}_paper`] || "";
+    find("-paper").lastElementChild.textContent = texts[`tour_${name}_paper`] || "";
     back.disabled = place === 0;
-    next.textContent = place === stops.length - 1 ? T.tour_end : T.tour_next;
+    next.textContent = place === stops.length - 1 ? texts.tour_end : texts.tour_next;
     point(root.querySelector(selector));
   }
 
@@ -84,8 +119,10 @@ function createTour({ root, T }) {
     part.classList.add("bw-toured");
     const covered = innerHeight - dialog.getBoundingClientRect().top;
     root.style.setProperty("--tour-room", `${Math.ceil(covered)}px`);
-    const tall = part.offsetHeight > innerHeight - covered - 32;
-    part.scrollIntoView({ behavior: calm.matches ? "auto" : "smooth", block: tall ? "start" : "center" });
+    const isTall = part.offsetHeight > innerHeight - covered - 32;
+    part.scrollIntoView({
+      behavior: motionIsReduced() ? "auto" : "smooth", block: isTall ? "start" : "center",
+    });
   }
 
   function open() {
@@ -98,12 +135,12 @@ function createTour({ root, T }) {
 
   function end() {
     if (dialog.hidden) return;
-    const held = dialog.contains(document.activeElement);
+    const hadFocus = dialog.contains(document.activeElement);
     document.removeEventListener("keydown", onKey, true);
     dialog.hidden = true;
     root.classList.remove("bw-touring");
     point(null);
-    if (held) start.focus({ preventScroll: true });
+    if (hadFocus) start.focus({ preventScroll: true });
   }
 
   // Escape closes from anywhere; Tab stays in the dialog.
@@ -112,11 +149,16 @@ function createTour({ root, T }) {
       event.preventDefault();
       end();
     } else if (event.key === "Tab") {
-      const all = [...dialog.querySelectorAll("a, button:enabled")].filter((node) => node.offsetParent);
-      const now = all.indexOf(document.activeElement), by = event.shiftKey ? -1 : 1;
       event.preventDefault();
-      all[now < 0 ? 0 : (now + by + all.length) % all.length].focus({ preventScroll: true });
+      moveFocus(event.shiftKey ? -1 : 1);
     }
+  }
+
+  function moveFocus(by) {
+    const all = [...dialog.querySelectorAll("a, button:enabled")]
+      .filter((node) => node.offsetParent);
+    const now = all.indexOf(document.activeElement);
+    all[now < 0 ? 0 : (now + by + all.length) % all.length].focus({ preventScroll: true });
   }
 
   start.addEventListener("click", open);

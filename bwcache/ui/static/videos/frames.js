@@ -1,153 +1,201 @@
-// The curve over frames: PSNR above SSIM, one x axis, drawn as SVG. It is a slider: a click or a
-// key seeks the players, and their frame is marked. Identical frames have no PSNR; they say "=".
+// The curves over frames: PSNR above SSIM, one x axis. They are a slider: a click or a key seeks
+// the players, and their frame is marked. Identical frames have no PSNR; they say "=".
 
-function createFrames({ root, T, player }) {
-  const BAND = 84, HEAD = 20, FOOT = 20; // pixels: a curve's height, the room above it, the axis
-  const at = (name) => root.querySelector(name);
-  const [card, plot, value, worst] = [".bw-frames", ".bw-plot", ".bw-frames-value", ".bw-worst"].map(at);
-  let psnr = [], ssim = [], frame = 0, width = 0, column = 1, left = 0, bands = [], marks = [];
-  const colour = (name) => getComputedStyle(root).getPropertyValue(name).trim();
+import { cssVariable, make, onThemeChange } from "../lib/elements.js";
+import { PLAIN, themed, whenInSight } from "../lib/plotly.js";
+import { fill } from "../lib/texts.js";
 
-  function node(tag, attributes, text) {
-    const made = document.createElementNS(SVG, tag);
-    for (const [name, content] of Object.entries(attributes)) made.setAttribute(name, content);
-    if (text !== undefined) made.textContent = text;
-    return made;
-  }
+const BAND = 84; // pixels: a curve's height
+const HEAD = 20; // the room above it, where its name stands
+const GAP = 6; // more room above the second one
+const FOOT = 20; // the x axis
+const LEAST_LEFT = 46; // room for SSIM's digits
+const DOTS_FROM = 7; // pixels a frame: with less room there is only the line
+const TICK = 44; // pixels that a frame's number needs
+const HEIGHT = HEAD + BAND + HEAD + GAP + BAND + FOOT;
+const PLOT = HEIGHT - HEAD - FOOT;
+const FAST = 5; // frames that a page key moves by
+
+// A curve's place and scale in pixels. `most`: a bound of its values, above which is no room.
+export function scaleOf(values, top, most = Infinity) {
+  const known = values.filter((value) => value !== null);
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  const bounded = most < Infinity;
+  const room = Math.max(high - low, bounded ? 0.002 : 1) * 0.15;
+  const [from, to] = [low - room, Math.min(high + room, most)];
+  return {
+    values,
+    low,
+    high,
+    range: [from, to],
+    digits: !bounded ? 1 : high - low < 0.01 ? 4 : 3,
+    pixel: (value) => top + BAND - ((value - from) / (to - from)) * BAND,
+  };
+}
+
+// The frame with the least PSNR; an identical one only where all are.
+export function worstFrame(psnr) {
+  let worst = 0;
+  psnr.forEach((value, i) => {
+    if (value !== null && (psnr[worst] === null || value < psnr[worst])) worst = i;
+  });
+  return worst;
+}
+
+export function createFrameCurves({ root, texts, numbers, player, plotlyUrl }) {
+  const find = (name) => root.querySelector(name);
+  const [card, slider, value] = [".bw-frames", ".bw-plot", ".bw-frames-value"].map(find);
+  const [worst, alikeLine, noLpips] = [".bw-worst", ".bw-alike", ".bw-no-lpips"].map(find);
+  const chart = make("div");
+  chart.setAttribute("aria-hidden", "true");
+  const marks = ["bw-now-line", "bw-now-dot", "bw-now-dot"].map((name) => make("i", name));
+  slider.append(chart, ...marks);
+  const colour = (name) => cssVariable(root, name);
+  let psnr = [];
+  let ssim = [];
+  let frame = 0; // where the players are
+  let scales = [];
+  const draw = whenInSight(slider, plotlyUrl, drawCurves);
 
   function reset() {
-    [psnr, ssim, frame, width] = [[], [], 0, 0];
+    [psnr, ssim, frame] = [[], [], 0];
     card.hidden = true;
   }
 
-  function take(row) {
+  function add(row) {
     psnr.splice(row.at, row.psnr.length, ...row.psnr);
     ssim.splice(row.at, row.ssim.length, ...row.ssim);
-    const none = at(".bw-no-lpips");
-    none.hidden = !row.lpips_reason;
-    none.textContent = fill(T.no_lpips, { reason: row.lpips_reason });
+    noLpips.hidden = !row.lpips_reason;
+    noLpips.textContent = fill(texts.no_lpips, { reason: row.lpips_reason });
   }
 
   function done(row) {
-    const alike = psnr.filter((x) => x === null).length, all = psnr.length;
+    const all = psnr.length;
+    const alike = psnr.filter((one) => one === null).length;
     card.hidden = !all;
-    if (typeof row.lpips === "number") at(".bw-no-lpips").hidden = true;
-    at(".bw-alike").hidden = !alike;
-    at(".bw-alike").textContent = fill(alike === all ? T.frames_all_alike : T.frames_alike, { n: alike, all });
-    plot.hidden = worst.hidden = value.hidden = alike === all;
-    worst.textContent = fill(T.worst, { i: lowest() + 1 });
-    plot.setAttribute("aria-valuemax", all);
-    width = 0;
+    if (typeof row.lpips === "number") noLpips.hidden = true;
+    alikeLine.hidden = !alike;
+    const text = alike === all ? texts.frames_all_alike : texts.frames_alike;
+    alikeLine.textContent = fill(text, { n: alike, all });
+    slider.hidden = worst.hidden = value.hidden = alike === all;
+    worst.textContent = fill(texts.worst, { i: worstFrame(psnr) + 1 });
+    slider.setAttribute("aria-valuemax", all);
+    scales = slider.hidden ? [] : [
+      scaleOf(psnr, HEAD), scaleOf(ssim, HEAD + BAND + HEAD + GAP, 1),
+    ];
+    mark(frame);
     draw();
   }
 
-  const lowest = () => psnr.reduce((best, x, i) => (x !== null && (psnr[best] === null || x < psnr[best]) ? i : best), 0);
-  const x = (i) => left + (i + 0.5) * column;
-
-  // A curve's place and scale. SSIM ends at 1, so there is no room above it.
-  function band(name, values, top, most) {
-    const known = values.filter((v) => v !== null);
-    const [low, high] = [Math.min(...known), Math.max(...known)];
-    const room = Math.max(high - low, most ? 0.002 : 1) * 0.15;
-    const [from, to] = [low - room, most ? Math.min(high + room, most) : high + room];
-    const y = (v) => top + BAND - ((v - from) / (to - from)) * BAND;
-    const digits = !most ? 1 : high - low < 0.01 ? 4 : 3;
-    return { name, values, top, y, low, high, digits };
+  // Where the frames are, in pixels: each has a column of its own.
+  function columns() {
+    const left = Math.max(parseFloat(colour("--left")), LEAST_LEFT);
+    const right = parseFloat(colour("--right"));
+    const width = (slider.clientWidth - left - right) / psnr.length;
+    return { left, right, width, middle: (i) => left + (i + 0.5) * width };
   }
 
-  function draw() {
-    if (card.hidden || plot.hidden || !plot.clientWidth) return;
-    if (plot.clientWidth === width) return mark(frame);
-    width = plot.clientWidth;
-    left = Math.max(parseFloat(colour("--left")), 46);
-    column = (width - left - parseFloat(colour("--right"))) / psnr.length;
-    const second = HEAD + BAND + HEAD + 6, height = second + BAND + FOOT;
-    bands = [band(T.frames_psnr, psnr, HEAD), band(T.frames_ssim, ssim, second, 1)];
-    const svg = node("svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
-    bands.forEach((one, k) => svg.append(...curve(one, k)));
-    psnr.forEach((v, i) => {
-      if (v === null) svg.append(node("text", { x: x(i), y: HEAD + 12, class: "bw-equal" }, "="));
+  async function drawCurves(Plotly) {
+    if (card.hidden || slider.hidden || !slider.clientWidth) return;
+    const { left, right, width } = columns();
+    const every = Math.ceil(psnr.length / Math.max(2, Math.floor((width * psnr.length) / TICK)));
+    const shown = psnr.map((_, i) => i + 1).filter((i) => (i - 1) % every === 0);
+    const axis = (scale, domain) => ({
+      domain,
+      range: scale.range,
+      tickvals: scale.high - scale.low > 1e-9 ? [scale.low, scale.high] : [scale.low],
+      ticktext: [scale.low, scale.high].map((one) => numbers.fixed(one, scale.digits)),
+      gridcolor: colour("--line"),
+      zeroline: false,
     });
-    const every = Math.ceil(psnr.length / Math.max(2, Math.floor((width - left) / 44)));
-    for (let i = 0; i < psnr.length; i += every) {
-      svg.append(node("text", { x: x(i), y: height - 4, class: "bw-tick-x" }, i + 1));
-    }
-    marks = [node("line", { y1: HEAD - 4, y2: second + BAND, class: "bw-now" })];
-    for (const _ of bands) marks.push(node("circle", { r: 6, class: "bw-now" }));
-    svg.append(...marks);
-    plot.replaceChildren(svg);
+    const note = (y, text) => ({
+      xref: "paper", x: 0, xanchor: "left", yref: "paper", y, yanchor: "bottom", text,
+      showarrow: false,
+    });
+    const equal = psnr.flatMap((one, i) => (one === null ? [i + 1] : [])).map((x) => ({
+      x, y: 1, yref: "paper", yanchor: "top", text: "<b>=</b>", showarrow: false,
+      font: { size: 14, color: colour("--ink") },
+    }));
+    const layout = {
+      ...themed(colour, numbers),
+      height: HEIGHT,
+      margin: { l: left, r: right, t: HEAD, b: FOOT },
+      showlegend: false,
+      xaxis: {
+        range: [0.5, psnr.length + 0.5], tickvals: shown, showgrid: false, zeroline: false,
+        anchor: "y2",
+      },
+      yaxis: axis(scales[0], [1 - BAND / PLOT, 1]),
+      yaxis2: axis(scales[1], [0, BAND / PLOT]),
+      annotations: [
+        note(1, `<b>${texts.frames_psnr}</b>`),
+        note(BAND / PLOT, `<b>${texts.frames_ssim}</b>`),
+        ...equal,
+      ],
+    };
+    const trace = (values, symbol, yaxis) => ({
+      x: values.map((_, i) => i + 1),
+      y: values,
+      yaxis,
+      mode: width > DOTS_FROM ? "lines+markers" : "lines",
+      line: { color: colour("--cached"), width: 2.5 },
+      marker: { symbol, size: 6 },
+    });
+    const traces = [trace(psnr, "circle", "y"), trace(ssim, "square", "y2")];
+    await Plotly.react(chart, traces, layout, { ...PLAIN, staticPlot: true });
     mark(frame);
   }
 
-  function curve({ name, values, top, y, low, high, digits }, k) {
-    const right = left + column * values.length;
-    const parts = [node("text", { x: left, y: top - 7, class: "bw-band-name" }, name)];
-    for (const v of high - low > 1e-9 ? [low, high] : [low]) {
-      parts.push(node("line", { x1: left, x2: right, y1: y(v), y2: y(v), class: "bw-grid" }));
-      parts.push(node("text", { x: left - 6, y: y(v) + 4, class: "bw-tick-y" }, v.toFixed(digits)));
-    }
-    let path = "", pen = "M";
-    values.forEach((v, i) => {
-      if (v !== null) path += `${pen}${x(i).toFixed(1)} ${y(v).toFixed(1)}`;
-      pen = v === null ? "M" : "L";
-    });
-    parts.push(node("path", { d: path, class: "bw-line" }));
-    if (column > 7) values.forEach((v, i) => {
-      if (v === null) return;
-      parts.push(k ? node("rect", { x: x(i) - 2.5, y: y(v) - 2.5, width: 5, height: 5, class: "bw-dot" })
-        : node("circle", { cx: x(i), cy: y(v), r: 3, class: "bw-dot" }));
-    });
-    return parts;
-  }
-
   function describe(i) {
-    const known = { i: i + 1, n: psnr.length, ssim: ssim[i]?.toFixed(4) };
-    if (psnr[i] === null) return fill(T.frames_value_alike, known);
-    return fill(T.frames_value, { ...known, psnr: fill(T.decibels, { value: psnr[i]?.toFixed(1) }) });
+    const known = { i: i + 1, n: psnr.length, ssim: numbers.fixed(ssim[i], 4) };
+    if (psnr[i] === null) return fill(texts.frames_value_alike, known);
+    return fill(texts.frames_value, { ...known, psnr: numbers.decibels(psnr[i]) });
   }
 
+  // Marks a frame. Its own elements, not the chart's: a video moves them many times a second.
   function mark(now) {
     frame = now;
-    if (card.hidden || plot.hidden || !marks.length || now >= psnr.length) return;
+    if (card.hidden || !scales.length || now >= psnr.length) return;
     value.textContent = describe(now);
-    plot.setAttribute("aria-valuenow", now + 1);
-    plot.setAttribute("aria-valuetext", value.textContent);
-    const [line, ...dots] = marks;
-    line.setAttribute("x1", x(now));
-    line.setAttribute("x2", x(now));
-    dots.forEach((dot, k) => {
-      const v = bands[k].values[now];
-      dot.style.display = v === null ? "none" : "";
-      dot.setAttribute("cx", x(now));
-      if (v !== null) dot.setAttribute("cy", bands[k].y(v));
+    slider.setAttribute("aria-valuenow", now + 1);
+    slider.setAttribute("aria-valuetext", value.textContent);
+    const x = columns().middle(now);
+    for (const one of marks) one.style.left = `${x}px`;
+    scales.forEach((scale, k) => {
+      const dot = marks[k + 1];
+      dot.hidden = scale.values[now] === null;
+      if (!dot.hidden) dot.style.top = `${scale.pixel(scale.values[now])}px`;
     });
   }
 
-  const under = (event) => {
-    const place = event.clientX - plot.getBoundingClientRect().left;
-    return Math.min(Math.max(Math.floor((place - left) / column), 0), psnr.length - 1);
-  };
-  plot.addEventListener("pointerdown", (event) => {
-    plot.setPointerCapture(event.pointerId);
-    player.seek(under(event));
+  function frameUnder(event) {
+    const { left, width } = columns();
+    const x = event.clientX - slider.getBoundingClientRect().left;
+    return Math.min(Math.max(Math.floor((x - left) / width), 0), psnr.length - 1);
+  }
+
+  slider.addEventListener("pointerdown", (event) => {
+    slider.setPointerCapture(event.pointerId);
+    player.seek(frameUnder(event));
   });
-  plot.addEventListener("pointermove", (event) => {
-    if (event.buttons & 1) player.seek(under(event));
-    else value.textContent = describe(under(event));
+  slider.addEventListener("pointermove", (event) => {
+    if (event.buttons & 1) player.seek(frameUnder(event));
+    else value.textContent = describe(frameUnder(event));
   });
-  plot.addEventListener("pointerleave", () => mark(frame));
-  plot.addEventListener("keydown", (event) => {
+  slider.addEventListener("pointerleave", () => mark(frame));
+  slider.addEventListener("keydown", (event) => {
     const last = psnr.length - 1;
     const goals = {
       ArrowLeft: frame - 1, ArrowDown: frame - 1, ArrowRight: frame + 1, ArrowUp: frame + 1,
-      PageDown: frame - 5, PageUp: frame + 5, Home: 0, End: last, Enter: frame, " ": frame,
+      PageDown: frame - FAST, PageUp: frame + FAST, Home: 0, End: last, Enter: frame, " ": frame,
     };
     if (!(event.key in goals) || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     player.seek(Math.min(Math.max(goals[event.key], 0), last));
   });
-  worst.addEventListener("click", () => player.seek(lowest()));
+  worst.addEventListener("click", () => player.seek(worstFrame(psnr)));
   player.onFrame(mark);
-  new ResizeObserver(draw).observe(plot);
-  return { reset, take, done, draw };
+  onThemeChange(draw);
+  new ResizeObserver(draw).observe(slider);
+  return { reset, add, done };
 }

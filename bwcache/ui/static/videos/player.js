@@ -1,5 +1,8 @@
 // The stages side by side, and one transport for all their videos. Knows nothing of caching.
 
+import { icon, make, motionIsReduced } from "../lib/elements.js";
+import { fill } from "../lib/texts.js";
+
 const ICONS = {
   play: ["M8 5v14l11-7z"],
   pause: ["M6 5h4v14H6z", "M14 5h4v14h-4z"],
@@ -9,48 +12,58 @@ const ICONS = {
 };
 const DRIFT = 0.015; // seconds that two videos may be apart before the follower is nudged
 const JUMP = 0.12; // beyond this it is set rather than nudged
+const MOST_NUDGE = 0.3; // of the playback rate
 
-function createPlayer(root, T) {
+// `runName(run)`: what a run is called.
+export function createPlayer(root, texts, runName) {
   const find = (name) => root.querySelector(name);
   const [stages, transport] = [find(".bw-stages"), find(".bw-transport")];
-  const [playButton, seek, frameText] = [find(".bw-play"), find(".bw-seek"), find(".bw-frame")];
-  let shown = new Map(); // run → {figure, picture, video, time, note}
-  const guests = new Set(); // videos outside the runs' stages that play along
-  const listeners = []; // told of every new frame
-  let fps = 8, frames = 1, generation = 0, shownFrame = -1;
+  const [playButton, seekRange, frameText] = [".bw-play", ".bw-seek", ".bw-frame"].map(find);
+  let shown = new Map(); // run → {figure, screen, picture, time, note, video}
+  const companions = new Set(); // videos outside the runs' stages that play along
+  const frameListeners = [];
+  let fps = 8;
+  let frames = 1;
+  let generation = 0; // counts the runs shown: what belongs to an earlier one gives up
+  let shownFrame = -1;
   let running = false; // whether it is meant to play: who seeks to the last frame has "ended", too
 
-  const videos = () => [...[...shown.values()].map((stage) => stage.video).filter(Boolean), ...guests];
+  const ofStages = () => [...shown.values()].map((stage) => stage.video).filter(Boolean);
+  const videos = () => [...ofStages(), ...companions];
   const leader = () => videos()[0];
-  const frameAt = (time) => Math.min(Math.max(Math.floor(time * fps + 1e-3), 0), frames - 1);
+  const within = (frame) => Math.min(Math.max(frame, 0), frames - 1);
+  const frameAt = (time) => within(Math.floor(time * fps + 1e-3));
 
   function reset(runs, options) {
     generation += 1;
     ({ fps, frames } = options);
     pause();
     shown = new Map();
-    guests.clear();
+    companions.clear();
     stages.replaceChildren();
     stages.style.setProperty("--aspect", options.aspect);
     stages.dataset.count = runs.length;
     transport.hidden = true;
     shownFrame = -1;
-    seek.max = frames - 1;
-    for (const run of runs) {
-      const figure = make("figure", "bw-stage");
-      figure.dataset.run = run;
-      const caption = make("figcaption");
-      const [time, note] = [make("b", "bw-time"), make("small", "bw-note", T.waiting)];
-      caption.append(make("span", "bw-name", T[run]), time, note);
-      const screen = make("div", "bw-screen");
-      const picture = make("img");
-      picture.alt = fill(T.preview_alt, { run: T[run] });
-      picture.hidden = true;
-      screen.append(picture);
-      figure.append(caption, screen);
-      stages.append(figure);
-      shown.set(run, { figure, screen, picture, time, note, video: null });
-    }
+    seekRange.max = frames - 1;
+    for (const run of runs) shown.set(run, makeStage(run));
+  }
+
+  function makeStage(run) {
+    const figure = make("figure", "bw-stage");
+    figure.dataset.run = run;
+    const caption = make("figcaption");
+    const time = make("b", "bw-time");
+    const note = make("small", "bw-note", texts.waiting);
+    caption.append(make("span", "bw-name", runName(run)), time, note);
+    const screen = make("div", "bw-screen");
+    const picture = make("img");
+    picture.alt = fill(texts.preview_alt, { run: runName(run) });
+    picture.hidden = true;
+    screen.append(picture);
+    figure.append(caption, screen);
+    stages.append(figure);
+    return { figure, screen, picture, time, note, video: null };
   }
 
   function label(run, seconds, note) {
@@ -71,9 +84,7 @@ function createPlayer(root, T) {
   function load(run, url) {
     const stage = shown.get(run);
     if (!stage) return;
-    const video = make("video");
-    Object.assign(video, { muted: true, playsInline: true, preload: "auto", src: url });
-    video.setAttribute("aria-label", fill(T.video_alt, { run: T[run] }));
+    const video = makeVideo(url, fill(texts.video_alt, { run: runName(run) }));
     video.addEventListener("play", showState);
     video.addEventListener("pause", showState);
     stage.video = video;
@@ -83,16 +94,12 @@ function createPlayer(root, T) {
   // All videos start together, once each can show its first frame.
   async function begin() {
     const mine = generation;
-    const ready = (video) => video.readyState >= 2 ? null : new Promise((resolve) => {
-      video.addEventListener("loadeddata", resolve, { once: true });
-      video.addEventListener("error", resolve, { once: true });
-    });
-    await Promise.all(videos().map(ready));
+    await Promise.all(videos().map(firstFrame));
     if (mine !== generation) return;
     for (const stage of shown.values()) stage.figure.classList.toggle("has-video", !!stage.video);
     transport.hidden = false;
     showFrame();
-    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) play();
+    if (!motionIsReduced()) play();
     requestAnimationFrame(() => follow(mine));
   }
 
@@ -109,10 +116,10 @@ function createPlayer(root, T) {
   }
 
   function jump(frame) {
-    const at = (Math.min(Math.max(frame, 0), frames - 1) + 0.5) / fps;
+    const time = (within(frame) + 0.5) / fps;
     videos().forEach((video) => {
       video.playbackRate = 1;
-      video.currentTime = at;
+      video.currentTime = time;
     });
     showFrame(frame);
   }
@@ -125,68 +132,101 @@ function createPlayer(root, T) {
       jump(0);
       play();
     } else if (lead && !lead.paused) {
-      for (const video of videos().slice(1)) {
-        const apart = video.currentTime - lead.currentTime;
-        if (video.seeking || lead.seeking || video.ended) continue;
-        if (Math.abs(apart) > JUMP) video.currentTime = lead.currentTime;
-        video.playbackRate = Math.abs(apart) > DRIFT ? 1 - Math.max(-0.3, Math.min(0.3, apart * 4)) : 1;
-        if (video.paused) video.play().catch(() => {});
-      }
+      for (const video of videos().slice(1)) keepWith(lead, video);
       showFrame();
     }
     requestAnimationFrame(() => follow(mine));
   }
 
+  function keepWith(lead, video) {
+    if (video.seeking || lead.seeking || video.ended) return;
+    const ahead = video.currentTime - lead.currentTime;
+    if (Math.abs(ahead) > JUMP) video.currentTime = lead.currentTime;
+    const nudge = Math.max(-MOST_NUDGE, Math.min(MOST_NUDGE, ahead * 4));
+    video.playbackRate = Math.abs(ahead) > DRIFT ? 1 - nudge : 1;
+    if (video.paused) video.play().catch(() => {});
+  }
+
   function showFrame(frame = frameAt(leader().currentTime)) {
-    const at = Math.min(Math.max(frame, 0), frames - 1);
-    if (at === shownFrame) return;
-    shownFrame = at;
-    seek.value = at;
-    frameText.textContent = fill(T.frame, { i: at + 1, n: frames });
-    seek.setAttribute("aria-valuetext", frameText.textContent);
-    listeners.forEach((listener) => listener(at));
+    const next = within(frame);
+    if (next === shownFrame) return;
+    shownFrame = next;
+    seekRange.value = next;
+    frameText.textContent = fill(texts.frame, { i: next + 1, n: frames });
+    seekRange.setAttribute("aria-valuetext", frameText.textContent);
+    frameListeners.forEach((listener) => listener(next));
   }
 
   function showState() {
     const playing = leader() && !leader().paused;
     playButton.replaceChildren(icon(...(playing ? ICONS.pause : ICONS.play)));
-    playButton.setAttribute("aria-label", playing ? T.pause : T.play);
-    playButton.title = playing ? T.pause : T.play;
+    playButton.setAttribute("aria-label", playing ? texts.pause : texts.play);
+    playButton.title = playing ? texts.pause : texts.play;
   }
 
-  function seekTo(frame) {
+  function seek(frame) {
     pause();
     jump(frame);
   }
 
   // A video beside those of the runs plays along from here on, until it leaves.
   function join(video) {
-    guests.add(video);
+    companions.add(video);
     if (!leader()) return;
     video.currentTime = leader().currentTime;
     if (!leader().paused) video.play().catch(() => {});
   }
 
   function leave(video) {
-    guests.delete(video);
+    companions.delete(video);
     video.pause();
   }
 
-  const step = (by) => seekTo(frameAt(leader().currentTime) + by);
-  const buttons = {
-    restart: () => { jump(0); play(); },
-    back: () => step(-1),
-    forward: () => step(1),
+  const stepBy = (count) => seek(frameAt(leader().currentTime) + count);
+  const actions = {
+    restart: () => {
+      jump(0);
+      play();
+    },
+    back: () => stepBy(-1),
+    forward: () => stepBy(1),
   };
-  for (const [name, act] of Object.entries(buttons)) {
+  for (const [name, act] of Object.entries(actions)) {
     const button = find(`.bw-${name}`);
     button.append(icon(...ICONS[name]));
     button.addEventListener("click", act);
   }
   playButton.addEventListener("click", () => (leader()?.paused ? play() : pause()));
-  seek.addEventListener("input", () => seekTo(Number(seek.value)));
+  seekRange.addEventListener("input", () => seek(Number(seekRange.value)));
   showState();
-  const stage = (run) => shown.get(run)?.figure;
-  const onFrame = (listener) => listeners.push(listener);
-  return { reset, label, preview, load, begin, stage, seek: seekTo, onFrame, join, leave };
+
+  return {
+    reset,
+    label,
+    preview,
+    load,
+    begin,
+    seek,
+    join,
+    leave,
+    showState,
+    stage: (run) => shown.get(run)?.figure,
+    onFrame: (listener) => frameListeners.push(listener),
+  };
+}
+
+// A silent video that waits to be played.
+export function makeVideo(url, label) {
+  const video = make("video");
+  Object.assign(video, { muted: true, playsInline: true, preload: "auto", src: url });
+  video.setAttribute("aria-label", label);
+  return video;
+}
+
+function firstFrame(video) {
+  if (video.readyState >= 2) return null;
+  return new Promise((resolve) => {
+    video.addEventListener("loadeddata", resolve, { once: true });
+    video.addEventListener("error", resolve, { once: true });
+  });
 }

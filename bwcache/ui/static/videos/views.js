@@ -1,19 +1,29 @@
 // Ways to look at the two videos: side by side, wipe, difference. Another run puts them side by
 // side again, until both videos are finished. The blind test is blind.js, the curve frames.js.
 
-function createViews(panel) {
-  const decided = ["done", "nothing"]; // phases in which there are two videos to look at
-  const { root, T, base, player } = panel;
-  const at = (name) => root.querySelector(name);
-  const [choice, wipe, legend] = [".bw-switch", ".bw-wipe", ".bw-legend"].map(at);
+import { make } from "../lib/elements.js";
+import { fill } from "../lib/texts.js";
+import { createBlindTest } from "./blind.js";
+import { createFrameCurves } from "./frames.js";
+import { makeVideo } from "./player.js";
+
+const FINISHED = ["done", "nothing"]; // phases in which there are two videos to look at
+
+export function createViews(panel) {
+  const { root, texts, numbers, base, player, runName } = panel;
+  const find = (name) => root.querySelector(name);
+  const [choice, wipe, legend] = [".bw-switch", ".bw-wipe", ".bw-legend"].map(find);
   const buttons = [...choice.querySelectorAll("button")];
   const divider = wipe.querySelector("input");
-  at(".bw-theatre").prepend(choice);
-  at(".bw-stages").after(legend, at(".bw-blind"));
-  const [blind, frames] = [createBlind(panel), createFrames(panel)];
-  let files = {}, gain = 1, alike = false, third = null; // `third`: the difference's video
+  find(".bw-theatre").prepend(choice);
+  find(".bw-stages").after(legend, find(".bw-blind"));
+  const [blindTest, frameCurves] = [createBlindTest(panel), createFrameCurves(panel)];
+  let files = {};
+  let gain = 1; // how much the difference video is amplified
+  let alike = false; // whether the two videos are identical in every pixel
+  let difference = null; // its video
 
-  function look(view) {
+  function open(view) {
     root.dataset.view = view;
     for (const button of buttons) {
       button.setAttribute("aria-pressed", String(button.dataset.view === view));
@@ -22,84 +32,93 @@ function createViews(panel) {
     legend.hidden = view !== "difference";
     if (view === "wipe") showWipe();
     if (view === "difference") showDifference();
-    else if (third) player.leave(third);
-    if (view === "blind") blind.open(alike);
-    else blind.close();
+    else if (difference) player.leave(difference);
+    if (view === "blind") blindTest.open(alike);
+    else blindTest.close();
   }
 
   function offer() {
-    const ready = decided.includes(root.dataset.phase);
+    const ready = FINISHED.includes(root.dataset.phase);
     for (const button of buttons.slice(1)) {
       button.disabled = !ready || (button.dataset.view === "difference" && !files.difference);
-      button.title = ready ? "" : T.view_later;
+      button.title = ready ? "" : texts.view_later;
     }
-    if (!ready) look("side");
+    if (!ready) open("side");
   }
 
   // The divider's place is a share of the picture's width; the range lies on top of the picture.
   function showWipe() {
+    const names = { left: runName("baseline"), right: runName("cached") };
     const [left, right] = wipe.querySelectorAll(".bw-tag");
-    left.textContent = T.baseline;
-    right.textContent = T.cached;
-    divider.setAttribute("aria-label", fill(T.wipe_label, { left: T.baseline, right: T.cached }));
+    left.textContent = names.left;
+    right.textContent = names.right;
+    divider.setAttribute("aria-label", fill(texts.wipe_label, names));
     player.stage("cached").querySelector(".bw-screen").append(wipe);
-    place();
+    placeDivider();
   }
 
-  function place() {
+  function placeDivider() {
     const share = Number(divider.value);
-    at(".bw-stages").style.setProperty("--wipe", `${share}%`);
-    const text = { left: T.baseline, right: T.cached, share, rest: 100 - share };
-    divider.setAttribute("aria-valuetext", fill(T.wipe_value, text));
+    find(".bw-stages").style.setProperty("--wipe", `${share}%`);
+    const names = { left: runName("baseline"), right: runName("cached") };
+    const values = { ...names, share, remaining: 100 - share };
+    divider.setAttribute("aria-valuetext", fill(texts.wipe_value, values));
   }
 
-  // Its video is fetched when it is first looked at, and rests when it is not.
+  // Its video is fetched when it is first looked at, and pauses when it is not.
   function showDifference() {
-    if (!third) {
-      const figure = make("figure", "bw-stage has-video");
-      figure.dataset.run = "difference";
-      const [caption, screen] = [make("figcaption"), make("div", "bw-screen")];
-      caption.append(make("span", "bw-name", T.view_difference), make("small", "bw-note", fill(T.gain, { gain })));
-      third = make("video");
-      Object.assign(third, { muted: true, playsInline: true, preload: "auto", src: base + files.difference });
-      third.setAttribute("aria-label", fill(T.difference_alt, { gain }));
-      screen.append(third);
-      figure.append(caption, screen);
-      at(".bw-stages").append(figure);
-    }
-    at(".bw-gain").textContent = fill(T.difference_gain, { gain });
-    at(".bw-legend-note").textContent = alike ? T.all_alike : T.difference_note;
-    at(".bw-legend-mid").textContent = percent(0.5 / gain);
-    at(".bw-legend-end").textContent = gain > 1 ? fill(T.and_more, { value: percent(1 / gain) }) : percent(1);
-    player.join(third);
+    difference ??= addDifference();
+    const percent = (share) => `${numbers.percent(share)} %`;
+    find(".bw-gain").textContent = fill(texts.difference_gain, { gain });
+    find(".bw-legend-note").textContent = alike ? texts.all_alike : texts.difference_note;
+    find(".bw-legend-mid").textContent = percent(0.5 / gain);
+    find(".bw-legend-end").textContent = gain > 1
+      ? fill(texts.and_more, { value: percent(1 / gain) }) : percent(1);
+    player.join(difference);
   }
 
-  const percent = (share) => `${significant(100 * share, 2)} %`;
+  function addDifference() {
+    const figure = make("figure", "bw-stage has-video");
+    figure.dataset.run = "difference";
+    const caption = make("figcaption");
+    caption.append(
+      make("span", "bw-name", texts.view_difference),
+      make("small", "bw-note", fill(texts.gain, { gain })),
+    );
+    const screen = make("div", "bw-screen");
+    const video = makeVideo(base + files.difference, fill(texts.difference_alt, { gain }));
+    screen.append(video);
+    figure.append(caption, screen);
+    find(".bw-stages").append(figure);
+    return video;
+  }
 
-  for (const button of buttons) button.addEventListener("click", () => look(button.dataset.view));
-  divider.addEventListener("input", place);
+  for (const button of buttons) button.addEventListener("click", () => open(button.dataset.view));
+  divider.addEventListener("input", placeDivider);
   new MutationObserver(offer).observe(root, { attributeFilter: ["data-phase"] });
-  look("side");
+  open("side");
 
   return {
     begin() {
-      [files, gain, alike, third] = [{}, 1, false, null]; // player.js has emptied the stages
+      files = {};
+      gain = 1;
+      alike = false;
+      difference = null; // player.js has emptied the stages
       divider.value = 50;
       offer();
-      look("side");
-      frames.reset();
+      open("side");
+      frameCurves.reset();
     },
     row(row) {
       if (row.k !== "frames") return;
       gain = row.gain;
-      frames.take(row);
+      frameCurves.add(row);
     },
     done(row) {
       files = row.files;
       alike = row.identical;
       offer();
-      frames.done(row);
+      frameCurves.done(row);
     },
-    draw: () => frames.draw(),
   };
 }
