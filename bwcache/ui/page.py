@@ -117,7 +117,7 @@ def _wire(page, handlers: Handlers, fields, advice, panel, generate, stop) -> No
     stop.click(on_stop, None, [panel, generate, stop], cancels=[entered, run], queue=False, **QUIET)
     changes = [field.change for field in inputs]
     gr.on(
-        [page.load, *changes], on_change, inputs, advice,
+        [page.load, panel.input, *changes], on_change, inputs, advice,
         queue=False, trigger_mode="always_last", **QUIET,
     )  # fmt: skip
     page.unload(on_leave)

@@ -33,4 +33,8 @@ export default [
   },
   { files: ["bwcache/**/*.js"], languageOptions: { globals: globals.browser } },
   { files: ["tests/browser/**/*.js"], languageOptions: { globals: globals.node } },
+  { // they stand in for what they make themselves
+    files: ["tests/browser/**/*.test.js"],
+    languageOptions: { globals: { document: "readonly", window: "readonly" } },
+  },
 ];

@@ -59,9 +59,3 @@ def test_no_value_raises(noise):
     for name in permalink.FIELDS:
         good, bad = permalink.read({name: noise}, SPECS)
         assert set(good) | set(bad) >= {name} or name == "model"
-
-
-def test_a_prompt_survives_every_sign():
-    text = urlencode(SETTINGS | {"prompt": "a & b = c + ü #?"})
-    assert params(text)["prompt"] == "a & b = c + ü #?"
-    assert urlencode({"prompt": PROMPT}) in urlencode(SETTINGS)

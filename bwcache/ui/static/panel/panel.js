@@ -167,9 +167,10 @@ export function start({ element, props, watch, trigger }) {
     }
   }
 
-  // All that is shown is shown once more, in the other language.
+  // All that is shown is shown once more, in the other language; what the server wrote, too.
   function onLanguageChange() {
     localise(root, texts);
+    trigger("input");
     player.showState();
     notify("relabel");
     taken = 0;
