@@ -18,9 +18,9 @@ import gradio as gr
 from .. import models
 from ..errors import ConfigError, TraceError
 from ..models import ModelError
-from ..models.progress import Loading
 from ..runs import panel_rows as rows
-from ..runs.events import ComparisonFinished, Event, RunFinished, RunStarted, StepDone
+from ..runs.consume import consume
+from ..runs.events import ComparisonFinished, Event
 from ..runs.request import Request
 from ..runs.result_files import save
 from . import form
@@ -83,8 +83,10 @@ class Handlers:
         shown = [rows.begin(secrets.token_hex(4), request, models.find(request.model))]
         yield shown, *buttons(running=True), gr.skip()
         try:
-            with closing(self._compare(request, store, self._device)) as events:
-                for row in self._rows(events, request, store, language):
+            events = self._compare(request, store, self._device)
+            made = consume(events, rows.PanelRows(self._files, request.config, language))
+            with closing(made):
+                for row in made:
                     shown = [*shown, row]
                     yield shown, gr.skip(), gr.skip(), gr.skip()
         except Exception as error:
@@ -96,28 +98,6 @@ class Handlers:
             raise gr.Error(text, title=TITLE, print_exception=False) from None
         # Gradio repeats the last output whole when a run completes: let that be a short one.
         yield rows.END, *buttons(running=False), self._advice(request, store, language, asking)
-
-    def _rows(
-        self, events: Iterator[Event], request: Request, store: Store, language: str
-    ) -> Iterator[rows.Row]:
-        clock = rows.Clock()
-        for event in events:
-            match event:
-                case Loading():
-                    yield rows.loading(event)
-                    clock = rows.Clock() if event.stage == "retry" else clock
-                case RunStarted():
-                    yield rows.start(event)
-                case StepDone():
-                    yield rows.step(event, clock.after(event))
-                case RunFinished(run="baseline"):
-                    yield from rows.schedules(event.trace, request.config)
-                case ComparisonFinished():
-                    urls = self._files(event)
-                    for run in event.runs:
-                        yield rows.video(run.run, urls[run.run])
-                    yield from rows.frames(event.summary)
-                    yield rows.done(event.summary, urls, language)
 
     def _files(self, finished: ComparisonFinished) -> dict[str, str]:
         with tempfile.TemporaryDirectory(prefix="bwcache-") as folder:

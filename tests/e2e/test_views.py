@@ -5,6 +5,7 @@ import pytest
 from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.runs.baselines import BaselineStore as Store
 from bwcache.testing import FRAMES, FakeBackend
+from bwcache.ui.languages import CATALOGUE
 from tests.e2e.conftest import Visit, serving, visiting
 
 pytestmark = pytest.mark.e2e
