@@ -10,17 +10,22 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, NotRequired, Required  # pydantic reads these on 3.11, too
 
 from typing_extensions import TypedDict
 
-from ..cache.method import LETTERS
+from ..cache.method import LETTERS, Method
 from ..cache.methods.bwcache import BWCacheConfig
+from ..cache.predict import predict
+from ..cache.schedule_table import schedule_table
+from ..cache.trace import Trace
 from ..models import ModelSpec, find
 from ..models.progress import Loading, Stage
 from .consume import Consumer
-from .events import ComparisonFinished, RunName, RunStarted, StepDone
+from .events import ComparisonFinished, RunFinished, RunName, RunStarted, StepDone
 from .request import Request
 from .summary import Summary
 from .verdict import sentence, warning
@@ -86,8 +91,8 @@ class StartRow(TypedDict):
 class StepRow(TypedDict, total=False):
     """A step: `v` the indicator, `d` the distances, `s` seconds so far, `p` a WebP, `w` why.
 
-    Of the uncached run also `n`, the step's seconds without measuring, and `b`, those in blocks:
-    with them one foretells what another threshold would do. `v` keeps every digit.
+    Of the uncached run also `n`, the step's seconds without measuring, and `b`, those in blocks.
+    `v` keeps every digit.
     """
 
     k: Required[Literal["step"]]
@@ -104,7 +109,11 @@ class StepRow(TypedDict, total=False):
 
 
 class ScheduleTableRow(TypedDict):
-    """Says that a table of what any threshold would do follows, in so many rows."""
+    """Says that a table of what any threshold would do follows, in so many rows.
+
+    `whole` is the uncached run's seconds. At or below `starts_above` this run's settings would
+    reuse nothing, None where they never do; `trigger` is the step after which they do.
+    """
 
     k: Literal["schedule_table"]
     parts: int
@@ -121,7 +130,10 @@ class ThresholdsRow(TypedDict):
 
 
 class SchedulesRow(TypedDict):
-    """Of one interval and gate, the schedules for thresholds above so many as `below` says."""
+    """Of one interval and gate, the schedules for thresholds above so many as `below` says.
+
+    Letters come with how often each follows itself: "C3r" is "CCCr".
+    """
 
     k: Literal["schedules"]
     interval: str
@@ -232,13 +244,17 @@ class PanelRows(Consumer[Row]):
     Args:
         files: Called with the finished comparison; writes its files and gives where each is to be
             found, by name.
+        config: What the cached run is asked for.
         language: Of the verdict.
     """
 
     def __init__(
-        self, files: Callable[[ComparisonFinished], Mapping[str, str]], language: str = "en"
+        self,
+        files: Callable[[ComparisonFinished], Mapping[str, str]],
+        config: Method,
+        language: str = "en",
     ):
-        self._files, self._language = files, language
+        self._files, self._config, self._language = files, config, language
 
     def loading(self, event: Loading) -> Iterator[Row]:
         yield loading(event)
@@ -248,6 +264,10 @@ class PanelRows(Consumer[Row]):
 
     def step(self, event: StepDone, elapsed: float) -> Iterator[Row]:
         yield step(event, elapsed)
+
+    def run_finished(self, event: RunFinished) -> Iterator[Row]:
+        if event.run == "baseline":
+            yield from schedules(event.trace, self._config)
 
     def finished(self, event: ComparisonFinished) -> Iterator[Row]:
         places = self._files(event)
@@ -331,6 +351,64 @@ def step(event: StepDone, elapsed: float) -> StepRow:
         if size(row) > MAX_BYTES and key in row:
             del row[key]
     return row
+
+
+def schedules(trace: Trace, config: Method) -> list[Row]:
+    """What every other threshold would do, foretold from the uncached run: a table to look up.
+
+    Nothing for a method of which an uncached run tells nothing, or that has no threshold.
+
+    Raises:
+        TraceError: The run is incomplete or reused steps itself.
+    """
+    if config.forecast == "none" or not hasattr(config, "threshold"):
+        return []
+    table = schedule_table(trace, config)
+    parts: list[Row] = list(_fitting({"k": "thresholds"}, {"values": table.thresholds}))
+    for row in table.rows:
+        changed = replace(config, **row.settings)
+        interval = getattr(changed, "reuse_interval", None)
+        head = {"k": "schedules", "interval": str(interval), "gate": getattr(changed, "gate", "")}
+        if interval is not None:
+            head["interval_steps"] = changed.interval_steps(trace.num_steps)
+        columns = {
+            "below": [schedule.changes_below for schedule in row.schedules],
+            "letters": [run_lengths(schedule.letters) for schedule in row.schedules],
+            "seconds": [rounded(schedule.seconds) for schedule in row.schedules],
+            "exact": [schedule.exact for schedule in row.schedules],
+        }
+        parts.extend(_fitting(head, columns))
+    own = {name: getattr(config, name) for name in table.rows[0].settings}
+    first: ScheduleTableRow = {
+        "k": "schedule_table",
+        "parts": len(parts),
+        "whole": rounded(trace.net_seconds),
+        "starts_above": table.reuse_starts_above(own),
+        "trigger": predict(trace, config).trigger_step,
+    }
+    return [first, *parts]
+
+
+def run_lengths(letters: str) -> str:
+    """Letters with how often each follows itself: "CCCr" is "C3r"."""
+    return re.sub(r"(.)\1+", lambda found: f"{found[1]}{len(found[0])}", letters)
+
+
+def _fitting(head: Mapping[str, Any], columns: Mapping[str, Sequence[Any]]) -> Iterator[Any]:
+    """Rows of the same head that together hold the columns, each as much as there is room for."""
+    start, count = 0, len(next(iter(columns.values())))
+    while start < count:
+        stop = count
+        while size(row := {**head, **_slice(columns, start, stop)}) > MAX_BYTES:
+            if stop == start + 1:
+                break
+            stop -= 1
+        yield row
+        start = stop
+
+
+def _slice(columns: Mapping[str, Sequence[Any]], start: int, stop: int) -> dict[str, list[Any]]:
+    return {name: list(values[start:stop]) for name, values in columns.items()}
 
 
 def video(run: RunName, url: str) -> VideoRow:

@@ -60,7 +60,7 @@ def record(events: Events, request: Request, title: str, caption: str, folder: P
             return files
 
         keep(begin(folder.name, request, models.find(request.model)))
-        rows = consume(events, PanelRows(save_files))
+        rows = consume(events, PanelRows(save_files, request.config))
         finished = result_of(rows, keep)
         files["thumbnail"] = "thumbnail.webp"
         write_thumbnail(finished.runs[1].frames, staging / files["thumbnail"])

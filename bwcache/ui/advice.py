@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-
 from .. import models
 from ..cache.predict import predict, reuse_starts_above
 from ..explore.suggestion import suggest
 from ..runs.events import RunFinished
 from ..runs.request import Request
+from ..runs.texts import Say
 from ..runs.verdict import warning
 from ..space.quota import Cost
-from .languages import OFFERS, TEXTS
+from .languages import say as say_in
 
 
 def advise(
@@ -35,24 +34,25 @@ def advise(
 
 
 def _expectation(request: Request, baseline: RunFinished | None, language: str) -> str:
-    texts, unmeasured = TEXTS[language], not models.find(request.model).facts().presets
-    lines = [_range(request, baseline, texts)]
+    say, unmeasured = say_in(language), not models.find(request.model).facts().presets
+    lines = [_range(request, baseline, say)]
     if baseline is None:
-        later = OFFERS[language].NOT_MEASURED_YET if unmeasured else texts.EXPECT_LATER
+        later = say("advice.not_measured_yet" if unmeasured else "advice.expect_later")
         return f"{lines[0]} {later}"
     if unmeasured and not request.config.threshold:
-        return f"{lines[0]}\n\n{_suggested(request, baseline, OFFERS[language])}"
+        return f"{lines[0]}\n\n{_suggested(request, baseline, say)}"
     lowest = reuse_starts_above(baseline.trace, request.config)
     if lowest is not None:
-        lines.append(texts.STARTS_ABOVE.format(value=lowest))
+        lines.append(say("advice.starts_above", value=lowest))
     return " ".join(lines) + "\n\n" + _expected(request, baseline, language)
 
 
-def _suggested(request: Request, baseline: RunFinished, texts: ModuleType) -> str:
+def _suggested(request: Request, baseline: RunFinished, say: Say) -> str:
     found = suggest(baseline.trace, request.config)
     if found is None:
-        return texts.NOTHING_TO_SUGGEST
-    return texts.SUGGESTED.format(
+        return say("advice.nothing_to_suggest")
+    return say(
+        "advice.suggested",
         threshold=found.config.threshold,
         interval=found.config.reuse_interval,
         reused=found.prediction.steps_reused,
@@ -64,42 +64,45 @@ def _suggested(request: Request, baseline: RunFinished, texts: ModuleType) -> st
 
 def cost_words(cost: Cost, language: str = "en") -> str:
     """What a run asks of the visitor's quota, and whether that is likely to be enough."""
-    texts = OFFERS[language]
-    words = texts.COST.format(
+    say = say_in(language)
+    words = say(
+        "cost.asks",
         seconds=cost.seconds,
         quota=cost.quota_seconds,
         daily=cost.daily_seconds,
-        kind=texts.COST_KINDS[cost.visitor],
+        kind=say(f"cost.visitor_{cost.visitor.replace(' ', '_')}"),
     )
     if cost.basis == "estimated":
-        words += texts.COST_ESTIMATED
+        words += say("cost.estimated")
     if not cost.enough:
-        words += texts.COST_SHORT.format(needed=cost.needed_seconds)
+        words += say("cost.short", needed=cost.needed_seconds)
     return words
 
 
-def _range(request: Request, baseline: RunFinished | None, texts: ModuleType) -> str:
+def _range(request: Request, baseline: RunFinished | None, say: Say) -> str:
     spec = models.find(request.model)
     found = baseline.trace.indicator_range() if baseline is not None else None
     if found is not None:
-        return texts.LAST_RANGE.format(low=found[0], high=found[1])
+        return say("advice.last_range", low=found[0], high=found[1])
     if (measured := spec.facts().indicator_range) is not None:
-        return texts.RANGE.format(low=measured[0], high=measured[1])
-    return texts.RANGE_UNKNOWN
+        low, high = measured
+        return say("advice.range", low=low, high=high)
+    return say("advice.range_unknown")
 
 
 def _expected(request: Request, baseline: RunFinished, language: str) -> str:
-    texts = TEXTS[language]
+    say = say_in(language)
     found = predict(baseline.trace, request.config)
     if not found.steps_reused:
-        kind = texts.EXACT_NOTHING if found.exact else texts.ESTIMATED
-        return texts.EXPECTED_NOTHING.format(kind=kind)
-    expected = texts.EXPECTED.format(
+        kind = say("advice.exact_nothing" if found.exact else "advice.estimated")
+        return say("advice.expected_nothing", kind=kind)
+    expected = say(
+        "advice.expected",
         reused=found.steps_reused,
         steps=len(found.schedule),
         seconds=found.predicted_seconds,
         whole=baseline.trace.net_seconds,
-        kind=texts.EXACT if found.exact else texts.ESTIMATED,
+        kind=say("advice.exact" if found.exact else "advice.estimated"),
     )
     counts = {
         "steps_reused": found.steps_reused,
@@ -107,4 +110,4 @@ def _expected(request: Request, baseline: RunFinished, language: str) -> str:
         "config": request.config.as_dict(),
     }
     note = warning(counts, models.find(request.model).facts().pays_from, language)
-    return expected if note is None else f"{expected}\n\n{texts.MIND.format(note=note)}"
+    return expected if note is None else f"{expected}\n\n{say('advice.mind', note=note)}"

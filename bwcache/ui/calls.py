@@ -28,9 +28,11 @@ from ..models.progress import Loading
 from ..runs.events import ComparisonFinished, Event, RunStarted, StepDone
 from ..runs.request import Request
 from ..runs.result_files import save
-from . import form, texts
+from ..runs.texts import ENGLISH
+from . import form
 from .handlers import Compare
 from .host import Host
+from .languages import TITLE, say
 from .sessions import Store, Visitors
 
 log = logging.getLogger(__name__)
@@ -68,7 +70,7 @@ class Calls:
             raise refusal(error) from None
         except Exception:
             log.exception("a comparison failed")
-            raise refusal(texts.FAILED) from None
+            raise refusal(say(ENGLISH)("page.failed")) from None
 
     def _request(self, **given: object) -> Request:
         """The checked request, with the model's own settings where none are given."""
@@ -175,4 +177,4 @@ def _trace_text(trace: object) -> str:
 
 def refusal(reason: object) -> gr.Error:
     """An error that the caller gets to read, as one line."""
-    return gr.Error(str(reason), title=texts.TITLE, print_exception=False)
+    return gr.Error(str(reason), title=TITLE, print_exception=False)

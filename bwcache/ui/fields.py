@@ -21,38 +21,38 @@ def main_fields(host: Host) -> dict[str, gr.components.Component]:
     model = gr.Dropdown(
         [(s.title, s.name) for s in host.specs],
         value=spec.name,
-        label=label("MODEL"),
+        label=label("model"),
         elem_id="bw-model",
     )
     image = gr.Image(
         type="filepath",
         sources=["upload", "clipboard"],
-        label=label("IMAGE_OPTIONAL"),
+        label=label("image_optional"),
         visible=spec.image != "none",
         height=180,
         elem_id="bw-image",
     )
     prompt = gr.Textbox(
-        spec.examples[0], label=label("PROMPT"), placeholder=label("PROMPT_PLACEHOLDER"), lines=2
+        spec.examples[0], label=label("prompt"), placeholder=label("prompt_placeholder"), lines=2
     )
     examples = gr.Dataset(
         components=[prompt],
         samples=[[example] for example in spec.examples],
-        label=label("EXAMPLES"),
+        label=label("examples"),
         elem_id="bw-examples",
     )
     presets = gr.Radio(
         languages.presets(spec.facts().presets),
         value=form.usual_preset(spec),
         visible=bool(spec.facts().presets),
-        label=label("PRESET"),
+        label=label("preset"),
         elem_id="bw-presets",
     )
     reuse = gr.Radio(
-        choices("REUSE_CHOICES"),
+        choices("reuse", ("residual", "forecast", "output")),
         value=BWCacheConfig().reuse,
-        label=label("REUSE"),
-        info=label("REUSE_INFO"),
+        label=label("reuse"),
+        info=label("reuse_info"),
         elem_id="bw-method",
     )
     threshold = gr.Slider(
@@ -60,8 +60,8 @@ def main_fields(host: Host) -> dict[str, gr.components.Component]:
         form.slider_top(spec),
         preset.threshold,
         step=0.001,
-        label=label("THRESHOLD"),
-        info=label("THRESHOLD_INFO"),
+        label=label("threshold"),
+        info=label("threshold_info"),
         elem_id="bw-threshold",
         buttons=[],
     )
@@ -85,21 +85,23 @@ def model_note(host: Host) -> gr.HTML:
 def advanced_fields(spec: ModelSpec, settings: Settings) -> dict[str, gr.components.Component]:
     """Steps, seed, interval, gate and control, likewise."""
     defaults, narrow = BWCacheConfig(), {"precision": 0, "min_width": 110}
-    with gr.Accordion(label("ADVANCED"), open=False, elem_id="bw-advanced"):
+    with gr.Accordion(label("advanced"), open=False, elem_id="bw-advanced"):
         with gr.Row():
             steps = gr.Number(
                 settings.steps(spec),
-                label=label("STEPS"),
+                label=label("steps"),
                 minimum=2,
                 maximum=settings.max_steps,
                 **narrow,
             )
-            seed = gr.Number(0, label=label("SEED"), minimum=0, maximum=MAX_SEED, **narrow)
+            seed = gr.Number(0, label=label("seed"), minimum=0, maximum=MAX_SEED, **narrow)
         interval = gr.Textbox(
             str(spec.default_preset.config.reuse_interval),
-            label=label("INTERVAL"),
-            info=label("INTERVAL_INFO"),
+            label=label("interval"),
+            info=label("interval_info"),
         )
-        gate = gr.Radio(choices("GATE_CHOICES"), value=defaults.gate, label=label("GATE"))
-        control = gr.Checkbox(False, label=label("CONTROL"))
+        gate = gr.Radio(
+            choices("gate", ("once", "recheck")), value=defaults.gate, label=label("gate")
+        )
+        control = gr.Checkbox(False, label=label("control"))
     return {"steps": steps, "seed": seed, "interval": interval, "gate": gate, "control": control}

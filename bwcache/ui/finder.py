@@ -1,18 +1,16 @@
 """The section "Find my threshold": layout, what its buttons do, and the rows they send.
 
 Every trial is a comparison of the page's own, made one after the other on the queue's one place.
-The rows are drawn by `static/finder.js`; like the live panel's, a list of them only grows.
+The rows are drawn by `static/panel/finder.js`; like the live panel's, a list of them only grows.
 """
 
 from __future__ import annotations
 
 import base64
-import html
 import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from string import Template
 
 import gradio as gr
 
@@ -32,16 +30,16 @@ from ..models import ModelError
 from ..runs.events import StepDone
 from ..runs.panel_rows import END, Row, message, rounded
 from ..runs.request import Request
-from . import finder_texts as texts
+from ..runs.texts import ENGLISH
 from . import form, languages
 from .handlers import Compare, buttons
-from .languages import DEFAULT, FINDER, label
-from .panel import PLOTLY, STATIC
+from .languages import TITLE, choices, for_browser, label, say
+from .panel import scripted, source
 from .sessions import Visitors
-from .texts import TITLE
 
 log = logging.getLogger(__name__)
 MODEL_QUEUE = "model"  # the queue's one place, shared with Generate
+GOALS = {"psnr": 35, "speedup": 2}  # kind → what a visitor finds in the field
 QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 
 
@@ -65,13 +63,13 @@ class Finder:
         self._compare, self._visitors, self._device = compare, visitors, device
         self._read = read
 
-    def enter(self, *values: object, language: str = DEFAULT) -> tuple:
+    def enter(self, *values: object, language: str = ENGLISH) -> tuple:
         """(rows, Find, Stop) for a visitor whose turn comes next; refuses bad input."""
         self._checked(values)
-        return [message("waiting", FINDER[language].WAITING)], *buttons(running=True)
+        return [message("waiting", say(language)("page.finder_waiting"))], *buttons(running=True)
 
     def find(
-        self, *values: object, session: str | None, language: str = DEFAULT
+        self, *values: object, session: str | None, language: str = ENGLISH
     ) -> Iterator[tuple]:
         """Yields (rows, Find, Stop) until the search is over. Closing it closes the trial."""
         request, goal = self._checked(values)
@@ -91,14 +89,14 @@ class Finder:
             known = isinstance(error, ConfigError | ModelError)
             if not known:
                 log.exception("a search failed")
-            text = str(error) if known else FINDER[language].FAILED
+            text = str(error) if known else say(language)("page.finder_failed")
             yield [*shown, message("error", text)], *buttons(running=False)
             raise gr.Error(text, title=TITLE, print_exception=False) from None
         yield END, *buttons(running=False)
 
-    def stop(self, language: str = DEFAULT) -> tuple:
+    def stop(self, language: str = ENGLISH) -> tuple:
         """(rows, Find, Stop) for a search that was cancelled."""
-        return [message("stopped", FINDER[language].STOPPED)], *buttons(running=False)
+        return [message("stopped", say(language)("page.finder_stopped"))], *buttons(running=False)
 
     def _checked(self, values: tuple) -> tuple[Request, Goal]:
         """What the form and the section ask for, or an error that the page shows."""
@@ -162,26 +160,6 @@ def _picture(strip: bytes | None) -> str | None:
     return None if strip is None else base64.b64encode(strip).decode()
 
 
-def template(language: str = DEFAULT) -> str:
-    """The component's markup with its texts in place."""
-    escaped = {name: html.escape(text) for name, text in FINDER[language].FINDER.items()}
-    return Template(_read("finder.html")).substitute(escaped)
-
-
-def script() -> str:
-    """The component's JavaScript, in a scope of its own."""
-    return "(() => {\n" + _read("language.js") + _read("scale.js") + _read("finder.js") + "\n})();"
-
-
-def style() -> str:
-    """A `<style>` for the page's head."""
-    return f"<style>{_read('finder.css')}</style>"
-
-
-def _read(name: str) -> str:
-    return (STATIC / name).read_text(encoding="utf-8")
-
-
 def add_finder(
     compare: Compare,
     visitors: Visitors,
@@ -194,35 +172,27 @@ def add_finder(
     Returns:
         Its component. Its `submit` event carries the threshold, interval, gate and model.
     """
-    value = texts.VALUES["psnr"][0]
-    with gr.Accordion(label("FINDER_TITLE"), open=False, elem_id="bw-find"):
-        gr.Markdown(label("FINDER_INTRO"), elem_id="bw-find-intro")
+    with gr.Accordion(label("finder_title"), open=False, elem_id="bw-find"):
+        gr.Markdown(label("finder_intro"), elem_id="bw-find-intro")
         with gr.Row(elem_id="bw-find-goal"):
             kind = gr.Radio(
-                [(label("FINDER_KINDS", name), name) for _, name in texts.KINDS],
+                choices("finder_kind", GOALS),
                 value="psnr",
-                label=label("FINDER_KIND"),
+                label=label("finder_kind"),
                 scale=3,
                 min_width=260,
             )
             number = gr.Number(
-                value,
-                label=label("FINDER_VALUES", "psnr"),
+                GOALS["psnr"],
+                label=label("finder_value_psnr"),
                 scale=1,
                 min_width=150,
                 elem_id="bw-find-value",
             )
-            find = gr.Button(label("FINDER_FIND"), variant="primary", scale=1, min_width=110)
-            stop = gr.Button(label("FINDER_STOP"), interactive=False, scale=1, min_width=110)
-        panel = gr.HTML(
-            value=[],
-            html_template=template(),
-            js_on_load=script(),
-            apply_default_css=False,
-            elem_id="bw-finder",
-            texts=languages.by_language("FINDER", FINDER),
-            templates={name: template(name) for name in FINDER if name != DEFAULT},
-            plotly=str(PLOTLY),
+            find = gr.Button(label("finder_find"), variant="primary", scale=1, min_width=110)
+            stop = gr.Button(label("finder_stop"), interactive=False, scale=1, min_width=110)
+        panel = scripted(
+            "panel/finder.js", source("panel/finder.html"), for_browser("finder"), "bw-finder"
         )
     finder = Finder(compare, visitors, device, read)
     inputs = [*(fields[name] for name in form.FIELDS), kind, number]
@@ -239,7 +209,7 @@ def add_finder(
         return finder.stop(languages.of(request))
 
     def on_kind(chosen):
-        return gr.update(value=texts.VALUES[chosen][0], label=label("FINDER_VALUES", chosen))
+        return gr.update(value=GOALS[chosen], label=label(f"finder_value_{chosen}"))
 
     entered = find.click(on_enter, inputs, outputs, concurrency_limit=None, **QUIET)
     run = entered.success(

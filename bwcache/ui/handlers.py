@@ -18,15 +18,15 @@ import gradio as gr
 from .. import models
 from ..errors import ConfigError, TraceError
 from ..models import ModelError
-from ..models.progress import Loading
 from ..runs import panel_rows as rows
-from ..runs.events import ComparisonFinished, Event, RunStarted, StepDone
+from ..runs.consume import consume
+from ..runs.events import ComparisonFinished, Event
 from ..runs.request import Request
 from ..runs.result_files import save
-from . import form, texts
+from . import form
 from .advice import advise
 from .host import Price
-from .languages import TEXTS
+from .languages import TITLE, say
 from .sessions import Store, Visitors
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Handlers:
     def enter(self, *fields: object, language: str = "en") -> tuple:
         """(panel rows, Generate, Stop) for a visitor whose turn comes next; refuses bad input."""
         self._checked(fields)
-        return [rows.message("waiting", TEXTS[language].WAITING)], *buttons(running=True)
+        return [rows.message("waiting", say(language)("page.waiting"))], *buttons(running=True)
 
     def generate(
         self,
@@ -83,39 +83,21 @@ class Handlers:
         shown = [rows.begin(secrets.token_hex(4), request, models.find(request.model))]
         yield shown, *buttons(running=True), gr.skip()
         try:
-            with closing(self._compare(request, store, self._device)) as events:
-                for row in self._rows(events, request, store, language):
+            events = self._compare(request, store, self._device)
+            made = consume(events, rows.PanelRows(self._files, request.config, language))
+            with closing(made):
+                for row in made:
                     shown = [*shown, row]
                     yield shown, gr.skip(), gr.skip(), gr.skip()
         except Exception as error:
             known = isinstance(error, ConfigError | ModelError)
             if not known:
                 log.exception("a comparison failed")
-            text = str(error) if known else TEXTS[language].FAILED
+            text = str(error) if known else say(language)("page.failed")
             yield [*shown, rows.message("error", text)], *buttons(running=False), gr.skip()
-            raise gr.Error(text, title=texts.TITLE, print_exception=False) from None
+            raise gr.Error(text, title=TITLE, print_exception=False) from None
         # Gradio repeats the last output whole when a run completes: let that be a short one.
         yield rows.END, *buttons(running=False), self._advice(request, store, language, asking)
-
-    def _rows(
-        self, events: Iterator[Event], request: Request, store: Store, language: str
-    ) -> Iterator[rows.Row]:
-        clock = rows.Clock()
-        for event in events:
-            match event:
-                case Loading():
-                    yield rows.loading(event)
-                    clock = rows.Clock() if event.stage == "retry" else clock
-                case RunStarted():
-                    yield rows.start(event)
-                case StepDone():
-                    yield rows.step(event, clock.after(event))
-                case ComparisonFinished():
-                    urls = self._files(event)
-                    for run in event.runs:
-                        yield rows.video(run.run, urls[run.run])
-                    yield from rows.frames(event.summary)
-                    yield rows.done(event.summary, urls, language)
 
     def _files(self, finished: ComparisonFinished) -> dict[str, str]:
         with tempfile.TemporaryDirectory(prefix="bwcache-") as folder:
@@ -124,7 +106,7 @@ class Handlers:
 
     def stop(self, language: str = "en") -> tuple:
         """(panel rows, Generate, Stop) for a run that was cancelled."""
-        return [rows.message("stopped", TEXTS[language].STOPPED)], *buttons(running=False)
+        return [rows.message("stopped", say(language)("page.stopped"))], *buttons(running=False)
 
     def advice(
         self,
@@ -149,7 +131,7 @@ class Handlers:
         try:
             return self._read(*fields)
         except ConfigError as error:
-            raise gr.Error(str(error), title=texts.TITLE, print_exception=False) from None
+            raise gr.Error(str(error), title=TITLE, print_exception=False) from None
 
     def forget(self, session: str | None) -> None:
         self._visitors.forget(session)

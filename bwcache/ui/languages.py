@@ -1,81 +1,78 @@
-"""Which language a visitor reads, and where the texts of each language are.
+"""Which language a visitor reads, and the page's texts in it: `locales/`, a JSON file a language.
 
-The browser decides by the rule of Gradio's own labels: `?lang=` in the address, else the browser's
-language where it is one of ours, else English. The server follows by the request's headers.
+Gradio chooses: the browser's language, or the one picked in its settings. Labels of components
+follow by `gr.I18n`, what JavaScript shows by `<html lang>`, what the server writes by the request.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from types import ModuleType
-from urllib.parse import parse_qs, urlsplit
+from collections.abc import Iterable
+from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
 
 import gradio as gr
+from gradio.i18n import I18nData
 
-from . import finder_texts, finder_texts_de, offer_texts, offer_texts_de, texts, texts_de
+from ..runs.texts import ENGLISH, Catalogue, Say
 
-TEXTS: Mapping[str, ModuleType] = {"en": texts, "de": texts_de}
-FINDER: Mapping[str, ModuleType] = {"en": finder_texts, "de": finder_texts_de}
-OFFERS: Mapping[str, ModuleType] = {"en": offer_texts, "de": offer_texts_de}
-NAMES = {"en": "English", "de": "Deutsch"}
-DEFAULT = "en"
+CATALOGUE = Catalogue(Path(__file__).parent / "locales")
+LANGUAGES = CATALOGUE.languages
+COOKIE = "bwcache_language"  # set by the page where Gradio's language is not the browser's
+PREFIX = "bw_"  # before our keys among Gradio's own
+TITLE = CATALOGUE.text(ENGLISH, "page.title")
 
 
 def of(request: object) -> str:
     """The language of whoever sent a request; English where that cannot be told."""
-    params = dict(getattr(request, "query_params", None) or {})
     headers = dict(getattr(request, "headers", None) or {})
-    page = parse_qs(urlsplit(headers.get("referer", "")).query)
+    try:
+        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        cookie = None
     accepted = headers.get("accept-language", "").split(",")[0]
-    for tag in (params.get("lang"), *page.get("lang", ()), accepted):
-        base = str(tag or "").split(";")[0].split("-")[0].strip().lower()
-        if base in TEXTS:
+    for tag in (cookie.value if cookie else "", accepted):
+        base = tag.split(";")[0].split("-")[0].strip().lower()
+        if base in LANGUAGES:
             return base
-    return DEFAULT
+    return ENGLISH
 
 
-def by_language(name: str, modules: Mapping[str, ModuleType] = TEXTS) -> dict[str, object]:
-    """A text or table of texts by its name, in each language."""
-    return {language: getattr(module, name) for language, module in modules.items()}
+def say(language: str) -> Say:
+    """What gives the page's texts in a language: `say("advice.range", low=0.1, high=0.2)`."""
+    return CATALOGUE.say(language)
 
 
-def _key(name: str, value: object = None) -> str:
-    return f"bw_{name}" if value is None else f"bw_{name}_{value}"
-
-
-def _labels(module: ModuleType, prefix: str = "") -> dict[str, str]:
-    """Key → text, of every single text and of every list of (text, value) choices."""
-    found = {}
-    for name in filter(str.isupper, dir(module)):
-        given = getattr(module, name)
-        if isinstance(given, str):
-            found[_key(prefix + name)] = given
-        elif isinstance(given, tuple):
-            found |= {_key(prefix + name, value): text for text, value in given}
-    if prefix:
-        found |= {_key(f"{prefix}VALUES", kind): text for kind, (_, text) in module.VALUES.items()}
-    return found
+def for_browser(group: str) -> dict[str, dict[str, str]]:
+    """A group of texts in each language."""
+    return {language: dict(CATALOGUE.group(language, group)) for language in LANGUAGES}
 
 
 I18N = gr.I18n(
-    **{name: _labels(TEXTS[name]) | _labels(FINDER[name], "FINDER_") for name in TEXTS},
+    **{
+        language: {f"{PREFIX}{key}": text for key, text in texts.items()}
+        for language, texts in for_browser("labels").items()
+    }
 )
 
 
-def label(name: str, value: object = None) -> gr.I18nData:
-    """A text of the page by its name, put in by the browser in the visitor's language.
+def label(key: str) -> I18nData:
+    """A text of the group "labels", put in by the browser in the visitor's language.
 
-    Those of `finder_texts` have names that begin with "FINDER_".
+    Raises:
+        KeyError: There is none of that name.
     """
-    return I18N(_key(name, value))
+    CATALOGUE.group(ENGLISH, "labels")[key]
+    return I18N(f"{PREFIX}{key}")
 
 
-def choices(name: str) -> list[tuple[gr.I18nData, str]]:
-    """A list of choices by its name, likewise."""
-    return [(I18N(_key(name, value)), value) for _, value in getattr(texts, name)]
+def choices(name: str, values: Iterable[str]) -> list[tuple[I18nData, str]]:
+    """Choices of a field: each value with the label `name_value`."""
+    return [(label(f"{name}_{value}"), value) for value in values]
 
 
-def presets(names: Iterable[str]) -> list[tuple[gr.I18nData | str, str]]:
+def presets(names: Iterable[str]) -> list[tuple[I18nData | str, str]]:
     """Choices of presets; one that nobody has translated keeps its name."""
-    known = {value for _, value in texts.PRESET_NAMES}
-    return [(I18N(_key("PRESET_NAMES", name)) if name in known else name, name) for name in names]
+    known = CATALOGUE.group(ENGLISH, "labels")
+    return [
+        (label(f"preset_{name}") if f"preset_{name}" in known else name, name) for name in names
+    ]

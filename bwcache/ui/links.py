@@ -10,31 +10,31 @@ from .. import models
 from . import form, languages, permalink
 from .host import Host
 from .model_choice import FOLLOWING, Components, following
-from .panel import STATIC
+from .panel import STATIC, address
 
 QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 BOX = (
     "<div class='bw-link' hidden><output></output>"
     "<input type='text' readonly hidden aria-label='link'></div>"
 )
+COPY = """(...values) => {
+  const root = (window.gradio_config?.root || "").replace(/\\/$/, "");
+  import(root + %(module)s).then(({ copyLink }) => copyLink(%(known)s, values));
+  return [];
+}"""
 
 
 def add_link_button(fields: Components) -> None:
     """Put the button where the page now stands. It asks no server."""
-    button = gr.Button(languages.label("COPY_LINK"), size="sm", elem_id="bw-copy-link")
+    button = gr.Button(languages.label("copy_link"), size="sm", elem_id="bw-copy-link")
     gr.HTML(BOX, elem_id="bw-link", apply_default_css=False)
-    words = {"link": "LINK", "copied": "LINK_COPIED", "by_hand": "LINK_BY_HAND"}
-    texts = {
-        language: {key: getattr(module, name) for key, name in words.items()}
-        for language, module in languages.TEXTS.items()
-    }
-    known = json.dumps({"names": permalink.FIELDS, "texts": texts})
-    code = (STATIC / "permalink.js").read_text(encoding="utf-8")
+    known = json.dumps({"names": permalink.FIELDS, "catalogues": languages.for_browser("link")})
+    module = json.dumps(address(STATIC / "page" / "permalink.js"))
     button.click(
         None,
         [fields[name] for name in permalink.FIELDS],
         None,
-        js=f"(...values) => {{ ({code})({known}, values); return []; }}",
+        js=COPY % {"module": module, "known": known},
         **QUIET,
     )
 
@@ -45,8 +45,8 @@ def restore(page: gr.Blocks, fields: Components, host: Host) -> None:
     def on_load(request: gr.Request):
         good, bad = permalink.read(dict(request.query_params), host.specs)
         if bad:
-            texts = languages.TEXTS[languages.of(request)]
-            gr.Warning(texts.LINK_IGNORED.format(names=", ".join(bad)), title=texts.TITLE)
+            say = languages.say(languages.of(request))
+            gr.Warning(say("page.link_ignored", names=", ".join(bad)), title=languages.TITLE)
         if not good:
             return (gr.skip(),) * len(names)
         spec = models.find(good["model"])

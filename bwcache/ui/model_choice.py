@@ -40,7 +40,7 @@ def following(spec: ModelSpec, host: Host) -> dict[str, object]:
         "steps": host.settings.steps(spec),
         "image": gr.update(
             visible=spec.image != "none",
-            label=label("IMAGE_REQUIRED" if spec.image == "required" else "IMAGE_OPTIONAL"),
+            label=label("image_required" if spec.image == "required" else "image_optional"),
             value=None,
         ),
     }

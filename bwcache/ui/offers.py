@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from types import ModuleType
 
 from ..models.fit import Fit, fit_here
 from ..models.machine import Machine
 from ..models.spec import ModelSpec
 from ..models.timings import guessed_seconds
-from .languages import OFFERS
+from ..runs.texts import Say
+from .languages import LANGUAGES
+from .languages import say as say_in
 
 Offer = tuple[ModelSpec, Fit]
+SLOWER = ("model", "sequential")  # ways to run that are said to the visitor
 
 
 def note(spec: ModelSpec, machine: Machine, refused: Sequence[Offer]) -> str:
@@ -26,32 +28,32 @@ def note(spec: ModelSpec, machine: Machine, refused: Sequence[Offer]) -> str:
     fit = fit_here(spec, machine)
     return "".join(
         f"<div lang='{language}' class='bw-in-{language} bw-offer'>"
-        f"{_facts(spec, fit, texts)}{_others(refused, texts)}</div>"
-        for language, texts in OFFERS.items()
+        f"{_facts(spec, fit, say_in(language))}{_others(refused, say_in(language))}</div>"
+        for language in LANGUAGES
     )
 
 
-def _facts(spec: ModelSpec, fit: Fit, texts: ModuleType) -> str:
+def _facts(spec: ModelSpec, fit: Fit, say: Say) -> str:
     facts = [spec.about]
-    if fit.offload in texts.OFFLOADS:
-        facts.append(texts.OFFLOADS[fit.offload])
+    if fit.offload in SLOWER:
+        facts.append(say(f"offer.offload_{fit.offload}"))
     if fit.download_gb:
-        facts.append(texts.DOWNLOAD.format(size=fit.download_gb))
+        facts.append(say("offer.download", size=fit.download_gb))
     if fit.seconds is not None:
-        facts.append(texts.TAKES.format(seconds=fit.seconds))
+        facts.append(say("offer.takes", seconds=fit.seconds))
     elif spec.needs_cuda:
         minutes = 2 * spec.steps * guessed_seconds(spec) / 60
-        facts.append(texts.GUESSED.format(minutes=max(1, minutes)))
+        facts.append(say("offer.guessed", minutes=max(1, minutes)))
     if not spec.facts().presets:
-        facts.append(texts.NOT_MEASURED)
-    licence = html.escape(texts.LICENCE.format(name=spec.weights.licence))
+        facts.append(say("offer.not_measured"))
+    licence = html.escape(say("offer.licence", name=spec.weights.licence))
     if spec.weights.licence_url:
         url = html.escape(spec.weights.licence_url, quote=True)
         licence = f"<a href='{url}' target='_blank' rel='noopener'>{licence}</a>"
     return f"<p>{html.escape(' '.join(facts))} {licence}</p>"
 
 
-def _others(refused: Sequence[Offer], texts: ModuleType) -> str:
+def _others(refused: Sequence[Offer], say: Say) -> str:
     if not refused:
         return ""
     by_reason: dict[str, list[str]] = {}
@@ -62,5 +64,5 @@ def _others(refused: Sequence[Offer], texts: ModuleType) -> str:
         f"<span lang='en'>{html.escape(reason)}</span></li>"
         for reason, titles in by_reason.items()
     )
-    summary = html.escape(texts.NOT_HERE.format(count=len(refused)))
+    summary = html.escape(say("offer.not_here", count=len(refused)))
     return f"<details class='bw-refused'><summary>{summary}</summary><ul>{rows}</ul></details>"

@@ -9,14 +9,14 @@ import gradio as gr
 
 from .. import models
 from ..errors import ConfigError
-from . import form, languages, texts
+from . import form, languages
 from .api import add_api
 from .fields import advanced_fields, main_fields, model_note
 from .finder import MODEL_QUEUE, add_finder
 from .handlers import Compare, Handlers
 from .header import header as header_of
 from .host import Host
-from .languages import label
+from .languages import TITLE, label
 from .links import add_link_button, restore
 from .model_choice import wire_model
 from .panel import live_panel
@@ -48,7 +48,7 @@ def build(
     host = host or Host()
     first = host.specs[0]
     with gr.Blocks(
-        title=texts.TITLE, delete_cache=CACHE_SECONDS, analytics_enabled=False, fill_width=True
+        title=TITLE, delete_cache=CACHE_SECONDS, analytics_enabled=False, fill_width=True
     ) as page:
         header = gr.HTML(
             header_of(first, host.device), elem_id="bw-header", apply_default_css=False
@@ -58,9 +58,9 @@ def build(
                 fields = main_fields(host)
                 with gr.Row(elem_id="bw-buttons"):
                     generate = gr.Button(
-                        label("GENERATE"), variant="primary", scale=3, min_width=120
+                        label("generate"), variant="primary", scale=3, min_width=120
                     )
-                    stop = gr.Button(label("STOP"), interactive=False, scale=1, min_width=80)
+                    stop = gr.Button(label("stop"), interactive=False, scale=1, min_width=80)
                 fields["note"] = model_note(host)
                 advice = gr.Markdown(elem_id="bw-advice")
                 fields |= advanced_fields(first, host.settings)
@@ -117,7 +117,7 @@ def _wire(page, handlers: Handlers, fields, advice, panel, generate, stop) -> No
     stop.click(on_stop, None, [panel, generate, stop], cancels=[entered, run], queue=False, **QUIET)
     changes = [field.change for field in inputs]
     gr.on(
-        [page.load, *changes], on_change, inputs, advice,
+        [page.load, panel.input, *changes], on_change, inputs, advice,
         queue=False, trigger_mode="always_last", **QUIET,
     )  # fmt: skip
     page.unload(on_leave)
@@ -131,7 +131,7 @@ def _wire_whatif(panel, fields) -> None:
         try:
             config = form.chosen(name, event._data)
         except ConfigError as error:
-            raise gr.Error(str(error), title=texts.TITLE, print_exception=False) from None
+            raise gr.Error(str(error), title=TITLE, print_exception=False) from None
         spec, interval = models.find(name), str(config.reuse_interval)
         top = max(form.slider_top(spec), config.threshold)
         return (

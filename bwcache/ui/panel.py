@@ -1,66 +1,133 @@
-"""The live panel: one `gr.HTML` made of the files in `static/`. Knows no event and no run.
+"""The live panel, and how a component is made of the browser's files. Knows no event.
 
-The panel's value is the list of rows described in `rows.py`; its JavaScript draws what is new.
+A component's value is a list of rows; its JavaScript, a module in `static/`, draws what is new.
 """
 
 from __future__ import annotations
 
-import html
+import mimetypes
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
+from urllib.parse import quote
 
 import gradio as gr
 import plotly
 
+from ..runs.verdict import CATALOGUE as VERDICT
 from .gallery import index
-from .languages import DEFAULT, TEXTS, by_language
+from .handlers import FILE_ROUTE
+from .languages import CATALOGUE, for_browser
 
 STATIC = Path(__file__).parent / "static"
-PARTS = ("progress", "whatif", "views", "gallery", "tour")  # each with its own html, js and css
-SHARED = ("language.js", "scale.js", "player.js", "charts.js", "blind.js", "frames.js")
-SCRIPTS = (*SHARED, *(f"{part}.js" for part in PARTS), "kiosk.js", "live.js")
-STYLES = ("page.css", "header.css", "live.css", *(f"{part}.css" for part in PARTS), "kiosk.css")
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+PARTS = {
+    "gallery": "panel/gallery.html",
+    "tour": "panel/tour.html",
+    "progress": "panel/progress.html",
+    "views": "videos/views.html",
+    "what_if": "steps/what_if.html",
+}
+STYLES = (  # later ones override
+    "page/page.css",
+    "page/header.css",
+    "panel/panel.css",
+    "panel/progress.css",
+    "steps/what_if.css",
+    "videos/views.css",
+    "panel/gallery.css",
+    "panel/tour.css",
+    "panel/finder.css",
+    "panel/kiosk.css",
+)
+# What a component does first: import its module, or say that it cannot.
+MODULE = """
+const root = (window.gradio_config?.root || "").replace(/\\/$/, "");
+import(`${root}${props.module}`).then(
+  ({ start }) => start({ element, props, watch, trigger }),
+).catch((error) => {
+  console.error(error);
+  const language = document.documentElement.lang.split("-")[0];
+  const { script_missing } = props.texts[language] || props.texts.en;
+  element.replaceChildren(script_missing);
+});
+"""
+# The registry of a Windows machine may call it plain text, which no browser runs as a module.
+mimetypes.add_type("text/javascript", ".js")
 
 
-def template(language: str = DEFAULT) -> str:
-    """The panel's markup with its texts in place."""
-    escaped = {name: html.escape(text) for name, text in TEXTS[language].PANEL.items()}
-    parts = {f"part_{part}": _read(f"{part}.html") for part in PARTS}
-    return Template(Template(_read("live.html")).safe_substitute(parts)).substitute(escaped)
+def address(path: Path) -> str:
+    """Where the page fetches a file that is served as it is, below the page's own root."""
+    return f"{FILE_ROUTE}{quote(path.resolve().as_posix())}"
 
 
-def script() -> str:
-    """The panel's JavaScript, in a scope of its own."""
-    return "(() => {\n" + "\n".join(map(_read, SCRIPTS)) + "\n})();"
+def template() -> str:
+    """The panel's markup. Its texts are put in by the browser: `data-text` names them."""
+    return Template(source("panel/panel.html")).substitute(
+        {f"part_{name}": source(path) for name, path in PARTS.items()}
+    )
+
+
+def panel_texts() -> dict[str, Mapping[str, str]]:
+    """What the panel shows, by language: its own texts, the methods' names, and the warning."""
+    texts: dict[str, Mapping[str, str]] = {}
+    for language, own in for_browser("panel").items():
+        labels = CATALOGUE.group(language, "labels")
+        methods = {
+            key.replace("reuse_", "method_"): text
+            for key, text in labels.items()
+            if key.startswith("reuse_")
+        }
+        warning = VERDICT.group(language, "verdict")["too_few_computed"]
+        texts[language] = {**own, **methods, "too_few_computed": warning}
+    return texts
 
 
 def styles() -> str:
     """A `<style>` for the page's head, where no component's scope rewrites it."""
-    return f"<style>{''.join(map(_read, STYLES))}</style>"
+    return f"<style>{''.join(map(source, STYLES))}</style>"
+
+
+def scripted(
+    module: str, markup: str, texts: Mapping[str, object], elem_id: str, **props: object
+) -> gr.HTML:
+    """A component that a module of `static/` brings to life. Asks no other host.
+
+    Args:
+        module: Its path below `static/`; exports `start`.
+        markup: What it finds.
+        texts: What it shows, by language.
+        elem_id: Of the component.
+        props: More for the module to find.
+    """
+    gr.set_static_paths([STATIC, PLOTLY])
+    return gr.HTML(
+        value=[],
+        html_template=markup,
+        js_on_load=MODULE,
+        apply_default_css=False,
+        elem_id=elem_id,
+        module=address(STATIC / module),
+        plotly=address(PLOTLY),
+        texts=texts,
+        **props,
+    )
 
 
 def live_panel(runs: Path | None = None, kiosk: bool = False) -> gr.HTML:
-    """The component. Plotly comes from the installed package, so no other host is asked.
+    """The panel.
 
     Args:
         runs: The folder of recorded runs, which is served as it is; None for none.
         kiosk: Whether every visitor gets the kiosk's look.
     """
-    gr.set_static_paths([PLOTLY] if runs is None else [PLOTLY, runs])
-    return gr.HTML(
-        value=[],
-        html_template=template(),
-        js_on_load=script(),
-        apply_default_css=False,
-        elem_id="bw-panel",
-        texts=by_language("PANEL"),
-        templates={name: template(name) for name in TEXTS if name != DEFAULT},
-        kiosk=kiosk,
-        runs=index(runs),
-        plotly=str(PLOTLY),
+    if runs is not None:
+        gr.set_static_paths([runs])
+    return scripted(
+        "panel/panel.js", template(), panel_texts(), "bw-panel", kiosk=kiosk, runs=index(runs)
     )
 
 
-def _read(name: str) -> str:
+def source(name: str) -> str:
+    """A file of `static/`."""
     return (STATIC / name).read_text(encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlencode
 
 from ..cache.methods.bwcache import BWCacheConfig, parse_interval
 from ..errors import ConfigError
@@ -12,11 +11,6 @@ from . import form
 
 FIELDS = ("model", "prompt", "seed", "steps", "threshold", "interval", "gate", "reuse")
 LONGEST = 24  # characters of a number
-
-
-def query(values: Mapping[str, object]) -> str:
-    """The query that `read` takes back: `model=…&prompt=…`, without the question mark."""
-    return urlencode({name: values[name] for name in FIELDS})
 
 
 def read(

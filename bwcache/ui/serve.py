@@ -6,21 +6,43 @@ import importlib.util
 import os
 
 import gradio as gr
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..models import start_picture as picture
-from .finder import style
 from .languages import I18N
-from .panel import styles
+from .panel import STATIC, styles
 from .theme import theme
 
 # The upload route is open whether or not anything on the page uploads.
 NO_UPLOAD, PICTURE = "1kb", f"{picture.MAX_BYTES}b"
+MODULES = f"/file={STATIC.as_posix()}/"  # in the path of an address
 MCP_MISSING = 'MCP needs one more package: pip install "mcp>=1.25,<2"'
 MCP_OPEN = "MCP asks nobody for the password: serve it without auth, or leave MCP out"
 
 
 class LaunchError(RuntimeError):
     """The page cannot be served as asked: says why, and what to do, in one line."""
+
+
+class FreshScripts:
+    """Lets browsers ask each time whether a module has changed.
+
+    Else one that knows modules of an older version might run them beside those of this one.
+    """
+
+    def __init__(self, app: ASGIApp):
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Cache-Control"] = "no-cache"
+            await send(message)
+
+        ours = scope["type"] == "http" and MODULES in scope["path"]
+        await self._app(scope, receive, send_marked if ours else send)
 
 
 def launch(page: gr.Blocks, uploads: bool = False, **changes):
@@ -42,12 +64,13 @@ def launch(page: gr.Blocks, uploads: bool = False, **changes):
         "show_error": False,
         "max_file_size": PICTURE if uploads else NO_UPLOAD,
         "theme": theme(),
-        "head": styles() + style(),
+        "head": styles(),
         "footer_links": ["gradio", "settings"],
         "run_history": False,
         "ssr_mode": False,
         "i18n": I18N,
         "mcp_server": False,
+        "app_kwargs": {"middleware": [Middleware(FreshScripts)]},
     }
     options |= changes
     if options["mcp_server"] and importlib.util.find_spec("mcp") is None:

@@ -118,6 +118,11 @@ class Visit:
         self.page.wait_for_selector(f"{cells}:nth-child({steps})")
         return self.page.locator(cells).all_inner_texts()
 
+    def chart(self) -> None:
+        """Scroll to the indicator's curve, which is drawn when it is first in sight."""
+        self.page.locator(".bw-chart").scroll_into_view_if_needed()
+        self.page.wait_for_selector(".bw-chart .main-svg")
+
     def text(self, selector: str) -> str:
         return self.page.locator(selector).inner_text()
 

@@ -66,6 +66,7 @@ def generate(visit: Page) -> None:
     visit.wait_for_selector(".bw[data-phase=done], .bw[data-phase=nothing]")
     visit.wait_for_selector(".bw-transport:not([hidden])")
     visit.get_by_label("Position in both videos").fill(str(FRAME))
+    visit.locator(".bw-chart").scroll_into_view_if_needed()  # what draws it
     visit.wait_for_selector(".bw-chart .main-svg")
 
 

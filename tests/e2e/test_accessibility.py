@@ -61,7 +61,7 @@ def test_axe_finds_nothing_grave(browser, address, backend, width, scheme):
     found["running"] = grave(visit.page)
     backend.pause = 0.0
     visit.phase("done")
-    visit.page.wait_for_selector(".bw-chart .main-svg")
+    visit.chart()
     visit.page.wait_for_selector(".bw-transport:not([hidden])")
     found["finished"] = grave(visit.page)
     backend.fail_at = 3
@@ -78,8 +78,8 @@ def test_axe_finds_nothing_grave(browser, address, backend, width, scheme):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nor_in_the_kiosk(browser, address, scheme):
     options = {"viewport": {"width": 1920, "height": 1080}, "color_scheme": scheme}
-    kiosk = f"{address}?kiosk=1&lang=de"
-    visit = Visit(browser, kiosk, reduced_motion="reduce", **options)
+    options |= {"locale": "de-DE", "reduced_motion": "reduce"}
+    visit = Visit(browser, f"{address}?kiosk=1", **options)
     visit.page.get_by_role("button", name="Erzeugen").click()
     visit.phase("done")
     visit.page.wait_for_selector("#bw-buttons button.primary:enabled")
@@ -99,7 +99,6 @@ def test_the_keyboard_suffices(browser, address):
                 return
         pytest.fail(f"Tab never reached {condition}")
 
-    tab_to("e.matches('.bw-languages a')")
     tab_to("e.tagName === 'TEXTAREA'")
     tab_to("e.textContent.trim() === 'Generate'")
     page.keyboard.press("Enter")

@@ -60,7 +60,7 @@ def test_the_landing_is_a_finished_recorded_run_and_says_so(visit):
     assert visit.text(".bw-sentence").startswith("Saved")
     assert visit.letters("baseline", STEPS) == ["C"] * STEPS
     assert len(visit.letters("cached", STEPS)) == STEPS
-    visit.page.wait_for_selector(".bw-chart .main-svg")
+    visit.chart()
     assert visit.page.locator(".bw-heats canvas").count() == 2
     visit.page.wait_for_function(PLAYING)
     card = visit.page.locator(".bw-run").first
@@ -242,7 +242,7 @@ def test_an_idle_kiosk_cycles_and_a_touch_stops_it(visit):
 def test_nothing_sticks_out_at_any_width(browser, address, width, scheme):
     visit = Visit(browser, address, viewport={"width": width, "height": 900}, color_scheme=scheme)
     visit.phase("done")
-    visit.page.wait_for_selector(".bw-chart .main-svg")
+    visit.chart()
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
     for button in visit.page.locator(".bw-replay button:visible").all():
         assert button.bounding_box()["height"] >= 34

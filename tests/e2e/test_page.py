@@ -39,7 +39,7 @@ def test_a_comparison_from_empty_to_verdict(visit):
     assert visit.text(".bw-sentence").startswith("Saved")
     assert "steps reused" in visit.text(".bw-numbers")
     assert "not quality" in visit.text(".bw-caveat")
-    visit.page.wait_for_selector(".bw-chart .main-svg")
+    visit.chart()
     assert visit.page.locator(".bw-heats canvas").count() == 2
 
 
@@ -53,6 +53,43 @@ def test_steps_arrive_one_by_one_in_small_updates(visit):
     assert len(with_step) == 60
     assert all(m.count('"k":"step"') == 1 for m in with_step)
     assert max(len(m.encode()) for m in messages) <= LIMIT
+
+
+def test_plotly_is_fetched_once_and_only_when_a_chart_is_in_sight(browser, address):
+    visit = Visit(browser, address, viewport={"width": 1024, "height": 600})
+    asked = []
+    visit.page.on("request", lambda request: asked.append(request.url.rsplit("/", 1)[-1]))
+    visit.page.reload()
+    visit.page.wait_for_selector(".bw-empty:visible")
+    visit.page.wait_for_selector("#bw-advice >> text=indicator")
+    assert "panel.js" in asked
+    assert "plotly.min.js" not in asked
+    visit.generate()
+    visit.phase("done")
+    visit.chart()
+    visit.page.locator(".bw-plot").scroll_into_view_if_needed()
+    visit.page.wait_for_selector(".bw-plot .main-svg")
+    assert asked.count("plotly.min.js") == 1
+    assert not visit.faults
+    visit.close()
+
+
+def test_a_module_that_cannot_be_loaded_is_said(browser, address):
+    context = browser.new_context()
+    page = context.new_page()
+    page.route("**/panel/panel.js", lambda route: route.abort())
+    page.goto(address)
+    page.wait_for_selector("#bw-panel >> text=scripts could not be loaded")
+    context.close()
+
+
+def test_browsers_ask_whether_a_module_has_changed(visit):
+    url = (
+        "() => performance.getEntriesByType('resource').find(e => e.name.endsWith('panel.js')).name"
+    )
+    answer = visit.page.request.get(visit.page.evaluate(url))
+    assert answer.headers["cache-control"] == "no-cache"
+    assert "javascript" in answer.headers["content-type"]
 
 
 def test_the_videos_play_together_and_obey_one_transport(visit):
@@ -184,7 +221,7 @@ def test_nothing_sticks_out_at_any_width(browser, address, width, scheme):
     visit = Visit(browser, address, viewport={"width": width, "height": 900}, color_scheme=scheme)
     visit.generate()
     visit.phase("done")
-    visit.page.wait_for_selector(".bw-chart .main-svg")
+    visit.chart()
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
     assert not visit.faults
     assert not visit.outside

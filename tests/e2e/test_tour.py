@@ -30,7 +30,7 @@ def visit_after_a_run(browser, address, width=1440, threshold=None) -> Visit:
     assert visit.page.locator(".bw-tour-start").is_hidden()
     visit.generate()
     visit.phase("done", "nothing")
-    visit.page.wait_for_selector(".bw-chart .main-svg")
+    visit.chart()
     return visit
 
 

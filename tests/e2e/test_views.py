@@ -5,13 +5,20 @@ import pytest
 from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.runs.baselines import BaselineStore as Store
 from bwcache.testing import FRAMES, FakeBackend
-from bwcache.ui.texts import METHOD_NAMES
+from bwcache.ui.languages import CATALOGUE
 from tests.e2e.conftest import Visit, serving, visiting
 
 pytestmark = pytest.mark.e2e
-FPS, NAME = 8, METHOD_NAMES[BWCacheConfig().reuse]
+FPS, NAME = 8, CATALOGUE.text("en", f"labels.reuse_{BWCacheConfig().reuse}")
 VIEWS = ("Side by side", "Wipe", "Difference", "Blind test")
 VIDEOS = "[...document.querySelectorAll('.bw-stage video')]"
+# Pixels between the mark of the present frame and the first frame of the curve below.
+BESIDE = """(() => {
+  const middle = node => { const b = node.getBoundingClientRect(); return b.x + b.width / 2; };
+  const point = document.querySelectorAll(".bw-plot .scatterlayer .trace")[1]
+    .querySelector("path.point");
+  return Math.abs(middle(document.querySelector(".bw-now-line")) - middle(point));
+})()"""
 SETTLED = f"{VIDEOS}.every(v => v.paused && !v.seeking && v.readyState >= 2)"
 
 
@@ -169,11 +176,14 @@ def test_the_blind_test_hides_the_names_counts_and_reveals(visit):
 
 def test_the_curve_seeks_both_videos_and_follows_them(visit):
     page, plot = visit.page, visit.page.locator(".bw-plot")
-    box = plot.bounding_box()
-    first, last = (plot.locator(f"circle >> nth={i}") for i in (0, FRAMES - 2))
-    ends = [dot.bounding_box() for dot in (first, last)]
-    column = (ends[1]["x"] - ends[0]["x"]) / (FRAMES - 2)  # the first dot is the second frame's
-    plot.click(position={"x": ends[0]["x"] + 3 - box["x"] + 9 * column, "y": 60})
+    plot.scroll_into_view_if_needed()
+    dots = plot.locator(".scatterlayer .trace >> nth=0 >> path.point")
+    dots.first.wait_for()
+    assert dots.count() == FRAMES - 1  # the first frame is identical in both
+    box, first, last = plot.bounding_box(), dots.first.bounding_box(), dots.last.bounding_box()
+    column = (last["x"] - first["x"]) / (FRAMES - 2)
+    middle_of_second = first["x"] + first["width"] / 2 - box["x"]
+    plot.click(position={"x": middle_of_second + 9 * column, "y": 60})
     assert times(visit) == [middle(10)] * 2
     assert visit.text(".bw-frame") == f"frame 11 / {FRAMES}"
     assert visit.text(".bw-frames-value").startswith(f"Frame 11 / {FRAMES}: PSNR ")
@@ -186,7 +196,8 @@ def test_the_curve_seeks_both_videos_and_follows_them(visit):
     assert times(visit) == [middle(0)] * 2
     alike = f"Frame 1 / {FRAMES}: identical in both videos"
     assert plot.get_attribute("aria-valuetext") == visit.text(".bw-frames-value") == alike
-    assert plot.locator(".bw-equal").count() == 1
+    assert plot.locator(".annotation-text", has_text="=").count() == 1
+    assert page.evaluate(BESIDE) < 1
     assert "identical in both videos (1 of 17)" in visit.text(".bw-alike")
     page.locator(".bw-worst").click()
     assert times(visit)[0] > 1

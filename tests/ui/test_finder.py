@@ -4,7 +4,6 @@ import base64
 import itertools
 import json
 import math
-import re
 
 import gradio as gr
 import pytest
@@ -15,8 +14,9 @@ from bwcache.runs import panel_rows as rows
 from bwcache.runs.baselines import BaselineStore as Store
 from bwcache.runs.request import Request
 from bwcache.testing import FakeBackend
-from bwcache.ui import build, finder_texts, form
-from bwcache.ui.finder import MODEL_QUEUE, Finder, script, style, template
+from bwcache.ui import build, form
+from bwcache.ui.finder import MODEL_QUEUE, Finder
+from bwcache.ui.languages import CATALOGUE
 from bwcache.ui.sessions import Visitors
 
 PROMPT = "a red circle moving right on a white background"
@@ -25,6 +25,7 @@ GOOD = {
     "interval": "0.1", "gate": "once", "reuse": "residual", "control": True,
     "image": None,
 }  # fmt: skip
+SAYS = CATALOGUE.say("en")
 LIMIT = 5000  # bytes of a row: a picture of six frames is up to 4 KB of text
 
 
@@ -120,10 +121,10 @@ def test_buttons_swap_while_a_search_is_under_way():
     assert [button["interactive"] for button in updates[0][1:]] == [False, True]
     assert [button["interactive"] for button in updates[-1][1:]] == [True, False]
     panel, find, stop = finder().enter(*values())
-    assert panel == [{"k": "waiting", "text": finder_texts.WAITING}]
+    assert panel == [{"k": "waiting", "text": SAYS("page.finder_waiting")}]
     assert (find["interactive"], stop["interactive"]) == (False, True)
     panel, find, stop = finder().stop()
-    assert panel == [{"k": "stopped", "text": finder_texts.STOPPED}]
+    assert panel == [{"k": "stopped", "text": SAYS("page.finder_stopped")}]
     assert (find["interactive"], stop["interactive"]) == (True, False)
 
 
@@ -169,7 +170,7 @@ def test_bad_input_is_one_clear_line_and_starts_nothing(change, word):
     ("error", "said"),
     [
         (lambda: ModelError("model: not here"), "model: not here"),
-        (lambda: RuntimeError("secret path"), finder_texts.FAILED),
+        (lambda: RuntimeError("secret path"), SAYS("page.finder_failed")),
     ],
 )
 def test_an_error_is_said_in_words_and_frees_the_button(error, said):
@@ -183,16 +184,8 @@ def test_the_rows_before_an_error_say_it_too():
     updates = []
     with pytest.raises(gr.Error):
         updates.extend(finder(FakeBackend(fail_at=4)).find(*values(), session="a"))
-    assert updates[-1][0][-1] == {"k": "error", "text": finder_texts.FAILED}
+    assert updates[-1][0][-1] == {"k": "error", "text": SAYS("page.finder_failed")}
     assert updates[-1][1]["interactive"]
-
-
-def test_the_component_has_all_its_texts_and_nothing_that_gradio_would_evaluate():
-    for part in ("${", "{{", "`", "<script"):
-        assert part not in template()
-    assert all(finder_texts.FINDER.values())
-    assert set(re.findall(r"\bT\.(\w+)", script())) <= set(finder_texts.FINDER)
-    assert style().startswith("<style>")
 
 
 def test_generate_find_and_the_api_wait_in_the_same_queue():

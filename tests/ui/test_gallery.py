@@ -15,7 +15,7 @@ from bwcache.testing import FakeBackend
 from bwcache.ui import build, form, launch
 from bwcache.ui.gallery import index
 from bwcache.ui.handlers import FILE_ROUTE, Handlers
-from bwcache.ui.panel import PLOTLY, live_panel
+from bwcache.ui.panel import PLOTLY, STATIC, live_panel
 from bwcache.ui.sessions import Visitors
 
 PROMPT = "a red circle moving right on a white background"
@@ -77,10 +77,10 @@ def test_no_address_leads_outside_the_folder(runs):
 def test_the_panel_carries_the_index_and_serves_that_folder_alone(runs, monkeypatch):
     monkeypatch.setattr(_StaticFiles, "all_paths", [])
     assert live_panel(runs).props["runs"] == index(runs)
-    assert _StaticFiles.all_paths == [PLOTLY.resolve(), runs]
+    assert _StaticFiles.all_paths == [runs, STATIC, PLOTLY.resolve()]
     _StaticFiles.all_paths.clear()
     assert live_panel().props["runs"] == []
-    assert _StaticFiles.all_paths == [PLOTLY.resolve()]
+    assert _StaticFiles.all_paths == [STATIC, PLOTLY.resolve()]
 
 
 def test_what_is_served(runs, tmp_path_factory):

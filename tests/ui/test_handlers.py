@@ -3,7 +3,6 @@
 import itertools
 import json
 import math
-import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +18,9 @@ from bwcache.runs import panel_rows as rows
 from bwcache.runs.baselines import BaselineStore as Store
 from bwcache.runs.baselines import remembering
 from bwcache.testing import FakeBackend
-from bwcache.ui import build, form, texts
+from bwcache.ui import build, form
 from bwcache.ui.handlers import Handlers
-from bwcache.ui.panel import script, template
+from bwcache.ui.languages import CATALOGUE
 from bwcache.ui.sessions import Visitors
 
 PROMPT = "a red circle moving right on a white background"
@@ -30,6 +29,9 @@ GOOD = {
     "interval": "0.1", "gate": "once", "reuse": "residual", "control": False,
     "image": None,
 }  # fmt: skip
+
+
+SAYS = CATALOGUE.say("en")
 
 
 def fields(**changes):
@@ -57,7 +59,9 @@ def test_rows_come_one_at_a_time_and_only_grow(tmp_path):
         assert after is not before
     kinds = [row["k"] for row in lists[-1]]
     steps, ending = ["step"] * 12, ["video", "video", "frames", "done"]
-    assert kinds == ["begin", "start", *steps, "start", *steps, *ending]
+    table = ["schedule_table", "thresholds", *["schedules"] * kinds.count("schedules")]
+    assert lists[-1][14]["parts"] == len(table) - 1
+    assert kinds == ["begin", "start", *steps, *table, "start", *steps, *ending]
     assert updates[-1][0] == rows.END
     assert "Expected" in updates[-1][-1]
 
@@ -106,7 +110,7 @@ def test_a_baseline_made_in_another_process_is_remembered_too(tmp_path):
 
 def test_a_visitor_whose_turn_has_not_come_is_told():
     panel, generate, stop = handlers().enter(*fields())
-    assert panel == [{"k": "waiting", "text": texts.WAITING}]
+    assert panel == [{"k": "waiting", "text": SAYS("page.waiting")}]
     assert not generate["interactive"]
     assert stop["interactive"]
 
@@ -122,7 +126,7 @@ def test_closing_the_run_closes_the_comparison():
 
 def test_stop_says_so_and_frees_the_button():
     panel, generate, stop = handlers().stop()
-    assert panel == [{"k": "stopped", "text": texts.STOPPED}]
+    assert panel == [{"k": "stopped", "text": SAYS("page.stopped")}]
     assert generate["interactive"]
     assert not stop["interactive"]
 
@@ -169,7 +173,7 @@ def test_bad_input_is_one_clear_line_and_starts_nothing(change, word):
     [
         (lambda: ModelError("model: not here"), "model: not here"),
         (lambda: ConfigError("prompt", "xyzzy", "a known word"), "prompt: got 'xyzzy'"),
-        (lambda: RuntimeError("secret path"), texts.FAILED),
+        (lambda: RuntimeError("secret path"), SAYS("page.failed")),
     ],
 )
 def test_a_failing_run_says_so_in_the_panel_and_frees_the_button(error, said):
@@ -187,7 +191,7 @@ def test_a_failing_run_says_so_in_the_panel_and_frees_the_button(error, said):
 
 def test_advice_before_and_after_a_run(tmp_path):
     page = handlers(folder=tmp_path)
-    assert texts.EXPECT_LATER in page.advice(*fields(), session="a")
+    assert SAYS("advice.expect_later") in page.advice(*fields(), session="a")
     list(page.generate(*fields(), session="a"))
     assert "exact" in page.advice(*fields(), session="a")
     assert "Estimated" in page.advice(*fields(gate="recheck"), session="a")
@@ -242,13 +246,6 @@ def test_visitors_are_limited_and_kept_apart():
     assert len(visitors) == 2
     assert visitors.store("a") is not first
     assert visitors.store(None) is not visitors.store(None)
-
-
-def test_the_panel_has_all_its_texts_and_nothing_that_gradio_would_evaluate():
-    for part in ("${", "{{", "`", "<script"):
-        assert part not in template()
-    assert all(texts.PANEL.values())
-    assert set(re.findall(r"\bT\.(\w+)", script())) <= set(texts.PANEL)
 
 
 def test_the_page_offers_nothing_to_strangers():

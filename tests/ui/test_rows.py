@@ -3,23 +3,27 @@
 import itertools
 import json
 import math
+import re
 from dataclasses import replace
 from typing import get_args
 
 import pytest
 
+from bwcache.cache.method import Method
 from bwcache.cache.methods.bwcache import BWCacheConfig, Reuse
+from bwcache.cache.predict import predict, reuse_starts_above
+from bwcache.cache.schedule_table import schedule_table
 from bwcache.cache.trace import StepRecord
 from bwcache.errors import ConfigError, ModelError
 from bwcache.models import find
 from bwcache.models.progress import Loading
 from bwcache.runs import panel_rows as rows
 from bwcache.runs.consume import Clock, Consumer, consume, told
-from bwcache.runs.events import StepDone
+from bwcache.runs.events import RunFinished, StepDone
 from bwcache.runs.metrics import LPIPS_REASON
 from bwcache.runs.request import Request
 from bwcache.testing import FakeBackend, distances
-from bwcache.ui import texts
+from bwcache.ui.languages import CATALOGUE
 
 REQUEST = Request("a red circle moving right on a white background")
 
@@ -75,12 +79,16 @@ def test_the_clock_leaves_measuring_out_of_uncached_runs_only():
 PLACES = dict.fromkeys(("baseline", "cached", "control", "trace"), "/gradio_api/file=/" + "x" * 90)
 
 
+def panel_rows(config: Method = REQUEST.config) -> rows.PanelRows:
+    return rows.PanelRows(lambda finished: PLACES, config)
+
+
 @pytest.mark.parametrize("control", [False, True])
 def test_every_row_of_a_comparison_fits(control):
     request = Request(REQUEST.prompt, config=BWCacheConfig(0.06), control=control)
     begin = rows.begin("a1b2c3d4", request, find("tinyworld"))
     assert begin["runs"] == ["baseline", "cached"] + ["control"] * control
-    made = [begin, *consume(FakeBackend()(request), rows.PanelRows(lambda finished: PLACES))]
+    made = [begin, *consume(FakeBackend()(request), panel_rows(request.config))]
     assert max(map(rows.size, made)) <= rows.MAX_BYTES
     assert made[-1]["verdict"].startswith("Saved")
     assert ("control_steps" in made[-1]) == control
@@ -100,7 +108,7 @@ def twice(request: Request):
 
 
 def test_after_a_retry_the_clock_begins_anew():
-    made = list(consume(twice(REQUEST), rows.PanelRows(lambda finished: PLACES)))
+    made = list(consume(twice(REQUEST), panel_rows()))
     again = next(i for i, row in enumerate(made) if row.get("stage") == "retry")
     assert made[again] == {"k": "loading", "stage": "retry", "note": "once more"}
     first = [next(r for r in part if r["k"] == "step") for part in (made, made[again:])]
@@ -109,7 +117,7 @@ def test_after_a_retry_the_clock_begins_anew():
 
 def test_closing_what_is_consumed_closes_the_comparison():
     backend = FakeBackend()
-    reading = consume(backend(REQUEST), rows.PanelRows(lambda finished: PLACES))
+    reading = consume(backend(REQUEST), panel_rows())
     next(reading)
     reading.close()
     assert backend.closed == 1
@@ -154,4 +162,49 @@ def test_the_numbers_of_frames_come_in_rows_that_fit(count, rows_needed):
 def test_the_panel_is_told_the_methods_name(reuse):
     request = Request("a red circle moving right", config=BWCacheConfig(0.1, reuse=reuse))
     assert rows.begin("1", request, find("tinyworld"))["method"].startswith("BWCache")
-    assert len(set(texts.METHOD_NAMES.values())) == len(get_args(Reuse))
+    names = [CATALOGUE.text("en", f"labels.reuse_{one}") for one in get_args(Reuse)]
+    assert len(set(names)) == len(names)
+
+
+def expand(letters: str) -> str:
+    return re.sub(r"(\D)(\d+)", lambda found: found[1] * int(found[2]), letters)
+
+
+@pytest.mark.parametrize("steps", [5, 30, 120])
+def test_the_table_of_schedules_comes_whole_in_rows_that_fit(steps):
+    """What the rows say together is what the table says."""
+    config = BWCacheConfig(0.06, 3)
+    request = Request(REQUEST.prompt, steps=steps, config=config)
+    trace = next(event.trace for event in FakeBackend()(request) if isinstance(event, RunFinished))
+    first, *parts = rows.schedules(trace, config)
+    assert max(map(rows.size, [first, *parts])) <= rows.MAX_BYTES
+    assert first["parts"] == len(parts)
+    table = schedule_table(trace, config)
+    thresholds = [value for row in parts if row["k"] == "thresholds" for value in row["values"]]
+    assert tuple(thresholds) == table.thresholds
+    found = [
+        (row["interval"], row["gate"], below, expand(letters), exact)
+        for row in parts
+        if row["k"] == "schedules"
+        for below, letters, exact in zip(row["below"], row["letters"], row["exact"], strict=True)
+    ]
+    assert found == [
+        (
+            str(row.settings["reuse_interval"]),
+            row.settings["gate"],
+            schedule.changes_below,
+            schedule.letters,
+            schedule.exact,
+        )
+        for row in table.rows
+        for schedule in row.schedules
+    ]
+    assert {row["interval_steps"] for row in parts if row["k"] == "schedules"} >= {1, 3}
+    assert first["trigger"] == predict(trace, config).trigger_step
+    assert first["starts_above"] == reuse_starts_above(trace, config)
+    assert first["whole"] == pytest.approx(trace.net_seconds, rel=1e-3)
+
+
+def test_a_method_that_an_uncached_run_tells_nothing_of_has_no_table():
+    *_, finished = FakeBackend()(REQUEST)
+    assert rows.schedules(finished.trace_file.baseline, Method()) == []

@@ -27,7 +27,14 @@ ONLY = {
 # what decides, records and predicts needs the standard library alone, with all that it imports
 LIGHT = (
     *("errors", "files", "cache.methods.bwcache", "cache.trace", "cache.predict"),
-    *("cache.block_stacks", "models", "models.spec", "models.catalogue", "runs.verdict"),
+    *(
+        "cache.schedule_table",
+        "cache.block_stacks",
+        "models",
+        "models.spec",
+        "models.catalogue",
+        "runs.verdict",
+    ),
     *("explore.candidates", "explore.search", "explore.suggestion"),
 )
 MODULES = {

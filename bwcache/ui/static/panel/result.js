@@ -1,0 +1,70 @@
+// The verdict of a finished comparison, its numbers, and its files.
+
+import { make } from "../lib/elements.js";
+import { fill } from "../lib/texts.js";
+
+const FILES = ["baseline", "cached", "control", "difference", "trace", "summary"];
+
+export function createResult({ root, texts, numbers, base }) {
+  const find = (name) => root.querySelector(name);
+  const [sentence, warning, tiles] = [".bw-sentence", ".bw-warning", ".bw-numbers"].map(find);
+  const [control, finePrint] = [".bw-control-line", ".bw-fine-print"].map(find);
+  const files = find(".bw-files");
+
+  function tilesOf(row) {
+    const saved = row.baseline_seconds - row.cached_seconds;
+    const seconds = fill(texts.seconds, { s: numbers.seconds(Math.abs(saved)) });
+    const found = [
+      [seconds, saved >= 0 ? texts.saved : texts.lost],
+      [`${numbers.fixed(row.speedup, 2)}×`, texts.speedup],
+      [`${row.steps_reused} / ${row.steps_computed + row.steps_reused}`, texts.reused],
+      [numbers.decibels(row.psnr_db), texts.psnr],
+      [numbers.fixed(row.ssim, 3), texts.ssim],
+    ];
+    if (typeof row.lpips === "number") found.push([numbers.fixed(row.lpips, 3), texts.lpips]);
+    return found;
+  }
+
+  function tile([value, name]) {
+    const made = make("div");
+    made.append(make("dt", "", name), make("dd", "", value));
+    return made;
+  }
+
+  function link(row, name) {
+    const made = make("a", "", texts[`file_${name}`]);
+    made.href = base + row.files[name];
+    made.download = "";
+    return made;
+  }
+
+  function showControl(row) {
+    control.hidden = !row.control_steps;
+    if (!row.control_steps) return;
+    control.textContent = fill(texts.control_line, {
+      steps: row.control_steps,
+      seconds: numbers.seconds(row.control_seconds),
+      psnr: numbers.decibels(row.control_psnr_db),
+    });
+  }
+
+  return {
+    begin() {
+      sentence.textContent = finePrint.textContent = "";
+      tiles.replaceChildren();
+      warning.hidden = control.hidden = files.hidden = true;
+    },
+    done(row) {
+      sentence.textContent = row.verdict;
+      warning.hidden = !row.warning;
+      warning.textContent = row.warning || "";
+      tiles.replaceChildren(...tilesOf(row).map(tile));
+      showControl(row);
+      const share = numbers.percent(row.indicator_share);
+      finePrint.textContent = fill(texts.fine_print, { device: row.device, share });
+      const links = FILES.filter((name) => name in row.files).map((name) => link(row, name));
+      files.replaceChildren(files.firstElementChild, ...links);
+      files.hidden = false;
+    },
+  };
+}
