@@ -1,4 +1,4 @@
-"""How far loading a model is: what the page, the command line and a log are told."""
+"""How far loading a model is: what the page, the command line and a log show."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Loading:
     The last one may come again and again while nothing else happens.
 
     Args:
-        stage: What is being done. After "retry" everything starts anew, and what a run has told
+        stage: What is being done. After "retry" everything starts anew, and what a run has yielded
             so far is void.
-        done, total: Bytes so far and in all, for a download; None where there is no telling.
+        done, total: Bytes so far and in all, for a download; None where unknown.
         note: A sentence for people where something went wrong and is tried again; else "".
     """
 

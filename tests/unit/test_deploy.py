@@ -111,9 +111,10 @@ def test_the_folder_has_what_it_needs_and_nothing_else(folder):
     assert not [name for name in names if NOT_SHIPPED.search(name)]
     assert {
         *("app.py", "LICENSE", "README.md", "requirements.txt", PICTURE),
-        *("bwcache/tinyworld/load.py", "bwcache/ui/static/live.js"),
+        *("bwcache/tinyworld/load.py", "bwcache/ui/page.py"),
         *("assets/tinyworld/model_index.json", "assets/runs/1-balanced/run.json"),
     } <= set(names)
+    assert [name for name in names if re.match("bwcache/ui/static/.*[.]js$", name)]
     assert {name.split("/")[0] for name in names} == {
         *("app.py", "LICENSE", "README.md", "requirements.txt", "bwcache", "assets"),
     }
