@@ -368,10 +368,14 @@ def schedules(trace: Trace, config: Method) -> list[Row]:
     for row in table.rows:
         changed = replace(config, **row.settings)
         interval = getattr(changed, "reuse_interval", None)
-        head = {"k": "schedules", "interval": str(interval), "gate": getattr(changed, "gate", "")}
-        if interval is not None:
+        head: dict[str, object] = {
+            "k": "schedules",
+            "interval": str(interval),
+            "gate": getattr(changed, "gate", ""),
+        }
+        if isinstance(changed, BWCacheConfig):
             head["interval_steps"] = changed.interval_steps(trace.num_steps)
-        columns = {
+        columns: dict[str, Sequence[object]] = {
             "below": [schedule.changes_below for schedule in row.schedules],
             "letters": [run_lengths(schedule.letters) for schedule in row.schedules],
             "seconds": [rounded(schedule.seconds) for schedule in row.schedules],

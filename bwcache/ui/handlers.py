@@ -6,7 +6,6 @@ names that owe nothing to the visitor.
 
 from __future__ import annotations
 
-import logging
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,9 +16,8 @@ import gradio as gr
 
 from .. import models
 from ..errors import ConfigError, TraceError
-from ..models import ModelError
 from ..runs import panel_rows as rows
-from ..runs.consume import consume
+from ..runs.consume import consume, told
 from ..runs.events import ComparisonFinished, Event
 from ..runs.request import Request
 from ..runs.result_files import save
@@ -29,7 +27,6 @@ from .host import Price
 from .languages import TITLE, say
 from .sessions import Store, Visitors
 
-log = logging.getLogger(__name__)
 Compare = Callable[[Request, Store, str | None], Iterator[Event]]
 FILE_ROUTE = "/gradio_api/file="
 
@@ -90,10 +87,7 @@ class Handlers:
                     shown = [*shown, row]
                     yield shown, gr.skip(), gr.skip(), gr.skip()
         except Exception as error:
-            known = isinstance(error, ConfigError | ModelError)
-            if not known:
-                log.exception("a comparison failed")
-            text = str(error) if known else say(language)("page.failed")
+            text = told(error) or say(language)("page.failed")
             yield [*shown, rows.message("error", text)], *buttons(running=False), gr.skip()
             raise gr.Error(text, title=TITLE, print_exception=False) from None
         # Gradio repeats the last output whole when a run completes: let that be a short one.
