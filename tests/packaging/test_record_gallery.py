@@ -1,6 +1,7 @@
 """Recording the gallery anew asks for what the page shows, run by run, until one fails."""
 
 from bwcache.cli import build_parser, record_gallery
+from bwcache.cli.arguments import read_config
 from bwcache.models import find
 from bwcache.runs.recorded import RUNS
 
@@ -13,11 +14,7 @@ def test_it_records_the_runs_that_are_there(monkeypatch, tmp_path):
     assert {run.out for run in runs} == {tmp_path / path.name for path in RUNS.iterdir()}
     assert all(run.control and find(run.model).name == "tinyworld" for run in runs)
     assert [run.reuse for run in runs].count("forecast") == 1
-    recorded = find("tinyworld").presets["Balanced"]
-    assert (runs[0].threshold, runs[0].reuse_interval) == (
-        recorded.threshold,
-        recorded.reuse_interval,
-    )
+    assert read_config(runs[0]) == find("tinyworld").facts().presets["Balanced"].config
 
 
 def test_it_stops_where_one_fails(monkeypatch, tmp_path):
