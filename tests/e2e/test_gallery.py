@@ -60,6 +60,7 @@ def test_the_landing_is_a_finished_recorded_run_and_says_so(visit):
     assert visit.text(".bw-sentence").startswith("Saved")
     assert visit.letters("baseline", STEPS) == ["C"] * STEPS
     assert len(visit.letters("cached", STEPS)) == STEPS
+    assert visit.page.evaluate("scrollY") == 0
     visit.chart()
     assert visit.page.locator(".bw-heats canvas").count() == 2
     visit.page.wait_for_function(PLAYING)
@@ -67,7 +68,6 @@ def test_the_landing_is_a_finished_recorded_run_and_says_so(visit):
     assert card.get_attribute("aria-pressed") == "true"
     assert "δ 0.06" in card.inner_text()
     assert "recorded on" in card.inner_text()
-    assert visit.page.evaluate("scrollY") == 0
 
 
 def test_played_fast_it_shows_every_step_and_asks_no_queue(visit):
