@@ -38,8 +38,13 @@ def runs(recorded, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def address(recorded):
-    with serving(FakeBackend(pause=0.03), Store, recorded) as address:
+def backend():
+    return FakeBackend(pause=0.03)
+
+
+@pytest.fixture(scope="module")
+def address(recorded, backend):
+    with serving(backend, Store, recorded) as address:
         yield address
 
 
@@ -60,6 +65,7 @@ def test_the_landing_is_a_finished_recorded_run_and_says_so(visit):
     assert visit.text(".bw-sentence").startswith("Saved")
     assert visit.letters("baseline", STEPS) == ["C"] * STEPS
     assert len(visit.letters("cached", STEPS)) == STEPS
+    assert visit.page.evaluate("scrollY") == 0
     visit.chart()
     assert visit.page.locator(".bw-heats canvas").count() == 2
     visit.page.wait_for_function(PLAYING)
@@ -67,7 +73,6 @@ def test_the_landing_is_a_finished_recorded_run_and_says_so(visit):
     assert card.get_attribute("aria-pressed") == "true"
     assert "δ 0.06" in card.inner_text()
     assert "recorded on" in card.inner_text()
-    assert visit.page.evaluate("scrollY") == 0
 
 
 def test_played_fast_it_shows_every_step_and_asks_no_queue(visit):
@@ -128,7 +133,8 @@ def test_a_visitor_s_own_run_takes_its_place(visit):
     assert len(visit.letters("cached", STEPS)) == STEPS
 
 
-def test_a_run_under_way_is_not_disturbed(visit):
+def test_a_run_under_way_is_not_disturbed(visit, backend):
+    quick, backend.pause = backend.pause, 1.0  # time enough to look
     visit.phase("done")
     visit.page.get_by_role("button", name="Play as it happened").click()
     visit.phase("running")
@@ -136,6 +142,7 @@ def test_a_run_under_way_is_not_disturbed(visit):
     visit.page.wait_for_selector(".bw-gallery[data-shows=own]")
     visit.page.get_by_role("button", name="Recorded runs").click()
     assert visit.page.locator(".bw-run").first.is_disabled()
+    backend.pause = quick
     visit.phase("done")
     assert len(visit.letters("baseline", 30)) == 30
     assert visit.page.locator(".bw-recorded").is_hidden()

@@ -84,6 +84,7 @@ export function start({ element, props, watch, trigger }) {
   };
 
   function halt(next, text) {
+    if (state) state.now = null; // what a stopped search still says is not shown
     root.dataset.state = next;
     status.textContent = text;
   }

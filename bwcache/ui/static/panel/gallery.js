@@ -26,9 +26,10 @@ export function createGallery({ root, texts, numbers, base, props, watch, feed }
   let playing = false;
   let nextCycle = performance.now() + 1000 * IDLE; // a kiosk's next move
 
-  // Whether a visitor's own run is under way.
-  const isBusy = () => root.dataset.phase === "running" && !playing;
   const hasOwnRows = () => Array.isArray(props.value) && props.value.length > 0;
+  let shownIsOwn = hasOwnRows(); // whether the panel shows what the server sent
+  // Whether a visitor's own run is under way.
+  const isBusy = () => root.dataset.phase === "running" && shownIsOwn;
 
   // --- one run ---------------------------------------------------------------------------------
   async function rowsOf(run) {
@@ -56,6 +57,7 @@ export function createGallery({ root, texts, numbers, base, props, watch, feed }
   function play(run, rows, seconds) {
     clearProblem(run);
     chosen = run;
+    shownIsOwn = false; // before rows are fed: a card that is disabled loses the focus
     const mine = turn;
     const first = { ...rows[0].row, id: `recorded-${run.slug}-${mine}`, recorded: true };
     const shown = [first];
@@ -193,6 +195,7 @@ export function createGallery({ root, texts, numbers, base, props, watch, feed }
     if (!hasOwnRows()) return;
     turn += 1;
     playing = false;
+    shownIsOwn = true;
     update();
   }
 
