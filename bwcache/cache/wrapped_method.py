@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from copy import deepcopy
 from functools import update_wrapper, wraps
 
+from ..errors import CacheError
+
 Wrap = Callable[[Callable], Callable]
 
 
@@ -24,6 +26,13 @@ class Watched:
 
     def __call__(self, *args, **kwargs):
         return self._call(*args, **kwargs)
+
+    def __reduce__(self):
+        raise CacheError(
+            "pipe: no part of it can be saved whole while caching is in it; use `save_pretrained` "
+            "or `state_dict()`, or leave `with cached(…)` first",
+            "saving-inside",
+        )
 
     def __deepcopy__(self, memo: dict) -> Watched:
         if isinstance(self._method, Watched):
