@@ -455,5 +455,5 @@ def _announced(place: _Place) -> Iterator[None]:
         undo.callback(handle.remove)
         undo.callback(transformer.register_forward_hook(_Hook(report)).remove)
         if hasattr(transformer, "cache_context"):
-            undo.enter_context(watched(transformer, "cache_context", naming))
+            undo.enter_context(watched(transformer, "cache_context", naming, transformer))
         yield

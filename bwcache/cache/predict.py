@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import TraceError
-from .method import FEATURES, Action, Method, RunFacts, action_of, ask, letters, start
+from .method import FEATURES, MASK_REUSE, Action, Method, RunFacts, action_of, ask, letters, start
 from .methods.bwcache import BWCacheConfig
 from .trace import Trace
 
@@ -93,9 +93,14 @@ def predict(trace: Trace, config: Method | Sequence[Method]) -> Prediction:
         trigger,
         schedule.count("reuse"),
         seconds,
-        all(each.forecast == "exact" for each in configs) or "r" not in "".join(blocks),
+        all(map(_exact, configs)) or "r" not in "".join(blocks),
         1 - sum(reused) / len(reused),
     )
+
+
+def _exact(config: Method) -> bool:
+    """Whether nothing that decides is measured behind a reused step."""
+    return config.forecast == "exact" and MASK_REUSE not in config.step_mask
 
 
 def _measured(step, needed: set[str]) -> dict[str, tuple[float, ...]]:

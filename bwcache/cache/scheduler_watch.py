@@ -40,7 +40,7 @@ class Stepping:
     def __enter__(self) -> Stepping:
         self.follow()
         if callable(getattr(self._pipe, "progress_bar", None)):
-            self._bar = watched(self._pipe, "progress_bar", self._showing)
+            self._bar = watched(self._pipe, "progress_bar", self._showing, self._pipe)
             self._bar.__enter__()
         else:
             self._bar = None
@@ -62,8 +62,8 @@ class Stepping:
         self._watch.close()
         self._controller.reset()
         self._scheduler = scheduler
-        self._watch.enter_context(watched(scheduler, "set_timesteps", self._starting))
-        self._watch.enter_context(watched(scheduler, "step", self._ending))
+        for name, wrap in (("set_timesteps", self._starting), ("step", self._ending)):
+            self._watch.enter_context(watched(scheduler, name, wrap, self._pipe))
 
     def called(self, context: str | None, timestep: object) -> None:
         """A transformer is about to be called.

@@ -1,5 +1,7 @@
 """Real pipelines in which nothing would be cached, and nobody would say so."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, WanVideoToVideoPipeline
@@ -77,7 +79,7 @@ def sampler(pipe, steps: int, end_step=lambda latents: None) -> torch.Tensor:
     text = text[..., : pipe.transformer.config.text_dim]
     sigmas = torch.linspace(1, 0, steps + 1)
     with torch.no_grad():
-        for now, after in zip(sigmas, sigmas[1:], strict=False):
+        for now, after in pairwise(sigmas):
             velocity = pipe.transformer(latents, now[None] * 1000, text, return_dict=False)[0]
             latents = latents + (after - now) * velocity
             end_step(latents)
