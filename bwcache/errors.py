@@ -36,8 +36,11 @@ class CacheError(RuntimeError):
     """
 
     def __init__(self, why: str, about: str):
-        self.about = about
+        self.why, self.about = why, about
         super().__init__(f"{why} (see {TROUBLESHOOTING}#{about})")
+
+    def __reduce__(self):
+        return CacheError, (self.why, self.about)  # as it comes from another process
 
 
 class ModelError(RuntimeError):
