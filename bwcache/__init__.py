@@ -36,12 +36,15 @@ _HOME = {
     "Method": "cache.method",
     "Plan": "cache.method",
     "Probe": "cache.method",
+    "SAFE": "cache.install",
     "Span": "cache.method",
     "StepRecord": "cache.trace",
     "Trace": "cache.trace",
     "TraceError": "errors",
     "TraceFile": "cache.trace",
     "cached": "cache.install",
+    "disable": "cache.install",
+    "enable": "cache.install",
     "predict": "cache.predict",
 }
 

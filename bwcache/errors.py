@@ -24,8 +24,23 @@ class TraceError(ValueError):
     """A trace that cannot be read: names the part, what was found, what is needed."""
 
 
+TROUBLESHOOTING = "docs/troubleshooting.md"
+
+
 class CacheError(RuntimeError):
-    """Caching cannot be put into this pipeline; says why and what to do."""
+    """Caching cannot be put into this pipeline, or does nothing there; says why and what to do.
+
+    Args:
+        why: In a sentence or two, the way out included.
+        about: The paragraph of `docs/troubleshooting.md` that says more.
+    """
+
+    def __init__(self, why: str, about: str):
+        self.why, self.about = why, about
+        super().__init__(f"{why} (see {TROUBLESHOOTING}#{about})")
+
+    def __reduce__(self):
+        return CacheError, (self.why, self.about)  # as it comes from another process
 
 
 class ModelError(RuntimeError):

@@ -15,7 +15,7 @@ import torch
 from ..errors import CacheError
 from .block_stacks import BlockStack
 from .controller import GIVE, Controller
-from .replay import Tensors
+from .in_place import Tensors
 
 
 class BlockGate:
@@ -40,7 +40,8 @@ class BlockGate:
             if name not in self._places:
                 raise CacheError(
                     f"blocks: {type(block).__name__} has no argument called {name}, only "
-                    f"{', '.join(names)}; say what it returns: BlockStack(lists=…, streams=…)"
+                    f"{', '.join(names)}; say what it returns: BlockStack(lists=…, streams=…)",
+                    "unknown-models",
                 )
         self._compiled = None
 
@@ -82,7 +83,8 @@ class BlockGate:
         if name not in self._places:
             raise CacheError(
                 f"method: it measures {name}, which {type(self._block).__name__} is not "
-                f"given, only {', '.join(self._places)}; use another method on this model"
+                f"given, only {', '.join(self._places)}; use another method on this model",
+                "other-methods",
             )
         return kwargs[name] if name in kwargs else args[self._places[name]]
 

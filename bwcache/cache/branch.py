@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
+from .in_place import Held
 from .method import Method, Probe, RunFacts
-from .probes import Samples
+from .probes import Samples, Shares
+from .ranks import Ranks
 from .replay import REPLAYS, Residual
 
 CALL_PROBES = ("call_input", "call_output")  # measured at the transformer, not at a block
@@ -26,6 +28,7 @@ class CallLayout:
         starting: For each block, which of the kept spans begin with it.
         ending: For each block, which of them end with it.
         before, behind: For each block, which probes (by place) measure there.
+        adding: For each block, whether what it adds to its input is measured.
         entered, left: Whether a gate has to report a block that is about to run, or has run.
         behind_blocks, elsewhere: Probes (by place) that measure behind blocks, and the others.
     """
@@ -37,6 +40,7 @@ class CallLayout:
     ending: tuple[tuple[tuple[int, int], ...], ...]
     before: tuple[tuple[int, ...], ...]
     behind: tuple[tuple[int, ...], ...]
+    adding: tuple[bool, ...]
     entered: tuple[bool, ...]
     left: tuple[bool, ...]
     behind_blocks: tuple[int, ...]
@@ -68,6 +72,7 @@ class CallLayout:
 
         before = tuple(measuring(i, False) for i in range(count))
         behind = tuple(measuring(i, True) for i in range(count))
+        adding = tuple(any(probes[p].of == "residual" for p in places) for places in behind)
         return cls(
             facts,
             probes,
@@ -76,7 +81,8 @@ class CallLayout:
             ending,
             before,
             behind,
-            tuple(i == 0 or bool(starting[i] or before[i]) for i in range(count)),
+            adding,
+            tuple(i == 0 or bool(starting[i] or before[i] or adding[i]) for i in range(count)),
             tuple(i == count - 1 or bool(ending[i] or behind[i]) for i in range(count)),
             tuple(p for p, probe in enumerate(probes) if probe.of in BLOCK_PROBES),
             tuple(p for p, probe in enumerate(probes) if probe.of not in BLOCK_PROBES),
@@ -91,16 +97,24 @@ class Branch:
         layout: Of the transformer that the branch belongs to.
         alternating: Whether neighbouring blocks see frames and tokens the other way round (see
             `BlockStack`).
+        ranks: The processes that share the transformer's calls.
     """
 
-    def __init__(self, method: Method, layout: CallLayout, alternating: bool = False):
+    def __init__(
+        self,
+        method: Method,
+        layout: CallLayout,
+        alternating: bool = False,
+        ranks: Ranks | None = None,
+    ):
         self.samples = [Samples(p.tokens, p.metric, p.against) for p in layout.probes]
         self.numbers: list[torch.Tensor | None] = [None for _ in layout.probes]
         kind = REPLAYS[method.replay]
         self.replays: dict[tuple[int, int], Residual] = {
-            (start, stop): kind(swapped=alternating and (stop - 1 - start) % 2 == 1)
+            (start, stop): kind(alternating and (stop - 1 - start) % 2 == 1, ranks)
             for start, stop in layout.kept
         }
+        self.entering = {i: Held() for i, adding in enumerate(layout.adding) if adding}
 
     @property
     def replay_tensors(self) -> list[torch.Tensor]:
@@ -112,10 +126,10 @@ class Branch:
         """What the probes keep."""
         return [x for samples in self.samples for x in samples.tensors]
 
-    def begin_call(self) -> None:
-        """A call of the transformer begins."""
+    def begin_call(self, shares: Shares | None = None) -> None:
+        """A call of the transformer begins; see `Shares`."""
         for samples in self.samples:
-            samples.begin()
+            samples.begin(shares)
 
     def settle(self, places: Sequence[int], probes: Sequence[Probe], replayed: set[int]) -> None:
         """A call is over: read what has not been read, and keep what later calls compare with.

@@ -1,13 +1,15 @@
 """One pipeline's caching state: asks the method, guards it, measures, replays, and records.
 
 Knows no method: no formula, threshold or trigger stands here. What holds for every method does:
-one plan a step for all guidance branches; nothing is reused on a number that is not finite (see
-`method.ask`); a span that was not kept or that has another shape is computed, with the reason; a
-step beyond the plan of the run is computed; whatever another expert or an earlier run left is gone.
+one plan a step for all guidance branches, all videos of a batch and all processes that share it;
+what `method.ask` guards; a span that was not kept or that has another shape is computed, with the
+reason; a step beyond the plan of the run is computed; each expert decides for itself, by its own
+steps; whatever another expert or an earlier run kept is gone.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +18,12 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from .branch import Branch, CallLayout
-from .method import FEATURES, Asked, Method, Plan, RunFacts, action_of, ask, start
-from .replay import Tensors
+from .in_place import Tensors
+from .method import FEATURES, Asked, Method, Plan, Probe, RunFacts, action_of, ask, start
+from .probes import Shares, finished
+from .ranks import Ranks
 from .stopwatch import Stopwatch, synchronise
-from .trace import StepRecord, Trace
+from .trace import ExpertRecord, StepRecord, Trace
 
 StepCallback = Callable[[StepRecord, torch.Tensor | None], None]
 RUN, PASS, GIVE = 0, 1, 2  # what a block does in the running call
@@ -47,12 +51,30 @@ class Call:
         num_blocks: Its blocks.
         alternating: See `BlockStack`.
         context: What the pipeline calls this guidance branch; None where it does not say.
+        expert: Which of the pipeline's transformers it is, from 0.
+        rows: The batch of the call: its videos, once or for each guidance branch.
+        ranks: The processes that share the call.
+        check: Called when the first block is reached; raises where it is not the transformer's own.
     """
 
     owner: object
     num_blocks: int
     alternating: bool = False
     context: str | None = None
+    expert: int = 0
+    rows: int = 1
+    ranks: Ranks | None = None
+    check: Callable[[], None] = lambda: None
+
+
+@dataclass
+class _Expert:
+    """What one of the run's transformers has seen and decided so far."""
+
+    method: Method
+    asked: Asked
+    layout: CallLayout
+    numbers: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 @dataclass
@@ -60,14 +82,14 @@ class _RunState:
     """All that is known of one run of the pipeline; replaced whole by `Controller.reset`."""
 
     plan: RunPlan
-    asked: Asked
     block_time: Stopwatch
     indicator_time: Stopwatch
     num_steps: int
     step: int = 0
-    owner: object = None
-    layout: CallLayout | None = None
-    numbers: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    experts: dict[int, _Expert] = field(default_factory=dict)
+    expert: _Expert | None = None  # the one whose turn it is
+    call: Call | None = None
+    videos: int = 1
     # of the running step
     started: float | None = None
     decision: Plan = field(default_factory=Plan)
@@ -81,7 +103,18 @@ class _RunState:
     # of the running call
     first_call: bool = True
     in_call: bool = False
+    reached: bool = False  # whether any block of the call was
     giving: dict[int, tuple[int, int]] = field(default_factory=dict)  # spans, by last block
+
+    @property
+    def layout(self) -> CallLayout:
+        """Of the transformer whose turn it is."""
+        return self.expert.layout
+
+    @property
+    def over(self) -> bool:
+        """Whether all steps that were announced have run."""
+        return self.step >= self.num_steps
 
     @property
     def level(self) -> float:
@@ -94,16 +127,23 @@ class Controller:
     """One pipeline's caching state, over any number of runs.
 
     Args:
-        method: What decides.
+        methods: What decides: one for all of the pipeline's transformers, or one for each.
         on_step: Called after every step with its record and the new latents; what it raises ends
             the run.
+        interrupted: Whether the pipeline has been told to compute no further step.
 
     `entered`, `left` and `doing` are what the gates read: whether block i reports before it runs
     and after it ran, and whether it runs, is passed by, or gives a replay.
     """
 
-    def __init__(self, method: Method, on_step: StepCallback | None = None):
-        self.method, self._on_step = method, on_step
+    def __init__(
+        self,
+        methods: Method | Sequence[Method],
+        on_step: StepCallback | None = None,
+        interrupted: Callable[[], bool] = lambda: False,
+    ):
+        self.methods = (methods,) if isinstance(methods, Method) else tuple(methods)
+        self._on_step, self._interrupted = on_step, interrupted
         self.traces: list[Trace] = []
         self.reset()
 
@@ -116,6 +156,12 @@ class Controller:
         self._branch: Branch | None = None
         self._run: _RunState | None = None
 
+    def free(self) -> None:
+        """Free every tensor, but go on counting steps: nothing more is to be computed."""
+        self.branches, self._branch, self.doing = {}, None, []
+        if self._run is not None:
+            self._run.call = None
+
     # -- what is reported to it, in this order --------------------------------------------------
 
     def begin_call(self, call: Call, plan: Callable[[], RunPlan]) -> None:
@@ -127,27 +173,37 @@ class Controller:
         if run.started is None:
             synchronise(run.plan.device)
             run.started = time.perf_counter()
-        if call.owner is not run.owner:  # Wan 2.2 switches experts: nothing of the first may stay
-            self.branches, run.owner = {}, call.owner
-            levels = tuple(run.plan.levels)
-            facts = RunFacts(len(levels), call.num_blocks, levels)
-            run.layout = CallLayout.of(self.method, facts)
-            self.entered, self.left = list(run.layout.entered), run.layout.left
-        run.first_call = not run.calls
-        if run.first_call:
+        switched = run.call is None or run.call.owner is not call.owner
+        first = not run.calls or switched
+        if switched:
+            self._take_over(call)
+        run.call, run.first_call = call, first
+        if first:
             run.ran, run.refusal, run.spans = [False] * call.num_blocks, None, {}
-            self._ask(None, run.numbers)
+            self._ask(None, run.expert.numbers)
         key = (call.context, run.calls[call.context])
         run.calls[call.context] += 1
+        run.in_call, run.reached, run.giving = True, False, {}
+        if run.over:  # nothing would ever be made of what is measured or kept here
+            self.doing, self._branch = [], None
+            return
         if key not in self.branches:
-            self.branches[key] = Branch(self.method, run.layout, call.alternating)
+            self.branches[key] = Branch(run.expert.method, run.layout, call.alternating, call.ranks)
         self._branch = self.branches[key]
-        self._branch.begin_call()
-        self.doing, run.in_call, run.giving = [RUN] * call.num_blocks, True, {}
+        self._branch.begin_call(self._shares(call))
+        self.doing = [RUN] * call.num_blocks
+
+    @property
+    def unreached(self) -> bool:
+        """Whether the running call has ended without any of its blocks."""
+        run = self._run
+        return run is not None and run.in_call and bool(self.doing) and not run.reached
 
     def measure_call(self, of: str, features: torch.Tensor) -> None:
         """The transformer's input or output, for the probes that want it."""
         run = self._run
+        if self._branch is None:
+            return
         for place, probe in enumerate(run.layout.probes):
             if probe.of == of and (run.first_call or not probe.first_branch):
                 self._measure(place, features)
@@ -155,6 +211,7 @@ class Controller:
     def passes_stack(self, inputs: Tensors) -> bool:
         """Whether the whole stack is replayed in this call; asked before any block of it."""
         run = self._run
+        self._reach()
         whole = (0, len(self.doing))
         if self.doing[0] != RUN:
             return True
@@ -175,6 +232,7 @@ class Controller:
             argument: Gives the argument of that name.
         """
         run, layout = self._run, self._run.layout
+        self._reach()
         for place in layout.before[index]:
             probe = layout.probes[place]
             if run.first_call or not probe.first_branch:
@@ -191,6 +249,8 @@ class Controller:
             run.block_time.start()
         for span in layout.starting[index]:
             self._branch.replays[span].compute(inputs())
+        if layout.adding[index]:
+            self._branch.entering[index].put(inputs())
 
     @torch.no_grad()
     def after(self, index: int, inputs: Callable[[], Tensors], streams: Tensors, feature: int):
@@ -203,13 +263,17 @@ class Controller:
             feature: Which of the streams is measured.
         """
         run, layout = self._run, self._run.layout
+        if not run.reached:
+            self._reach()
         for place in layout.behind[index]:
             probe = layout.probes[place]
             if run.first_call or not probe.first_branch:
                 features = streams[feature]
                 if probe.of == "residual":
-                    features = features - inputs()[feature]
+                    features = self._added(index, features, feature)
                 self._measure(place, features)
+        if layout.adding[index]:
+            self._branch.entering[index].drop()
         for span in layout.ending[index]:
             if any(self.doing[span[0] : span[1]]):  # what came out is partly a replay itself
                 self._branch.replays[span].drop()
@@ -231,6 +295,11 @@ class Controller:
         run = self._run
         if run is None or not run.calls:
             return
+        if run.call is None:  # freed meanwhile
+            run.calls = Counter()
+            return
+        if not run.step and isinstance(latents, torch.Tensor) and latents.ndim:
+            run.videos = latents.shape[0]
         run.indicator_time.start()
         self._end_call()
         numbers = self._read_numbers()
@@ -239,6 +308,7 @@ class Controller:
         now = time.perf_counter()
         blocks = "".join("C" if ran else "r" for ran in run.ran)
         distances = numbers.pop(FEATURES, None)
+        expert = run.expert
         record = StepRecord(
             run.step,
             action_of(blocks),
@@ -250,49 +320,117 @@ class Controller:
             run.indicator_time.read(),
             timestep,
             blocks,
-            run.evaluated / run.evaluations,
+            run.evaluated / run.evaluations if run.evaluations else 1.0,
             {**run.read_early, **numbers},
+            run.call.expert,
         )
-        run.numbers = {**numbers, **({FEATURES: distances} if distances else {})}
+        expert.numbers = {**numbers, **({FEATURES: distances} if distances else {})}
         run.step, run.calls, run.read_early = run.step + 1, Counter(), {}
         run.evaluations = run.evaluated = 0
         trace = self.traces[-1]
-        state = self.method.facts(run.asked.state)
-        self.traces[-1] = replace(trace, steps=(*trace.steps, record), state=state)
+        self.traces[-1] = replace(trace, steps=(*trace.steps, record), **self._states())
         if self._on_step is not None:
             self._on_step(record, latents)
         if self._run is not run:  # reset from within
             return
-        if run.step == run.num_steps:
-            self.branches, self._branch = {}, None  # decoding may need the memory
+        if run.over or self._interrupted():
+            self.free()  # decoding may need the memory
         run.started = time.perf_counter()
+
+    def note_noise(self) -> None:
+        """The scheduler draws noise of its own."""
+        if self.traces:
+            self.traces[-1] = replace(self.traces[-1], adds_noise=True)
+
+    @property
+    def in_first_step(self) -> bool:
+        """Whether a run's first step is under way."""
+        return self._run is not None and not self._run.step and bool(self._run.calls)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a run has made all of its steps."""
+        return self._run is not None and self._run.over
+
+    @property
+    def device(self) -> torch.device | None:
+        """Where the run computes."""
+        return None if self._run is None else self._run.plan.device
 
     @property
     def measures_calls(self) -> bool:
         """Whether a probe wants the transformer's own input or output."""
-        return self._run is not None and bool(self._run.layout.call_probes)
+        return self._branch is not None and bool(self._run.layout.call_probes)
 
     # -- inside ---------------------------------------------------------------------------------
 
     def _begin_run(self, call: Call, plan: RunPlan) -> None:
-        levels = tuple(plan.levels)
-        facts = RunFacts(len(levels), call.num_blocks, levels)
         self._run = _RunState(
-            plan,
-            start(self.method, facts),
-            Stopwatch(plan.device),
-            Stopwatch(plan.device),
-            len(levels),
+            plan, Stopwatch(plan.device), Stopwatch(plan.device), len(plan.levels)
         )
-        config = self.method.as_dict()
-        self.traces.append(Trace(len(levels), call.num_blocks, config, method=self.method.name))
+        method = self._method_of(call)
+        self.traces.append(
+            Trace(len(plan.levels), call.num_blocks, method.as_dict(), method=method.name)
+        )
+
+    def _method_of(self, call: Call) -> Method:
+        return self.methods[min(call.expert, len(self.methods) - 1)]
+
+    def _take_over(self, call: Call) -> None:
+        """Another transformer's turn: no tensor of the last one may stay."""
+        run = self._run
+        self.branches, self._branch = {}, None
+        if call.expert not in run.experts:
+            levels, method = tuple(run.plan.levels), self._method_of(call)
+            facts = RunFacts(len(levels), call.num_blocks, levels, run.step)
+            layout = CallLayout.of(method, facts)
+            run.experts[call.expert] = _Expert(method, start(method, facts), layout)
+        run.expert = run.experts[call.expert]
+        self.entered, self.left = list(run.layout.entered), run.layout.left
+
+    def _states(self) -> dict[str, object]:
+        """What the methods remember, as the trace tells it."""
+        found = [
+            ExpertRecord(
+                number,
+                expert.layout.facts.first_step,
+                expert.layout.facts.num_blocks,
+                expert.method.name,
+                expert.method.as_dict(),
+                expert.method.facts(expert.asked.state),
+            )
+            for number, expert in self._run.experts.items()
+        ]
+        triggered = [each for each in found if each.state.get("trigger_step") is not None]
+        state = (triggered or found)[0].state
+        return {"state": state, "experts": tuple(found) if len(found) > 1 else ()}
+
+    def _shares(self, call: Call) -> Shares | None:
+        """Whose the call's rows are; None where one video and one process are all there is."""
+        videos = self._run.videos if call.rows % self._run.videos == 0 else 1
+        if videos == 1 and call.ranks is None:
+            return None
+        return Shares(videos, call.rows // videos, call.ranks)
+
+    def _reach(self) -> None:
+        """A block of the running call has been reached, which is the transformer's own."""
+        run = self._run
+        if not run.reached:
+            run.call.check()
+            run.reached = True
+
+    def _added(self, index: int, output: torch.Tensor, feature: int) -> torch.Tensor:
+        """What a block added to its input; not a number where it altered the input itself."""
+        entered = self._branch.entering[index]
+        altered = entered.altered((output,))
+        return output * math.nan if altered else output - entered.tensors[feature]
 
     def _ask(self, block: int | None, numbers: Mapping[str, Sequence[float]]) -> None:
         """Ask the method for the step's plan, or for what follows from a block on."""
         run = self._run
-        plan, run.asked = ask(run.asked, run.step, block, numbers)
+        plan, run.expert.asked = ask(run.expert.asked, run.step, block, numbers)
         count, first = run.layout.facts.num_blocks, block or 0
-        if run.step >= run.num_steps:
+        if run.over:
             plan, run.refusal = Plan(), f"step {run.step + 1} of {run.num_steps}"
         earlier = {s: span for s, span in run.spans.items() if s < first}
         planned = [span.of(count) for span in plan.reused]
@@ -346,7 +484,7 @@ class Controller:
             return
         run.in_call = False
         run.block_time.stop()  # where the last block never ran
-        if run.layout.elsewhere:
+        if run.layout.elsewhere and self._branch is not None:
             run.indicator_time.start()
             self._settle(run.layout.elsewhere)
             run.indicator_time.stop()
@@ -355,6 +493,8 @@ class Controller:
                 run.ran[index] = True
                 run.evaluated += 1
         run.evaluations += len(self.doing)
+        if not self.doing:
+            run.ran = [True] * len(run.ran)
 
     def _read_early(self) -> dict[str, tuple[float, ...]]:
         """What this call has measured so far; waits for the device."""
@@ -364,7 +504,7 @@ class Controller:
         for probe, samples in zip(run.layout.probes, self._branch.samples, strict=True):
             numbers = samples.read() if ran or probe.against == "neighbour" else None
             if numbers is not None:
-                found[probe.name] = numbers
+                found[probe.name] = self._decisive([numbers], probe)
         read = _on_host(found)
         run.read_early.update(read)
         return read
@@ -379,10 +519,29 @@ class Controller:
                 if branch.numbers[place] is not None
             ]
             if measured:
-                found[probe.name] = torch.stack(measured).mean(dim=0)
+                found[probe.name] = self._decisive(measured, probe)
         for branch in self.branches.values():
             branch.numbers = [None for _ in branch.numbers]
         return _on_host(found)
+
+    def _decisive(self, measured: list[torch.Tensor], probe: Probe) -> torch.Tensor:
+        """The numbers that decide, `[blocks]`: the mean over branches, of the least similar video.
+
+        All processes that share a call come here alike, and leave with the same numbers.
+        """
+        if all(each.ndim == 1 for each in measured):
+            return torch.stack(measured).mean(dim=0)
+        ranks, found = self._run.call.ranks, []
+        for each in measured:
+            if each.ndim > 1:
+                each = finished(each if ranks is None else ranks.add_up(each), probe.metric)
+            else:  # a call whose batch the videos do not divide
+                each = each[:, None].expand(-1, self._run.videos)
+            found.append(each.to(measured[0].device))
+        numbers = torch.stack(found).mean(dim=0)
+        means = numbers.mean(dim=0)
+        least_similar = means.argmin() if probe.metric == "cosine" else means.argmax()
+        return numbers.index_select(1, least_similar.reshape(1)).flatten()
 
 
 def _on_host(numbers: Mapping[str, torch.Tensor]) -> dict[str, tuple[float, ...]]:

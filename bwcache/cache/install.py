@@ -1,5 +1,7 @@
 """`cached(pipe, config)`: put caching into a diffusers video pipeline, and take it out again.
 
+`enable` and `disable` are the same in two calls, for servers and notebooks.
+
 The only file that touches diffusers' hook internals, which are partly private: diffusers is
 pinned exactly. No model's forward is copied; blocks are told to run or to be passed by.
 """
@@ -8,22 +10,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import wraps
+from inspect import signature
+from types import SimpleNamespace
+from weakref import WeakKeyDictionary
 
 import torch
 from diffusers.hooks._helpers import TransformerBlockRegistry
 
-from ..errors import CacheError
+from ..errors import CacheError, ConfigError
 from .block_gate import BlockGate, gates_of, in_calling_order
 from .block_stacks import GUESSES, REFUSED, STACKS, BlockStack
 from .controller import Call, Controller, StepCallback
 from .method import Method
 from .methods.bwcache import BWCacheConfig
+from .ranks import Ranks
 from .run import Run
-from .scheduler_watch import Stepping, plan_of
+from .scheduler_watch import Stepping
+from .steps_told import timestep_of
 from .wrapped_method import watched
 
 _open: set[ExitStack] = set()  # one for each `cached` that has not been left
+_enabled: WeakKeyDictionary[torch.nn.Module, ExitStack] = WeakKeyDictionary()
+
+SAFE = BWCacheConfig(reuse_interval=1, gate="recheck", warm_up_steps=0.2, max_consecutive=1)
+"""What `cached(pipe)` does for a model that nobody has measured: the paper's threshold, but no step
+of the first fifth is reused, none after another reused one, and each is asked for anew. So at most
+two steps of five are reused, whatever the model's indicator is like."""
+
+OTHER_CACHES = ("cache_dit", "para_attn")  # whose wrapped forward is known by its module
 
 BUILT_IN_CACHES = (
     "faster_cache",
@@ -39,43 +55,57 @@ BUILT_IN_CACHES = (
 @contextmanager
 def cached(
     pipe,
-    config: Method | None = None,
+    config: Method | Sequence[Method] | None = None,
     *,
     blocks: str | Sequence[str] | BlockStack | None = None,
     on_step: StepCallback | None = None,
+    group: object = None,
 ) -> Iterator[Run]:
     """Run a diffusers video pipeline with a caching method.
 
     Args:
-        pipe: A pipeline with a `transformer` (and perhaps a `transformer_2`) and a `scheduler`.
-        config: The method and its settings; BWCache with the paper's defaults where None.
+        pipe: A pipeline with a `transformer` (and perhaps a `transformer_2`) and a `scheduler`; or
+            a transformer alone, for a loop that tells its steps: `run.begin(num_steps)` before the
+            first, `run.step()` at the end of each.
+        config: The method and its settings; two of them where the pipeline's two transformers are
+            to have each its own. `SAFE` where None; `BWCacheConfig()` has the paper's defaults.
         blocks: Where the transformer's blocks are, for one that is not in `STACKS`
             (`bwcache/cache/block_stacks.py`): the name of its list of blocks, or several in calling
             order, or a `BlockStack` where blocks return more than `hidden_states`.
         on_step: Called after each step with its `StepRecord` and the new latents. An exception
             raised in it ends the run and reaches the caller of the pipeline.
+        group: The processes (of `torch.distributed`) that have to decide alike; those of diffusers'
+            context parallelism are found where None.
 
     Yields:
         A `Run`, whose `trace` grows step by step.
 
     Raises:
-        CacheError: The pipeline is not one that this works on, is cached already, has one of
-            diffusers' own caches enabled, or is compiled as a whole.
+        CacheError: The pipeline is not one that this works on, is cached already, has another
+            cache enabled, or is compiled as a whole; or, from the pipeline's call, nothing would be
+            cached, since its blocks are not reached or the ends of its steps are not told.
+
+    The videos of one call (a batch) are reused together: the least similar one decides.
 
     Every call of the pipeline starts afresh, and so does every loop inside one (long videos).
     Leaving the block, by an exception too, removes every gate and frees every tensor.
     """
-    config = BWCacheConfig() if config is None else config
-    controller = Controller(config, on_step)
+    if isinstance(pipe, torch.nn.Module):
+        pipe = SimpleNamespace(transformer=pipe)
     gated = _transformers(pipe)
     for transformer in gated:
         _check_not_gated(transformer)
     transformers = [(t, stack_of(t, blocks)) for t in gated]
+    for transformer, stack in transformers:
+        _check_own_blocks(transformer, stack)
+    interrupted = lambda: getattr(pipe, "_interrupt", False) is True  # noqa: E731
+    controller = Controller(_methods(config, len(gated)), on_step, interrupted)
 
     def check() -> None:
         if [*map(id, gated)] != [*map(id, _transformers(pipe))]:
             raise CacheError(
-                "pipe: its transformer was replaced inside `with cached(…)`; leave it, enter anew"
+                "pipe: its transformer was replaced inside `with cached(…)`; leave it, enter anew",
+                "replaced-inside",
             )
 
     with ExitStack() as undo:
@@ -83,13 +113,62 @@ def cached(
         undo.callback(_open.discard, undo)
         undo.callback(controller.reset)
         stepping = undo.enter_context(Stepping(pipe, controller, check))
-        for transformer, stack in transformers:
+        for expert, (transformer, stack) in enumerate(transformers):
             gates = gates_of(transformer, stack, controller)
             for gate in gates:
                 undo.callback(gate.remove)
                 gate.put()
-            undo.enter_context(_announced(transformer, stack, controller, gates, pipe, stepping))
-        yield Run(controller)
+            ranks = Ranks.of(transformer, group)
+            place = _Place(transformer, stack, expert, ranks, gates, stepping, controller)
+            undo.enter_context(_announced(place))
+        yield Run(controller, stepping)
+
+
+def enable(pipe, config: Method | Sequence[Method] | None = None, **more) -> Run:
+    """`cached` without a `with`, for a server or a notebook; `disable` takes it out again.
+
+    Args:
+        pipe, config, more: As for `cached`.
+
+    Raises:
+        CacheError: As `cached` does.
+    """
+    undo = ExitStack()
+    run = undo.enter_context(cached(pipe, config, **more))
+    _enabled[_first_transformer(pipe)] = undo
+    return run
+
+
+def disable(pipe) -> None:
+    """Take out what `enable` has put into a pipeline, or into another with its transformer.
+
+    Raises:
+        CacheError: Nothing was enabled there.
+    """
+    undo = _enabled.pop(_first_transformer(pipe), None)
+    if undo is None:
+        raise CacheError(
+            "pipe: no caching is enabled on it; `enable(pipe, config)` comes before that",
+            "enable-and-disable",
+        )
+    undo.close()
+
+
+def _first_transformer(pipe) -> torch.nn.Module | None:
+    if isinstance(pipe, torch.nn.Module):
+        return pipe
+    found = [getattr(pipe, name, None) for name in ("transformer", "transformer_2")]
+    return next((each for each in found if each is not None), None)
+
+
+def _methods(config: Method | Sequence[Method] | None, transformers: int) -> tuple[Method, ...]:
+    if config is None:
+        return (SAFE,)
+    given = (config,) if isinstance(config, Method) else tuple(config)
+    if len(given) not in (1, transformers) or not all(isinstance(x, Method) for x in given):
+        allowed = "a method's config" + (f", or {transformers} of them" if transformers > 1 else "")
+        raise ConfigError("config", config, allowed)
+    return given
 
 
 def strip() -> int:
@@ -110,43 +189,90 @@ def strip() -> int:
 def _transformers(pipe) -> list[torch.nn.Module]:
     found = [getattr(pipe, name, None) for name in ("transformer", "transformer_2")]
     found = [transformer for transformer in found if transformer is not None]
-    if not found or not hasattr(pipe, "scheduler"):
+    bare = isinstance(pipe, SimpleNamespace) and found
+    if not found or not (bare or hasattr(pipe, "scheduler")):
         raise CacheError(
             f"pipe: {type(pipe).__name__} has no transformer and scheduler; "
-            "give a diffusers video pipeline such as WanPipeline"
+            "give a diffusers video pipeline such as WanPipeline",
+            "not-a-pipeline",
         )
     for transformer in found:
         _check_not_compiled(transformer)
-        _check_no_built_in_cache(transformer)
+        _check_no_other_cache(transformer)
     return found
 
 
 def _check_not_gated(transformer: torch.nn.Module) -> None:
     if reason := REFUSED.get(type(transformer).__name__):
-        raise CacheError(f"pipe: {type(transformer).__name__} cannot be cached: {reason}")
+        raise CacheError(
+            f"pipe: {type(transformer).__name__} cannot be cached: {reason}", "refused-models"
+        )
     for module in transformer.modules():
         if isinstance(vars(module).get("_compiled_call_impl"), BlockGate):
-            raise CacheError("pipe: it is cached already; leave the other `with cached(…)` first")
+            raise CacheError(
+                "pipe: it is cached already; leave the other `with cached(…)` first, or call "
+                "`disable(pipe)`",
+                "two-caches",
+            )
 
 
-def _check_no_built_in_cache(transformer: torch.nn.Module) -> None:
+def _check_no_other_cache(transformer: torch.nn.Module) -> None:
+    forward = vars(transformer).get("forward")
+    while hasattr(forward, "func"):  # a partial
+        forward = forward.func
+    package = str(getattr(forward, "__module__", "")).partition(".")[0]
+    if package in OTHER_CACHES or vars(transformer).get("_is_cached") is True:
+        package = package if package in OTHER_CACHES else "another library"
+        raise CacheError(
+            f"pipe: a cache of {package} is enabled on its transformer; disable that first (for "
+            "cache-dit `cache_dit.disable_cache(pipe)`)",
+            "two-caches",
+        )
     for module in transformer.modules():
         hooks = getattr(getattr(module, "_diffusers_hook", None), "hooks", {})
         for hook in hooks.values():
             if type(hook).__module__.rpartition(".")[2] in BUILT_IN_CACHES:
                 raise CacheError(
                     "pipe: one of diffusers' own caches is enabled on it "
-                    f"({type(hook).__name__}); call pipe.transformer.disable_cache() first"
+                    f"({type(hook).__name__}); call pipe.transformer.disable_cache() first",
+                    "two-caches",
                 )
+
+
+def _check_own_blocks(transformer: torch.nn.Module, stack: BlockStack) -> None:
+    """Refuse a list of blocks that another wrapper has put in the place of the model's own."""
+    of_diffusers = type(transformer).__module__.startswith("diffusers.")
+    for name in stack.lists:
+        blocks = getattr(transformer, name)
+        for block in blocks:
+            own = any(kind.__module__.startswith("diffusers.") for kind in type(block).__mro__)
+            if (of_diffusers and not own) or _only_holds_blocks(block, stack):
+                raise CacheError(
+                    f"pipe: {type(block).__name__} stands in transformer.{name} instead of the "
+                    "model's own blocks, as other caches put it there; take it out first",
+                    "two-caches",
+                )
+
+
+def _only_holds_blocks(block: torch.nn.Module, stack: BlockStack) -> bool:
+    """Whether a block is a shell around a list of others that take what it takes."""
+    lists = [part for part in block.modules() if isinstance(part, torch.nn.ModuleList)]
+    inside = [each for part in lists for each in part]
+    takes = [stack.feature in signature(type(each).forward).parameters for each in inside]
+    weights = {id(weight) for each in inside for weight in each.parameters()}
+    return bool(takes) and all(takes) and all(id(w) in weights for w in block.parameters())
 
 
 def _check_not_compiled(transformer: torch.nn.Module) -> None:
     inner = getattr(transformer, "_orig_mod", transformer)
-    if inner is transformer and transformer._compiled_call_impl is None:
+    forward = vars(transformer).get("forward")
+    compiled = hasattr(forward, "_torchdynamo_orig_callable")
+    if inner is transformer and transformer._compiled_call_impl is None and not compiled:
         return
     raise CacheError(
         "pipe: its whole transformer is compiled, which hides the blocks; load it afresh and "
-        f"compile the blocks instead: {_way_to_compile(inner)}"
+        f"compile the blocks instead: {_way_to_compile(inner)}",
+        "compiled-as-a-whole",
     )
 
 
@@ -172,7 +298,9 @@ def stack_of(
     for list_name in stack.lists:
         blocks = getattr(transformer, list_name, None)
         if not isinstance(blocks, torch.nn.ModuleList) or not len(blocks):
-            raise CacheError(f"blocks: {name} has no list of blocks called {list_name}")
+            raise CacheError(
+                f"blocks: {name} has no list of blocks called {list_name}", "unknown-models"
+            )
     return stack
 
 
@@ -182,7 +310,8 @@ def _guessed(transformer: torch.nn.Module) -> BlockStack:
             return _registered(transformer, (name,))
     raise CacheError(
         f"pipe: {type(transformer).__name__} is not known here and has no list of blocks called "
-        f"{' or '.join(GUESSES)}; name its lists: cached(pipe, config, blocks=(…))"
+        f"{' or '.join(GUESSES)}; name its lists: cached(pipe, config, blocks=(…))",
+        "unknown-models",
     )
 
 
@@ -202,34 +331,109 @@ def _registered(transformer: torch.nn.Module, lists: tuple[str, ...]) -> BlockSt
     return BlockStack(lists, in_order, known.hidden_states_argument_name)
 
 
+@dataclass(frozen=True)
+class _Place:
+    """A transformer that caching has been put into.
+
+    Args:
+        transformer, stack: What and where.
+        expert: Which of the pipeline's transformers it is, from 0.
+        ranks: The processes that share its calls.
+        gates: One for each of its blocks.
+        stepping, controller: Who is told.
+    """
+
+    transformer: torch.nn.Module
+    stack: BlockStack
+    expert: int
+    ranks: Ranks | None
+    gates: list[BlockGate]
+    stepping: Stepping
+    controller: Controller
+
+    @property
+    def lists(self) -> list[object]:
+        """The lists of blocks, as they are right now."""
+        return [getattr(self.transformer, name, None) for name in self.stack.lists]
+
+
+class _Hook:
+    """A forward hook that stays with the one module it was made for.
+
+    A copy of the module has one that does nothing. It cannot be saved: what it belongs to is a
+    running program's.
+    """
+
+    def __init__(self, act: Callable):
+        self._act = act
+
+    @torch.compiler.disable
+    def __call__(self, *given):
+        self._act(*given)
+
+    def __deepcopy__(self, memo: dict) -> _Hook:
+        return _Hook(_nothing)
+
+    def __reduce__(self):
+        raise CacheError(
+            "transformer: it cannot be saved whole while caching is in it; use `save_pretrained` "
+            "or `state_dict()`, or leave `with cached(…)` first",
+            "saving-inside",
+        )
+
+
+def _nothing(*given) -> None:
+    """What a copied module's hook does."""
+
+
 @contextmanager
-def _announced(
-    transformer: torch.nn.Module,
-    stack: BlockStack,
-    controller: Controller,
-    gates: list[BlockGate],
-    pipe,
-    stepping: Stepping,
-) -> Iterator[None]:
+def _announced(place: _Place) -> Iterator[None]:
     """Tell the controller whenever the transformer is called, and for which guidance branch."""
+    transformer, stack, controller = place.transformer, place.stack, place.controller
     contexts: list[str] = []
     num_blocks = len(in_calling_order(transformer, stack))
+    lists = place.lists
 
-    @torch.compiler.disable
+    def check_lists() -> None:
+        if any(now is not then for now, then in zip(place.lists, lists, strict=True)):
+            raise CacheError(
+                "pipe: its blocks were replaced by another wrapper, as other caches do it, so that "
+                "neither would know what the other leaves out; take one of the two out",
+                "two-caches",
+            )
+
     def announce(module, args, kwargs):
         _check_not_compiled(module)
-        stepping.follow()
-        for gate in gates:
-            gate.put()  # compiling a block inside the `with` takes its place
+        _check_no_other_cache(module)
+        check_lists()
+        place.stepping.follow()
         context = contexts[-1] if contexts else None
-        call = Call(module, num_blocks, stack.alternating, context)
-        controller.begin_call(call, lambda: plan_of(pipe))
+        place.stepping.called(context, timestep_of(module, args, kwargs))
+        for gate in place.gates:
+            gate.put()  # compiling a block inside the `with` takes its place
+        given = args[0] if args else next(iter(kwargs.values()), None)
+        call = Call(
+            module,
+            num_blocks,
+            stack.alternating,
+            context,
+            place.expert,
+            len(given) if isinstance(given, torch.Tensor) and given.ndim else 1,
+            place.ranks,
+            check_lists,
+        )
+        controller.begin_call(call, place.stepping.plan)
         if controller.measures_calls:
-            given = args[0] if args else next(iter(kwargs.values()))
             controller.measure_call("call_input", given)
 
-    @torch.compiler.disable
     def report(module, args, output):
+        if controller.unreached:
+            raise CacheError(
+                "pipe: its transformer ran, but none of its blocks was reached: its forward was "
+                "replaced, or compiled ahead of time as a whole, so that nothing can be cached. "
+                f"Compile the blocks instead: {_way_to_compile(module)}",
+                "nothing-is-cached",
+            )
         if controller.measures_calls:
             controller.measure_call("call_output", output[0])
 
@@ -247,9 +451,9 @@ def _announced(
         return named
 
     with ExitStack() as undo:
-        handle = transformer.register_forward_pre_hook(announce, with_kwargs=True)
+        handle = transformer.register_forward_pre_hook(_Hook(announce), with_kwargs=True)
         undo.callback(handle.remove)
-        undo.callback(transformer.register_forward_hook(report).remove)
+        undo.callback(transformer.register_forward_hook(_Hook(report)).remove)
         if hasattr(transformer, "cache_context"):
-            undo.enter_context(watched(transformer, "cache_context", naming))
+            undo.enter_context(watched(transformer, "cache_context", naming, transformer))
         yield

@@ -22,11 +22,14 @@ Action = Literal["compute", "reuse", "partial"]
 Forecast = Literal["exact", "estimate", "none"]
 Against = Literal["computed", "measured", "neighbour"]
 Metric = Literal["relative_l1", "change", "size", "cosine"]
-KnobKind = Literal["number", "whole", "steps", "count", "choice", "numbers"]
+KnobKind = Literal["number", "whole", "steps", "count", "choice", "numbers", "start", "mask"]
 M = TypeVar("M", bound="Method")
 
 FEATURES = "features"  # the probe that the trace shows as distances and indicator
 NOT_FINITE = "the last measurement is not a finite number"
+NOT_CACHED = "nothing is cached for this call yet"
+MASK_COMPUTE, MASK_REUSE, MASK_METHOD = "C", "R", "?"
+ROUNDING = 1e-9  # forgives binary fractions: 0.1 of 30 steps is 3, 0.29 of 100 is 29
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,15 @@ class RunFacts:
         num_steps: T, the scheduler's real number of denoising steps.
         num_blocks: N, the transformer blocks of one call.
         levels: The noise level at which each step begins, in the order they run; see
-            `scheduler_watch.noise_levels`.
+            `noise_levels.py`.
+        first_step: The 0-based step with which this transformer begins: 0, or for the second
+            expert of a run the step at which it takes over.
     """
 
     num_steps: int
     num_blocks: int
     levels: tuple[float, ...] = ()
+    first_step: int = 0
 
     def singly(self) -> tuple[Span, ...]:
         """Every block as a span of its own."""
@@ -111,11 +117,14 @@ class Seen:
             those of its first call. A probe is missing that measured nothing, had nothing to
             compare with, some of whose blocks were replayed, or that met a number that is not
             finite.
+        computed: Whether this step is computed whatever the plan says (see `Method`), for a
+            method that counts what it has reused.
     """
 
     step: int
     block: int | None
     numbers: Mapping[str, tuple[float, ...]]
+    computed: bool = False
 
 
 @dataclass(frozen=True)
@@ -170,6 +179,10 @@ class Knob:
             return " or ".join(repr(value) for value, _ in self.choices)
         if self.kind == "steps":
             return "a whole number of steps from 1, or a share of the steps between 0 and 1"
+        if self.kind == "start":
+            return "a whole number of steps from 0, or a share of the steps from 0 to below 1"
+        if self.kind == "mask":
+            return "a letter a step: C computes it, R reuses it, ? leaves it to the method"
         if self.kind == "count":
             return "a whole number from 1, or None for all"
         if self.kind == "numbers":
@@ -197,6 +210,10 @@ class Knob:
                 return isinstance(value, str) and value in dict(self.choices)
             case "steps":
                 return (whole and value >= 1) or (isinstance(value, float) and 0 < value < 1)
+            case "start":
+                return (whole and value >= 0) or (isinstance(value, float) and 0 <= value < 1)
+            case "mask":
+                return isinstance(value, str) and not set(value) - set("CR?")
             case "count":
                 return value is None or (whole and value >= 1)
             case "numbers":
@@ -220,8 +237,10 @@ class Knob:
                     value = float(text)
                 case "whole":
                     value = int(text)
-                case "steps":
+                case "steps" | "start":
                     value = int(text) if text.strip().lstrip("+-").isdigit() else float(text)
+                case "mask":
+                    value = text.strip().upper()
                 case "count":
                     value = None if text.strip() == "all" else int(text)
                 case "numbers":
@@ -243,15 +262,31 @@ def knob(
     high: float = math.inf,
     choices: Sequence[tuple[str, str]] = (),
     basic: bool = False,
+    by_name: bool = False,
 ) -> Any:
-    """A dataclass field that carries its description; see `Knob` for the arguments."""
+    """A dataclass field that carries its description; see `Knob` for the arguments.
+
+    `by_name` makes it one that is given by its name only, behind a method's own in every list.
+    """
     about = Knob("", kind, default, title, everybody, expert, low, high, tuple(choices), basic)
-    return field(default=default, metadata={"knob": about})
+    return field(default=default, metadata={"knob": about}, kw_only=by_name)
 
 
 @dataclass(frozen=True)
 class Method:
     """A caching method: subclass it as a frozen dataclass whose fields are `knob(…)`s.
+
+    Three settings are every method's. `ask` holds to them, so that no method has to:
+
+    Args:
+        warm_up_steps: So many steps at the start of the run are computed, and the method is not
+            asked in them: a trigger falls behind them. An int counts steps; a float in [0, 1) is a
+            share of all steps, rounded down.
+        max_consecutive: So many steps in a row reuse anything at most, then one is computed; None
+            for no limit.
+        step_mask: A letter a step: "C" computes it, "R" reuses all that is kept of the last
+            computed step, "?" leaves it to the method, as do all steps behind the last letter.
+            Numbers that are not finite, and a transformer's first step, are computed all the same.
 
     Class attributes:
         name: As in `--method`, links and files.
@@ -267,14 +302,40 @@ class Method:
     source: ClassVar[str] = ""
     calibrated: ClassVar[tuple[str, ...]] = ()
 
+    warm_up_steps: int | float = knob(
+        0,
+        "start",
+        "Warm-up",
+        "How much of the beginning is always computed.",
+        "Steps at the start, or a share of all, in which nothing is reused and nothing triggers.",
+        by_name=True,
+    )
+    max_consecutive: int | None = knob(
+        None,
+        "count",
+        "Longest stretch",
+        "How many steps in a row may reuse anything.",
+        "Consecutive steps that reuse, at most; then one is computed whatever the method says.",
+        by_name=True,
+    )
+    step_mask: str = knob(
+        "",
+        "mask",
+        "Step mask",
+        "Which steps are computed or reused whatever is measured.",
+        "A letter a step: C computes, R reuses, ? asks the method; the rest is the method's.",
+        by_name=True,
+    )
+
     def __post_init__(self) -> None:
         for each in self.knobs():
             each.check(getattr(self, each.name))
 
     @classmethod
     def knobs(cls) -> tuple[Knob, ...]:
-        """The settings, in the order of the fields."""
+        """The settings: the method's own, in the order of the fields, then every method's."""
         described = [one for one in fields(cls) if "knob" in one.metadata]
+        described.sort(key=lambda one: one.kw_only)
         return tuple(replace(one.metadata["knob"], name=one.name) for one in described)
 
     @classmethod
@@ -284,9 +345,11 @@ class Method:
 
     def as_dict(self) -> dict[str, Any]:
         """The settings, ready for JSON."""
+        given = asdict(self)
+        order = [one.name for one in sorted(fields(self), key=lambda one: one.kw_only)]
         return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
+            name: list(given[name]) if isinstance(given[name], tuple) else given[name]
+            for name in order
         }
 
     @classmethod
@@ -298,7 +361,7 @@ class Method:
         """
         if not isinstance(data, dict):
             raise ConfigError("config", data, "an object of settings")
-        own = {one.name: one for one in fields(cls)}
+        own = {one.name: one for one in sorted(fields(cls), key=lambda one: one.kw_only)}
         for name in data:
             if name not in own:
                 raise ConfigError("config", name, f"one of {', '.join(own)}")
@@ -356,18 +419,39 @@ class Method:
         return {}
 
 
+def steps_of(setting: int | float, num_steps: int) -> int:
+    """A number of steps as a setting gives it: counted, or as a share of all, rounded down."""
+    if isinstance(setting, int):
+        return setting
+    return math.floor(setting * num_steps + ROUNDING)
+
+
 @dataclass(frozen=True)
 class Asked:
-    """A method in the course of a run: its state, and whether its last numbers could be used."""
+    """A method in the course of a run.
+
+    Args:
+        method: The config.
+        run: What is known of the run.
+        state: The method's own, as the last question left it.
+        healthy: Whether its last numbers could be used.
+        step: The step of the last question.
+        reusing: Whether that step reuses anything.
+        stretch: How many steps before that one, without a gap, have reused anything.
+    """
 
     method: Method
+    run: RunFacts
     state: Any
     healthy: bool = True
+    step: int = -1
+    reusing: bool = False
+    stretch: int = 0
 
 
 def start(method: Method, run: RunFacts) -> Asked:
-    """A method before step 0 of a run."""
-    return Asked(method, method.begin(run))
+    """A method before the first step of a run, or of one of its transformers."""
+    return Asked(method, run, method.begin(run))
 
 
 def ask(
@@ -375,21 +459,55 @@ def ask(
 ) -> tuple[Plan, Asked]:
     """Ask a method for a plan: the one way to, live and in predictions, so that all are guarded.
 
-    Numbers that are not finite never start or continue reuse: they are kept from the method, and
-    everything is computed until finite ones have been measured.
+    What holds for every method: numbers that are not finite never start or continue reuse (they
+    are kept from the method, and everything is computed until finite ones have been measured); a
+    transformer's first step is computed; so are the steps of `warm_up_steps`, in which the method
+    is not asked at all, those that `step_mask` names, and the one after `max_consecutive`.
 
     Args:
         asked: The method as the last question left it.
         step, block: See `Seen`.
         numbers: What was measured since, not finite ones included.
     """
+    method, run = asked.method, asked.run
     bad = {n for n, values in numbers.items() if not all(map(math.isfinite, values))}
     healthy = (asked.healthy or bool(numbers)) and not bad
-    good = {name: tuple(values) for name, values in numbers.items() if name not in bad}
-    plan, state = asked.method.decide(asked.state, Seen(step, block, good))
+    stretch = asked.stretch
+    if step != asked.step:
+        stretch = stretch + 1 if asked.reusing and step == asked.step + 1 else 0
+    warm_up = steps_of(method.warm_up_steps, run.num_steps)
+    if step < warm_up:
+        plan, state = Plan(reason=f"one of the first {warm_up} steps"), asked.state
+    else:
+        why = _why_computed(method, run, step, healthy, stretch)
+        good = {name: tuple(values) for name, values in numbers.items() if name not in bad}
+        seen = Seen(step, block, good, why is not None)
+        plan, state = method.decide(asked.state, seen)
+        if why is not None:
+            plan = Plan((), plan.until, why if plan.reused or not healthy else plan.reason or why)
+        elif _masked(method, step) == MASK_REUSE:
+            plan = Plan(method.kept(run), None, "the step mask says so")
+    reusing = bool(plan.reused) or (step == asked.step and asked.reusing)
+    return plan, Asked(method, run, state, healthy, step, reusing, stretch)
+
+
+def _masked(method: Method, step: int) -> str:
+    return method.step_mask[step] if step < len(method.step_mask) else MASK_METHOD
+
+
+def _why_computed(
+    method: Method, run: RunFacts, step: int, healthy: bool, stretch: int
+) -> str | None:
+    """Why a step is computed whatever the method says; None where it may decide."""
     if not healthy:
-        plan = Plan((), plan.until, NOT_FINITE)
-    return plan, Asked(asked.method, state, healthy)
+        return NOT_FINITE
+    if step == run.first_step:
+        return NOT_CACHED
+    if _masked(method, step) == MASK_COMPUTE:
+        return "the step mask says so"
+    if method.max_consecutive is not None and stretch >= method.max_consecutive:
+        return f"{stretch} steps in a row were reused, the most allowed"
+    return None
 
 
 def letters(plan: Plan, num_blocks: int) -> str:

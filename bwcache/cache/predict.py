@@ -7,10 +7,11 @@ Standard library only.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import TraceError
-from .method import FEATURES, Action, Method, RunFacts, action_of, ask, letters, start
+from .method import FEATURES, MASK_REUSE, Action, Method, RunFacts, action_of, ask, letters, start
 from .methods.bwcache import BWCacheConfig
 from .trace import Trace
 
@@ -36,12 +37,13 @@ class Prediction:
     compute_share: float
 
 
-def predict(trace: Trace, config: Method) -> Prediction:
+def predict(trace: Trace, config: Method | Sequence[Method]) -> Prediction:
     """Replay what an uncached run measured through a method.
 
     Args:
         trace: A complete uncached run that measured every step.
-        config: The method and the settings to try.
+        config: The method and the settings to try; one for each expert where the run has two and
+            they differ.
 
     Returns:
         The prediction. It is exact where nothing that the method asks for can differ from the
@@ -55,15 +57,27 @@ def predict(trace: Trace, config: Method) -> Prediction:
     """
     if len(trace.steps) != trace.num_steps or set(trace.schedule) - {"compute"}:
         raise TraceError("trace: a complete run without reuse is needed to predict from")
-    if config.forecast == "none":
-        raise TraceError(f"trace: what {config.title} would do cannot be told from an uncached run")
-    facts = RunFacts(trace.num_steps, trace.num_blocks)
-    asked, numbers, blocks = start(config, facts), {}, []
-    needed = {probe.name for probe in config.probes(facts)} - {FEATURES}
+    configs = (config,) if isinstance(config, Method) else tuple(config)
+    for each in configs:
+        if each.forecast == "none":
+            raise TraceError(
+                f"trace: what {each.title} would do cannot be told from an uncached run"
+            )
+    blocks_of = {each.expert: each.num_blocks for each in trace.experts}
+    expert, asked, numbers, blocks, states = None, None, {}, [], []
     for step in trace.steps:
+        if step.expert != expert:  # its state and its measurements are its own
+            expert, first = step.expert, step.step_index
+            config = configs[min(expert, len(configs) - 1)]
+            count = blocks_of.get(expert, trace.num_blocks)
+            facts = RunFacts(trace.num_steps, count, first_step=first)
+            asked, numbers = start(config, facts), {}
+            needed = {probe.name for probe in config.probes(facts)} - {FEATURES}
+            states.append(asked)
         plan, asked = ask(asked, step.step_index, None, numbers)
-        blocks.append(letters(plan, trace.num_blocks))
-        if step.step_index and (missing := needed - set(step.numbers)):
+        states[-1] = asked
+        blocks.append(letters(plan, count))
+        if step.step_index > first and (missing := needed - set(step.numbers)):
             raise TraceError(f"trace: it lacks {sorted(missing)[0]}, which {config.title} measures")
         numbers = _measured(step, needed) if "r" not in blocks[-1] else {}
     reused = [each.count("r") / len(each) for each in blocks]
@@ -72,15 +86,21 @@ def predict(trace: Trace, config: Method) -> Prediction:
         for step, share in zip(trace.steps, reused, strict=True)
     )
     schedule = [action_of(each) for each in blocks]
-    trigger = config.facts(asked.state).get("trigger_step")
+    triggers = [each.method.facts(each.state).get("trigger_step") for each in states]
+    trigger = next((step for step in triggers if step is not None), None)
     return Prediction(
         schedule,
         trigger,
         schedule.count("reuse"),
         seconds,
-        config.forecast == "exact" or "r" not in "".join(blocks),
+        all(map(_exact, configs)) or "r" not in "".join(blocks),
         1 - sum(reused) / len(reused),
     )
+
+
+def _exact(config: Method) -> bool:
+    """Whether nothing that decides is measured behind a reused step."""
+    return config.forecast == "exact" and MASK_REUSE not in config.step_mask
 
 
 def _measured(step, needed: set[str]) -> dict[str, tuple[float, ...]]:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 
 import torch
 
 from .method import Against, Metric
+from .ranks import Ranks, rows_of_part
 
 STACKED_AT_MOST = 2**20  # numbers compared at once: a few MiB of memory, and few operations
 
@@ -41,8 +43,15 @@ def _strided_view(shape: torch.Size, wanted: int | None) -> tuple[tuple[int, int
     """Size and stride, in numbers, of evenly spaced rows of contiguous features."""
     channels = shape[-1]
     tokens = math.prod(shape[:-1])
-    every = 1 if wanted is None or wanted >= tokens else _odd_prime_from(-(-tokens // wanted))
+    every = spacing(tokens, wanted)
     return (-(-tokens // every), channels), (every * channels, 1)
+
+
+def spacing(tokens: int, wanted: int | None) -> int:
+    """Every so many-th token is taken: an odd prime, or 1 for all."""
+    if wanted is None or wanted >= tokens:
+        return 1
+    return _odd_prime_from(-(-tokens // wanted))
 
 
 def _odd_prime_from(number: int) -> int:
@@ -51,6 +60,23 @@ def _odd_prime_from(number: int) -> int:
     while any(number % divisor == 0 for divisor in range(3, math.isqrt(number) + 1, 2)):
         number += 2
     return number
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Whose the rows of a call's features are, where they are not all one video's in one process.
+
+    Args:
+        videos: How many videos a call makes.
+        calls: How many guidance branches it makes them in, one after another in the batch.
+        ranks: The processes that share the call.
+
+    Numbers are then sums, to be added up over processes and divided for each video by `finished`.
+    """
+
+    videos: int = 1
+    calls: int = 1
+    ranks: Ranks | None = None
 
 
 class Samples:
@@ -75,19 +101,32 @@ class Samples:
         self._now = self._last = _Buffers([])
         self._loose: list[torch.Tensor] = []
         self._taken = self._read = 0
+        self._shares: Shares | None = None
+        self._videos: list[torch.Tensor] = []
 
     @property
     def tensors(self) -> list[torch.Tensor]:
         """Everything that is kept."""
         return [*self._now.stacks, *self._last.stacks, *self._loose]
 
-    def begin(self) -> None:
-        """A call begins: what an earlier one left half-done counts no more."""
+    def begin(self, shares: Shares | None = None) -> None:
+        """A call begins: what an earlier one left half-done counts no more.
+
+        Args:
+            shares: Whose its rows are; None where one video and one process are all there is.
+        """
         self._loose, self._taken, self._read = [], 0, 0
+        self._shares, self._videos = shares, []
 
     def take(self, features: torch.Tensor) -> None:
         """The next block has given its features, `[..., channels]`; what is kept is a copy."""
-        sample, rows, place = sample_tokens(features, self._wanted), self._now.rows, self._taken
+        shares = self._shares
+        if shares is None:
+            sample = sample_tokens(features, self._wanted)
+        else:
+            sample, videos = _shared_sample(features, self._wanted, shares)
+            self._videos.append(videos)
+        rows, place = self._now.rows, self._taken
         self._taken += 1
         if not self._loose and place < len(rows) and _kind(sample) == _kind(rows[place]):
             rows[place].copy_(sample)
@@ -100,11 +139,14 @@ class Samples:
         """Compare what was taken since the last reading; keeps nothing.
 
         Returns:
-            `[blocks]`, float32, see `bwcache.cache.method.Probe.metric`; None where there is
+            `[blocks]`, float32, see `bwcache.cache.method.Probe.metric`; or where there are shares
+            the sums of which `finished` makes them, `[sums, blocks, videos]`. None where there is
             nothing alike to compare with.
         """
         first, self._read = self._read, self._taken
         rows = self._loose or self._now.rows
+        if self._shares is not None:
+            return self._read_sums(first, rows)
         if self._metric == "size":
             return _together([_mean_size(row) for row in rows[first : self._taken]])
         if self._against == "neighbour":
@@ -120,6 +162,35 @@ class Samples:
         span = range(first, self._taken)
         return _together([_compared(rows[i], last[i], self._metric) for i in span])
 
+    def _read_sums(self, first: int, rows: list[torch.Tensor]) -> torch.Tensor | None:
+        last = self._last.rows
+        if self._metric == "size":
+            pairs = [(i, rows[i]) for i in range(first, self._taken)]
+        elif self._against == "neighbour":
+            pairs = [(i, rows[i - 1]) for i in range(max(first, 1), self._taken)]
+        elif self._loose or self._taken > len(last):
+            return None
+        else:
+            pairs = [(i, last[i]) for i in range(first, self._taken)]
+        if not pairs or any(_kind(rows[i]) != _kind(other) for i, other in pairs):
+            return None
+        found = [self._sums(rows[i], other, self._videos[i]) for i, other in pairs]
+        return torch.stack([each.to(found[0].device) for each in found], dim=1)
+
+    def _sums(self, now: torch.Tensor, before: torch.Tensor, videos: torch.Tensor) -> torch.Tensor:
+        """One block's sums for each video: `[sums, videos]`; `videos` says whose each row is."""
+        now, before = now.float(), before.float()
+        if self._metric == "cosine":
+            terms = torch.stack([now * before, now * now, before * before]).sum(-1)
+        elif self._metric == "relative_l1":
+            terms = torch.stack([(now - before).abs().sum(-1), before.abs().sum(-1)])
+        else:
+            size = now if self._metric == "size" else now - before
+            count = torch.full(size.shape[:-1], float(size.shape[-1]), device=size.device)
+            terms = torch.stack([size.abs().sum(-1), count])
+        sums = torch.zeros(len(terms), self._shares.videos, device=terms.device)
+        return sums.index_add_(1, videos, terms)
+
     def settle(self, keep: bool = True) -> None:
         """The call is over: what was taken becomes what later calls are compared with, or not."""
         if keep and self._taken:
@@ -128,7 +199,7 @@ class Samples:
             else:
                 self._last = _Buffers(self._loose or self._now.rows[: self._taken])
                 self._now = self._last.empty_copy()
-        self.begin()
+        self.begin(self._shares)
 
     def compare(self) -> torch.Tensor | None:
         """Read and settle: all blocks have given theirs."""
@@ -136,6 +207,40 @@ class Samples:
         ratios = self.read() if alike and self._taken else None
         self.settle()
         return ratios
+
+
+def finished(sums: torch.Tensor, metric: Metric) -> torch.Tensor:
+    """The numbers of sums that are complete: `[sums, …]` in, `[…]` out."""
+    if metric == "cosine":
+        return sums[0] / (sums[1] * sums[2]).sqrt()
+    return sums[0] / sums[1]
+
+
+def _shared_sample(
+    features: torch.Tensor, wanted: int | None, shares: Shares
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of a process' part the rows that `sample_tokens` would take of the whole, and whose they are.
+
+    The features are those of one batch entry after another; the entries are all videos in the
+    first guidance branch, all in the second, and so on.
+    """
+    here, ranks = math.prod(features.shape[:-1]), shares.ranks
+    entries, device = shares.videos * shares.calls, features.device
+    if ranks is None:
+        sample = sample_tokens(features, wanted)
+        return sample, _owners(here, spacing(here, wanted), entries, shares.videos, device)
+    every, tokens = spacing(here * ranks.size, wanted), features.shape[-2]
+    rows = rows_of_part(here // tokens, tokens, every, ranks.rank, ranks.size, device)
+    sample = features.detach().reshape(here, -1).index_select(0, rows)
+    return sample, rows * entries // here % shares.videos
+
+
+@lru_cache(maxsize=64)
+def _owners(
+    length: int, every: int, entries: int, videos: int, device: torch.device
+) -> torch.Tensor:
+    """Whose video every so many-th of a number of rows belongs to."""
+    return (torch.arange(0, length, every) * entries // length % videos).to(device)
 
 
 class _Buffers:

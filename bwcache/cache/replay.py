@@ -11,7 +11,9 @@ from types import MappingProxyType
 
 import torch
 
-Tensors = tuple[torch.Tensor | None, ...]
+from .in_place import Held, Tensors
+from .method import NOT_CACHED
+from .ranks import Ranks
 
 # A forecast is `residual + reach · (1 − share) · change`: the reach in gaps between the two steps
 # that the change was taken from, the share that it is of the residual. On TinyWorld straight
@@ -26,16 +28,24 @@ class Residual:
     Args:
         swapped: Whether the span's last block sees frames and tokens the other way round than its
             first (see `BlockStack.alternating`).
+        ranks: The processes among which the blocks split a video's tokens, if they do.
     """
 
     keeps_old = False  # whether the last residual is needed while the span is computed anew
     needs_input = True
 
-    def __init__(self, swapped: bool = False):
-        self._swapped = swapped
-        self._input: Tensors | None = None
+    def __init__(self, swapped: bool = False, ranks: Ranks | None = None):
+        self._swapped, self._ranks = swapped, ranks
+        self._input, self._passed, self._results = Held(), Held(), Held()
         self._kind: list | None = None
-        self.kept: Tensors | None = None
+        self._entered: Tensors = ()
+        self._in_place: list[bool] = []
+        self._why_none = NOT_CACHED
+
+    @property
+    def kept(self) -> Tensors | None:
+        """What a replay is made of; None where there is nothing to replay."""
+        return self._results.tensors
 
     @property
     def tensors(self) -> list[torch.Tensor]:
@@ -44,31 +54,42 @@ class Residual:
 
     def refusal(self, inputs: Tensors) -> str | None:
         """Why these inputs cannot be answered by a replay; None if they can."""
-        if self.kept is None and self._kind is None:
-            return "nothing is cached for this call yet"
+        if self.kept is not None and self._results.altered():
+            self._forget("what the blocks gave was altered in place behind them")
         if self.kept is None:
-            return "the last block did not run, so there is nothing to replay"
+            return self._why_none
         return None if _kind(inputs) == self._kind else "the features changed shape or type"
 
     def compute(self, inputs: Tensors) -> None:
         """The span is about to run on these inputs."""
-        self._input = inputs if self.needs_input else None
-        if not self.keeps_old:
-            self.kept = None  # about to be replaced: its memory serves the blocks meanwhile
+        if self.needs_input:
+            self._input.put(inputs)
+            self._entered = inputs
+        if self._results.altered() or not self.keeps_old:
+            self._results.drop()  # about to be replaced: its memory serves the blocks meanwhile
         self._kind = _kind(inputs)
 
     def drop(self) -> None:
         """Part of the span did not run: what comes out is not to be kept."""
-        self.kept = self._input = None
+        self._forget("the last block did not run, so there is nothing to replay")
 
     def leave(self, outputs: Tensors, level: float) -> None:
         """The span has run, at this noise level: keep what a replay needs."""
-        before, self._input = self._seen_by_last_block(outputs), None
-        self.kept = _each(_residual, outputs, before)
+        if self._input.altered(outputs):
+            return self._forget("the blocks altered their input in place")
+        before = self._seen_by_last_block(self._input.tensors, outputs)
+        self._results.put(_each(_residual, outputs, before), own=_all_alike(outputs, before))
+        if self._input.copying:
+            self._in_place = [x is y for x, y in zip(outputs, self._entered, strict=True)]
+        self._input.drop()
+        self._entered = ()
+        return None
 
     def skip(self, inputs: Tensors) -> None:
         """The span is about to be passed by, with these inputs."""
-        self._input = inputs if self.needs_input else None
+        if self.needs_input:
+            self._passed.put(inputs, carefully=True)
+            self._entered = inputs
 
     def give(self, passed: Tensors, level: float) -> Tensors:
         """What the span would give at this noise level, as its last block returns it.
@@ -77,13 +98,26 @@ class Residual:
             passed: What reached the last block of the span, passed by the others.
             level: The noise level.
         """
-        before, self._input = self._seen_by_last_block(passed), None
-        return _each(_with_residual, before, self.kept)
+        self._passed.altered()
+        before = self._seen_by_last_block(self._passed.tensors, passed)
+        self._passed.drop()
+        given, entered, self._entered = _each(_with_residual, before, self.kept), self._entered, ()
+        if any(self._in_place):  # such blocks leave their result where their input was
+            pairs = zip(self._in_place, entered, given, strict=True)
+            given = tuple(x.copy_(y) if here else y for here, x, y in pairs)
+        return given
 
-    def _seen_by_last_block(self, like: Tensors) -> Tensors:
-        if not self._swapped:
-            return self._input
-        return tuple(map(_swap_frames_and_tokens, self._input, like))
+    def _forget(self, why: str) -> None:
+        self._results.drop()
+        self._input.drop()
+        self._entered, self._why_none = (), why
+
+    def _seen_by_last_block(self, inputs: Tensors, like: Tensors) -> Tensors:
+        if self._swapped:
+            inputs = tuple(map(_swap_frames_and_tokens, inputs, like))
+        if self._ranks is not None:
+            inputs = tuple(map(self._ranks.part, inputs, self.kept or like))
+        return inputs
 
 
 class Output(Residual):
@@ -92,9 +126,11 @@ class Output(Residual):
     needs_input = False
 
     def leave(self, outputs: Tensors, level: float) -> None:
-        self.kept = tuple(None if x is None else x.detach() for x in outputs)
+        self._results.put(tuple(None if x is None else x.detach() for x in outputs))
 
     def give(self, passed: Tensors, level: float) -> Tensors:
+        if self._results.copying:  # what is kept must not be altered by whoever is given it
+            return tuple(None if x is None else x.clone() for x in self.kept)
         return self.kept
 
 
@@ -103,8 +139,8 @@ class ForecastResidual(Residual):
 
     keeps_old = True
 
-    def __init__(self, swapped: bool = False):
-        super().__init__(swapped)
+    def __init__(self, swapped: bool = False, ranks: Ranks | None = None):
+        super().__init__(swapped, ranks)
         self._change: Tensors | None = None
         self._computed = 0
         self._level = self._gap = 0.0
@@ -116,6 +152,9 @@ class ForecastResidual(Residual):
     def leave(self, outputs: Tensors, level: float) -> None:
         last = self.kept
         super().leave(outputs, level)
+        if self.kept is None:
+            self._change = None
+            return
         self._follow(last, level)
         self._level = level
 
@@ -177,6 +216,11 @@ def _each(function, *streams: Tensors) -> Tensors:
     groups = list(zip(*streams, strict=True))
     gone = [any(x is None for x in group) for group in groups]
     return tuple(None if g else function(*x).detach() for x, g in zip(groups, gone, strict=True))
+
+
+def _all_alike(outputs: Tensors, inputs: Tensors) -> bool:
+    pairs = zip(outputs, inputs, strict=True)
+    return all(x is None or y is None or x.shape == y.shape for x, y in pairs)
 
 
 def _kind(tensors: Tensors) -> list:

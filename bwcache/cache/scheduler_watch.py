@@ -1,24 +1,27 @@
-"""When a run begins and when a step ends, told by the pipeline's scheduler."""
+"""When a run begins and when a step ends, told by the pipeline's scheduler or by a loop itself."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import wraps
 
 import torch
 
+from ..errors import CacheError
 from .controller import Controller, RunPlan
 from .noise_levels import noise_levels
+from .steps_told import StepsTold
 from .wrapped_method import watched
 
 
 class Stepping:
-    """Tells the controller when a run begins and when a step ends, by the pipeline's scheduler.
+    """Tells the controller when a run begins and when a step ends.
 
     The scheduler is what every pipeline shares: it steps after the transformer's calls of one
-    denoising step, however many they were, and is set anew at the start of every loop.
+    denoising step, however many they were, and is set anew at the start of every loop. A loop that
+    has none tells by `begin` and `end_step`.
 
     Args:
         pipe: The pipeline.
@@ -30,29 +33,86 @@ class Stepping:
         self._pipe, self._controller, self._check = pipe, controller, check
         self._scheduler: object = None
         self._watch = ExitStack()
+        self._told = StepsTold()
+        self._called = False
+        self._given: RunPlan | None = None
 
     def __enter__(self) -> Stepping:
         self.follow()
+        if callable(getattr(self._pipe, "progress_bar", None)):
+            self._bar = watched(self._pipe, "progress_bar", self._showing, self._pipe)
+            self._bar.__enter__()
+        else:
+            self._bar = None
         return self
 
     def __exit__(self, *error) -> None:
         self._watch.close()
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+        steps = vars(self._pipe).get("_num_timesteps") if hasattr(self._pipe, "__dict__") else None
+        if isinstance(steps, _Old):
+            self._pipe._num_timesteps = int(steps)
 
     def follow(self) -> None:
         """Watch the pipeline's scheduler, which may have been replaced since."""
-        if self._pipe.scheduler is self._scheduler:
+        scheduler = getattr(self._pipe, "scheduler", None)
+        if scheduler is self._scheduler:
             return
         self._watch.close()
         self._controller.reset()
-        self._scheduler = self._pipe.scheduler
-        self._watch.enter_context(watched(self._scheduler, "set_timesteps", self._starting))
-        self._watch.enter_context(watched(self._scheduler, "step", self._ending))
+        self._scheduler = scheduler
+        for name, wrap in (("set_timesteps", self._starting), ("step", self._ending)):
+            self._watch.enter_context(watched(scheduler, name, wrap, self._pipe))
+
+    def called(self, context: str | None, timestep: object) -> None:
+        """A transformer is about to be called.
+
+        Raises:
+            CacheError: For another step than the running one, whose end nobody told.
+        """
+        self._called = True
+        self._told.called(context, timestep)
+
+    def begin(self, num_steps: int, levels: Sequence[float] | None) -> None:
+        """A loop of somebody's own begins."""
+        if levels is not None and len(levels) != num_steps:
+            raise CacheError(
+                f"levels: {len(levels)} given for {num_steps} steps; one a step is needed",
+                "steps-not-told",
+            )
+        levels = [float(x) for x in (range(num_steps, 0, -1) if levels is None else levels)]
+        self._given = RunPlan(levels, _device_of(self._pipe))
+        self._afresh()
+
+    def end_step(self, timestep: object = None, latents: torch.Tensor | None = None) -> None:
+        """A step has ended."""
+        self._told.ended()
+        self._controller.end_step(_as_float(timestep), latents)
+        if self._given is not None and self._controller.is_over:
+            self._afresh()  # a server's loop: what comes next is the next video
+
+    def plan(self) -> RunPlan:
+        """What is known of a run when its first step begins.
+
+        Raises:
+            CacheError: Nobody has said how many steps it has.
+        """
+        return self._given or plan_of(self._pipe, self._told.timestep)
+
+    def _afresh(self) -> None:
+        self._controller.reset()
+        self._told, self._called = StepsTold(), False
 
     def _starting(self, set_timesteps: Callable) -> Callable:
         @wraps(set_timesteps)
         def wrapped(*args, **kwargs):
             self._check()
-            self._controller.reset()
+            self._afresh()
+            self._given = None
+            steps = getattr(self._pipe, "_num_timesteps", None)
+            if isinstance(steps, int):  # of its last run; another pipeline may share the scheduler
+                self._pipe._num_timesteps = _Old(steps)
             return set_timesteps(*args, **kwargs)
 
         return wrapped
@@ -63,23 +123,117 @@ class Stepping:
 
         @wraps(step)
         def wrapped(*args, **kwargs):
+            first, device = self._controller.in_first_step, self._controller.device
+            before = _random_state(device, kwargs.get("generator")) if first else []
             result = step(*args, **kwargs)
+            if not self._called:
+                raise CacheError(
+                    "pipe: a step has ended in which its transformer was never called as a module: "
+                    "the pipeline uses another transformer, or one whose forward was compiled "
+                    "ahead of time and is called by itself. Nothing would be cached. Compile the "
+                    "blocks instead, and give `cached` the pipeline that is called",
+                    "nothing-is-cached",
+                )
+            after = _random_state(device, kwargs.get("generator")) if first else []
+            if not all(map(torch.equal, before, after)):
+                self._controller.note_noise()
             timestep = kwargs.get("timestep", args[place] if len(args) > place else None)
-            latents = result[0] if isinstance(result, tuple) else result.prev_sample
-            self._controller.end_step(_as_float(timestep), latents)
+            self.end_step(timestep, _latents_of(result))
             return result
 
         return wrapped
 
+    def _showing(self, progress_bar: Callable) -> Callable:
+        """The loop's end is where its bar is closed: what it kept is then of no more use.
 
-def plan_of(pipe) -> RunPlan:
-    """What is known of a run when its first step begins."""
-    num_steps = getattr(pipe, "_num_timesteps", None) or len(pipe.scheduler.timesteps)
-    device = getattr(pipe, "_execution_device", None) or pipe.device
-    return RunPlan(noise_levels(pipe.scheduler, num_steps), device)
+        A pipeline that is told to stop (`_interrupt`) calls nothing else on its way there.
+        """
+
+        @wraps(progress_bar)
+        def wrapped(*args, **kwargs):
+            bar = progress_bar(*args, **kwargs)
+            close = getattr(bar, "close", None)
+            if callable(close) and hasattr(bar, "__dict__"):
+                told = self._told  # of this loop; a bar may be closed once more when it is deleted
+
+                def closing(*given, **named):
+                    if self._told is told and not told.over:
+                        told.over = True
+                        self._controller.free()
+                    return close(*given, **named)
+
+                bar.close = closing
+            return bar
+
+        return wrapped
 
 
-def _as_float(timestep) -> float | None:
+class _Old(int):
+    """A pipeline's number of steps that is its last run's, until it sets another."""
+
+
+def plan_of(pipe, timestep: object = None) -> RunPlan:
+    """What is known of a pipeline's run when its first step begins.
+
+    Args:
+        pipe: The pipeline.
+        timestep: At which the transformer is called first, if that is known.
+
+    Raises:
+        CacheError: Nobody has said how many steps it has.
+    """
+    scheduler = getattr(pipe, "scheduler", None)
+    timesteps = getattr(scheduler, "timesteps", None)
+    never_set = getattr(scheduler, "num_inference_steps", 0) is None
+    if timesteps is None or not len(timesteps) or never_set:
+        raise CacheError(
+            "pipe: its transformer was called outside a run, so that nobody knows how many steps "
+            "there will be; call the pipeline, or `pipe.scheduler.set_timesteps(…)` or "
+            "`run.begin(num_steps)` before the first step",
+            "outside-a-run",
+        )
+    num_steps = getattr(pipe, "_num_timesteps", None)
+    if not num_steps or isinstance(num_steps, _Old):
+        num_steps = len(timesteps) - _first_step(scheduler, timestep)
+    return RunPlan(noise_levels(scheduler, num_steps), _device_of(pipe))
+
+
+def _first_step(scheduler, timestep: object) -> int:
+    """Where in a scheduler's timesteps a run begins that may leave out the first (`strength`)."""
+    begin = getattr(scheduler, "begin_index", None)
+    if begin or not isinstance(timestep, torch.Tensor) or not timestep.numel():
+        return begin or 0
+    timesteps = torch.as_tensor(scheduler.timesteps)
+    found = (timesteps == timestep.max().to(timesteps)).nonzero().flatten()
+    return int(found[0]) if len(found) else 0
+
+
+def _device_of(pipe) -> torch.device:
+    device = getattr(pipe, "_execution_device", None) or getattr(pipe, "device", None)
+    if isinstance(device, torch.device):
+        return device
+    weight = next(pipe.transformer.parameters(), None)
+    return torch.device("cpu") if weight is None else weight.device
+
+
+def _latents_of(result: object) -> torch.Tensor | None:
+    """The new latents, in whatever form a scheduler returns them."""
+    if isinstance(result, tuple | list):
+        result = result[0] if result else None
+    found = getattr(result, "prev_sample", result)
+    return found if isinstance(found, torch.Tensor) else None
+
+
+def _random_state(device: torch.device | None, given: object) -> list[torch.Tensor]:
+    """Where the generators stand from which a scheduler may draw noise."""
+    generators = given if isinstance(given, list | tuple) else [given]
+    states = [each.get_state() for each in generators if isinstance(each, torch.Generator)]
+    if device is not None and device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device))
+    return [*states, torch.get_rng_state()]
+
+
+def _as_float(timestep: object) -> float | None:
     if isinstance(timestep, torch.Tensor) and timestep.numel() != 1:
         return None
     return None if timestep is None else float(timestep)

@@ -18,6 +18,16 @@ from .method import Action, action_of
 
 FORMAT, VERSION = "bwcache-trace", 2
 READABLE = (1, 2)
+FEW_STEPS = 12  # below so many there is little that caching could leave out
+EARLY = 0.1  # a trigger within this share of the steps, where the picture's layout is decided
+WARNINGS = {
+    "few_steps": "With {steps} steps there is little to skip: caching pays from about {few} "
+    "(docs/troubleshooting.md#few-steps).",
+    "early": "Reuse began with step {step} of {steps}, where the picture's layout is still being "
+    "decided: take a lower threshold, or warm_up_steps (docs/troubleshooting.md#early-trigger).",
+    "noise": "The scheduler adds noise at each step: two runs are alike only where its generator "
+    "starts alike (docs/troubleshooting.md#noise).",
+}
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,7 @@ class StepRecord:
             branch and "r" for one that was replayed; "" where it was not recorded.
         compute_share: Of the step's block evaluations, over all branches, how many ran, 0 to 1.
         numbers: What the method's own probes measured, a number a block; not the distances.
+        expert: Which of the run's transformers made it: 0, or 1 for Wan 2.2's second.
     """
 
     step_index: int
@@ -53,11 +64,33 @@ class StepRecord:
     blocks: str = ""
     compute_share: float | None = None
     numbers: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    expert: int = 0
 
     @property
     def net_seconds(self) -> float:
         """Seconds without the measurement: what the step costs a run that does not measure."""
         return max(0.0, self.seconds - self.indicator_seconds)
+
+
+@dataclass(frozen=True)
+class ExpertRecord:
+    """One of the two transformers that take turns in a run; each decides by its own steps.
+
+    Args:
+        expert: 0, or 1 for the second.
+        first_step: The step with which it began.
+        num_blocks: N, its blocks.
+        method: Its method's name.
+        config: Its settings.
+        state: What its method remembers, such as BWCache's `trigger_step`.
+    """
+
+    expert: int
+    first_step: int
+    num_blocks: int
+    method: str
+    config: Mapping[str, object] = field(default_factory=dict)
+    state: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,8 +102,12 @@ class Trace:
         num_blocks: N, the transformer blocks of one call.
         config: The method's settings as a dict.
         steps: The steps in the order they ran; fewer than `num_steps` if the run was stopped.
-        state: What the method remembers after the last step, such as BWCache's `trigger_step`.
+        state: What the method remembers after the last step, such as BWCache's `trigger_step`;
+            with two experts that of the first which triggered.
         method: The method's name.
+        experts: The transformers that took turns, in that order; empty where there was one.
+        adds_noise: Whether the scheduler drew noise of its own in the first step, which two runs
+            share only where its generator starts alike.
     """
 
     num_steps: int
@@ -79,6 +116,8 @@ class Trace:
     steps: tuple[StepRecord, ...] = ()
     state: Mapping[str, object] = field(default_factory=dict)
     method: str = "bwcache"
+    experts: tuple[ExpertRecord, ...] = ()
+    adds_noise: bool = False
 
     @property
     def trigger_step(self) -> int | None:
@@ -126,6 +165,32 @@ class Trace:
         found = [x for x in self.indicators if x is not None and math.isfinite(x)]
         return (min(found), max(found)) if found else None
 
+    @property
+    def letters(self) -> str:
+        """The schedule, a letter a step: C computed, r reused, p in part."""
+        return "".join({"compute": "C", "reuse": "r", "partial": "p"}[a] for a in self.schedule)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What whoever reads this run should know of it, a sentence each."""
+        return tuple(WARNINGS[name].format(**facts) for name, facts in self.concerns())
+
+    def concerns(self) -> list[tuple[str, dict[str, int]]]:
+        """The names of the run's warnings (those of `WARNINGS`), with the numbers in them."""
+        found = []
+        reused = next((s.step_index for s in self.steps if s.action != "compute"), None)
+        if self.num_steps < FEW_STEPS:
+            found.append(("few_steps", {"steps": self.num_steps, "few": FEW_STEPS}))
+        elif reused is not None and reused - 1 < EARLY * self.num_steps:
+            found.append(("early", {"step": reused + 1, "steps": self.num_steps}))
+        if self.adds_noise:
+            found.append(("noise", {}))
+        return found
+
+    def __str__(self) -> str:
+        """A table for people."""
+        return table(self)
+
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
 
@@ -156,6 +221,11 @@ class Trace:
             read,
             state,
             method,
+            tuple(
+                _read_expert(each, f"{where}.experts[{i}]")
+                for i, each in enumerate(_list(data.get("experts", []), f"{where}.experts"))
+            ),
+            data.get("adds_noise", False) is True,
         )
         if len(read) > trace.num_steps:
             raise TraceError(
@@ -227,10 +297,68 @@ class TraceFile:
             raise TraceError(f"trace file {str(path)!r}: cannot be read ({error})") from None
 
 
+def table(trace: Trace) -> str:
+    """A run for people: one line that sums it up, one a step, and what to know of it."""
+    saved = f"{trace.steps_reused} reused" + (
+        f", {trace.schedule.count('partial')} in part" if "partial" in trace.schedule else ""
+    )
+    found = trace.indicator_range()
+    lines = [
+        f"{trace.method}: {len(trace.steps)} of {trace.num_steps} steps, {saved}, "
+        f"{trace.seconds:.2f} s, {trace.num_blocks} blocks",
+        f"schedule   {trace.letters}",
+        "indicator  " + (f"{found[0]:.4g} to {found[1]:.4g}" if found else "not measured"),
+    ]
+    if trace.trigger_step is not None:
+        lines.append(f"trigger    step {trace.trigger_step}")
+    for each in trace.experts:
+        trigger = each.state.get("trigger_step")
+        said = "" if trigger is None else f", triggered at step {trigger}"
+        lines.append(f"expert {each.expert}   from step {each.first_step}{said}")
+    lines += ["", f"{'step':>4}  {'':9} {'indicator':>9} {'seconds':>8}  why"]
+    for step in trace.steps:
+        number = "" if step.indicator is None else f"{step.indicator:.4g}"
+        lines.append(
+            f"{step.step_index:>4}  {step.action:9} {number:>9} {step.seconds:>8.3f}  {step.reason}"
+        )
+    return "\n".join([*lines, *trace.warnings])
+
+
 def _object(data: object, where: str) -> dict:
     if not isinstance(data, dict):
         raise TraceError(f"{where}: an object is needed, found {type(data).__name__}")
     return data
+
+
+def _list(data: object, where: str) -> list:
+    if not isinstance(data, list | tuple):
+        raise TraceError(f"{where}: a list is needed, found {type(data).__name__}")
+    return list(data)
+
+
+def _read_expert(data: object, where: str) -> ExpertRecord:
+    data = _object(data, where)
+    known = {f.name for f in fields(ExpertRecord)}
+    if unknown := sorted(set(data) - known):
+        raise TraceError(f"{where}: unknown field {unknown[0]!r}")
+    for name in ("expert", "first_step"):
+        _from_zero(data, name, where)
+    if not isinstance(data.get("method"), str):
+        raise TraceError(f"{where}.method: a text is needed, found {data.get('method')!r}")
+    return ExpertRecord(
+        data["expert"],
+        data["first_step"],
+        _count(data, "num_blocks", where),
+        data["method"],
+        _object(data.get("config", {}), f"{where}.config"),
+        _object(data.get("state", {}), f"{where}.state"),
+    )
+
+
+def _from_zero(data: dict, name: str, where: str) -> None:
+    value = data.get(name, 0)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise TraceError(f"{where}.{name}: a whole number from 0 is needed, found {value!r}")
 
 
 def _count(data: dict, name: str, where: str) -> int:
@@ -259,6 +387,7 @@ def _read_step(data: object, index: int, where: str) -> StepRecord:
     distances = _numbers(data.get("distances"), f"{where}.distances")
     own = _object(data.get("numbers", {}), f"{where}.numbers")
     numbers = {name: _numbers(each, f"{where}.numbers.{name}") or () for name, each in own.items()}
+    _from_zero(data, "expert", where)
     for name in ("indicator", "timestep", "compute_share"):
         _number(data.get(name, None), where, optional=True)
     for part in ("seconds", "block_seconds", "indicator_seconds"):

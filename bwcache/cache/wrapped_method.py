@@ -11,27 +11,43 @@ from contextlib import contextmanager
 from copy import deepcopy
 from functools import update_wrapper, wraps
 
+from ..errors import CacheError
+
 Wrap = Callable[[Callable], Callable]
 
 
 class Watched:
-    """A bound method with a wrapper around it; a deep copy binds to the copied object."""
+    """A bound method with a wrapper around it; a deep copy binds to the copied object.
 
-    def __init__(self, method: Callable, wrap: Wrap):
-        self._method, self._wrap = method, wrap
+    Args:
+        method, wrap: What is called, and what is around it.
+        whole: Where this is copied along, the copy gets no wrapper: it is somebody else's.
+    """
+
+    def __init__(self, method: Callable, wrap: Wrap, whole: object = None):
+        self._method, self._wrap, self._whole = method, wrap, whole
         self._call = wrap(method)
         update_wrapper(self, method, updated=())  # the fields of a watched method are its own
 
     def __call__(self, *args, **kwargs):
         return self._call(*args, **kwargs)
 
+    def __reduce__(self):
+        raise CacheError(
+            "pipe: no part of it can be saved whole while caching is in it; use `save_pretrained` "
+            "or `state_dict()`, or leave `with cached(…)` first",
+            "saving-inside",
+        )
+
     def __deepcopy__(self, memo: dict) -> Watched:
         if isinstance(self._method, Watched):
-            return Watched(deepcopy(self._method, memo), self._wrap)
-        owner = getattr(self._method, "__self__", None)
-        if id(owner) not in memo:
-            return self
-        return Watched(self._method.__func__.__get__(memo[id(owner)]), self._wrap)
+            method = deepcopy(self._method, memo)
+        else:
+            owner = getattr(self._method, "__self__", None)
+            if id(owner) not in memo:
+                return self
+            method = self._method.__func__.__get__(memo[id(owner)])
+        return method if id(self._whole) in memo else Watched(method, self._wrap, self._whole)
 
 
 def then(act: Callable[[], None]) -> Wrap:
@@ -50,10 +66,15 @@ def then(act: Callable[[], None]) -> Wrap:
 
 
 @contextmanager
-def watched(owner: object, name: str, wrap: Wrap) -> Iterator[None]:
-    """Wrap `owner.name` while inside; then the object is exactly as it was."""
+def watched(owner: object, name: str, wrap: Wrap, whole: object = None) -> Iterator[None]:
+    """Wrap `owner.name` while inside; then the object is exactly as it was.
+
+    Args:
+        owner, name, wrap: What is wrapped in what.
+        whole: See `Watched`.
+    """
     had_own, original = name in vars(owner), getattr(owner, name)
-    setattr(owner, name, Watched(original, wrap))
+    setattr(owner, name, Watched(original, wrap, whole))
     try:
         yield
     finally:

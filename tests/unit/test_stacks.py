@@ -147,13 +147,19 @@ def test_an_image_among_the_tokens():
 
 
 def test_two_experts_with_different_numbers_of_blocks():
-    """δ = 0.9 triggers at step 2. Step 4 would be reused, were there something of the second's."""
+    """δ = 0.9 triggers at step 2, and in the second, whose own first step is 4, at step 5 with 1/5.
+
+    So steps 6 and 7 add what step 5 added, and the tail is the last floor(5 / 2) of all steps.
+    """
     pipe = ToyPipeline(transformer=ToyTransformer(2), transformer_2=ToyTransformer(3), switch_at=4)
     with cached(pipe, config(threshold=0.9, tail_fraction=0.5)) as run:
-        # step 5 makes 48 of 6, which adds 42; step 8 makes 72 of 9; the tail is the last step
+        # step 5 makes 48 of 6, which adds 42; steps 8 and 9 are the tail
         assert pipe(10) == [4, 8, 12, 4 + 9, 40, 48, 7 + 42, 8 + 42, 72, 80]
     assert actions(run) == "cccrccrrcc"
-    assert run.trace.steps[4].reason.startswith("nothing is cached")
+    assert [(each.first_step, each.state) for each in run.trace.experts] == [
+        (0, {"trigger_step": 2}),
+        (4, {"trigger_step": 5}),
+    ]
     assert [len(step.distances or ()) for step in run.trace.steps] == [0, 2, 2, 0, 0, 3, 0, 0, 3, 3]
 
 
@@ -175,10 +181,11 @@ class TakingTurns(nn.Module):
         self.temporal = nn.ModuleList([DoublingBlock(), DoublingBlock()])
 
     def forward(self, hidden_states):
+        (hidden_states,) = hidden_states  # one video: the blocks' batch is its frames
         for spatial, temporal in zip(self.blocks, self.temporal, strict=True):
-            by_token = spatial(hidden_states).transpose(0, 1)  # of one video: the batch is frames
+            by_token = spatial(hidden_states).transpose(0, 1)
             hidden_states = temporal(by_token).transpose(0, 1)
-        return hidden_states
+        return hidden_states[None]
 
 
 def test_lists_that_take_turns():
@@ -189,7 +196,7 @@ def test_lists_that_take_turns():
     """
     stack = BlockStack(("blocks", "temporal"), alternating=True)
     pipe = ToyPipeline(transformer=TakingTurns())
-    pipe.start = start = torch.tensor([[[1.0], [2.0]], [[3.0], [4.0]]])
+    pipe.start = start = torch.tensor([[[[1.0], [2.0]], [[3.0], [4.0]]]])
     pipe.before_step = lambda step, latents: latents + start
     with cached(pipe, config(threshold=0.5), blocks=stack) as run:
         pipe(5)
@@ -245,8 +252,9 @@ def test_a_forecast_holds_what_two_computed_steps_gave():
     assert predictions[2:] == pytest.approx([3 + 6, 4 + 6, 20, *followed])
 
 
-def test_a_forecast_holds_what_a_second_experts_only_step_gave():
+def test_a_forecast_holds_what_a_second_experts_first_two_steps_gave():
+    """They are no trend yet: from step 7 on, what step 6 added to 7 is held."""
     pipe = ToyPipeline(transformer_2=ToyTransformer(3), switch_at=5)
     with cached(pipe, config(threshold=0.9, reuse="forecast")) as run:
-        assert pipe(8)[5:] == [48, 7 + 42, 8 + 42]
-    assert actions(run) == "cccrrcrr"
+        assert pipe(9)[5:] == [48, 56, 8 + 49, 9 + 49]
+    assert actions(run) == "cccrrccrr"

@@ -16,7 +16,20 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ...errors import ConfigError
-from ..method import FEATURES, WHOLE, Forecast, Method, Plan, Probe, RunFacts, Seen, Span, knob
+from ..method import (
+    FEATURES,
+    ROUNDING,
+    WHOLE,
+    Forecast,
+    Method,
+    Plan,
+    Probe,
+    RunFacts,
+    Seen,
+    Span,
+    knob,
+    steps_of,
+)
 
 REUSE_NAMES: dict[str, str] = {
     "residual": "BWCache (paper)",
@@ -26,7 +39,6 @@ REUSE_NAMES: dict[str, str] = {
 GATE_NAMES: dict[str, str] = {"once": "once: keep the pattern", "recheck": "recheck: ask again"}
 Reuse = Literal["residual", "output", "forecast"]
 Gate = Literal["once", "recheck"]
-ROUNDING = 1e-9  # forgives binary fractions: 0.1 of 30 steps is 3, 0.29 of 100 is 29
 
 
 @dataclass(frozen=True)
@@ -158,9 +170,7 @@ class BWCacheConfig(Method):
 
     def interval_steps(self, num_steps: int) -> int:
         """R in steps, for a run of `num_steps`."""
-        if isinstance(self.reuse_interval, int):
-            return self.reuse_interval
-        return max(1, math.floor(self.reuse_interval * num_steps + ROUNDING))
+        return max(1, steps_of(self.reuse_interval, num_steps))
 
     def tail_steps(self, trigger_step: int) -> int:
         """How many last steps are computed whatever the pattern says."""

@@ -108,6 +108,8 @@ class MagCacheConfig(Method):
         start = int(self.retention_ratio * len(state.ratios) + 0.5)
         if seen.step < start:
             return Plan(reason=f"one of the first {start} steps"), state
+        if seen.computed:
+            return Plan(reason="computed in any case"), MagCacheState(state.ratios)
         ratio = state.ratio * (state.ratios[seen.step] if seen.step < len(state.ratios) else 1.0)
         error, skipped = state.error + abs(1 - ratio), state.skipped + 1
         if seen.step and error <= self.threshold and skipped <= self.max_skip_steps:
