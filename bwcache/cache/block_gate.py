@@ -14,6 +14,7 @@ import torch
 
 from ..errors import CacheError
 from .block_stacks import BlockStack
+from .branch import SAMPLE
 from .controller import GIVE, Controller
 from .in_place import Tensors
 
@@ -58,7 +59,11 @@ class BlockGate:
         if controller.doing[index]:
             return self.passed_by(args, kwargs)
         output = self.run(args, kwargs)
-        if controller.left[index]:
+        leaving = controller.left[index]
+        if leaving == SAMPLE:
+            whole = isinstance(output, tuple)
+            controller.sample(index, output[self._feature] if whole else output)
+        elif leaving:
             streams = output if isinstance(output, tuple) else (output,)
             streams = streams[: len(self._stack.streams)]
             controller.after(index, lambda: self.inputs(args, kwargs), streams, self._feature)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,7 @@ from .replay import REPLAYS, Residual
 
 CALL_PROBES = ("call_input", "call_output")  # measured at the transformer, not at a block
 BLOCK_PROBES = ("output", "residual")  # measured behind a block; all others are its arguments
+SAMPLE, REPORT = 1, 2  # behind a block: its output is sampled and nothing else; there is more to do
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class CallLayout:
         ending: For each block, which of them end with it.
         before, behind: For each block, which probes (by place) measure there.
         adding: For each block, whether what it adds to its input is measured.
-        entered, left: Whether a gate has to report a block that is about to run, or has run.
+        entered: Whether a gate has to report a block that is about to run.
+        left: What a gate does with a block that has run: nothing, `SAMPLE` or `REPORT`.
         behind_blocks, elsewhere: Probes (by place) that measure behind blocks, and the others.
     """
 
@@ -42,7 +45,7 @@ class CallLayout:
     behind: tuple[tuple[int, ...], ...]
     adding: tuple[bool, ...]
     entered: tuple[bool, ...]
-    left: tuple[bool, ...]
+    left: tuple[int, ...]
     behind_blocks: tuple[int, ...]
     elsewhere: tuple[int, ...]
 
@@ -58,20 +61,26 @@ class CallLayout:
         probes = method.probes(facts)
         spans = {span.of(count) for span in method.kept(facts)}
         kept = tuple(sorted((start, stop) for start, stop in spans if start < stop))
-        starting = tuple(tuple(s for s in kept if s[0] == i) for i in range(count))
-        ending = tuple(tuple(s for s in kept if s[1] == i + 1) for i in range(count))
+        starts, ends, at = defaultdict(list), defaultdict(list), defaultdict(list)
+        for span in kept:
+            starts[span[0]].append(span)
+            ends[span[1] - 1].append(span)
+        for place, probe in enumerate(probes):
+            if probe.of not in CALL_PROBES:
+                for block in probe.blocks:
+                    at[block, probe.of in BLOCK_PROBES].append(place)
+        starting = tuple(tuple(starts.get(i, ())) for i in range(count))
+        ending = tuple(tuple(ends.get(i, ())) for i in range(count))
 
-        def measuring(block: int, behind: bool) -> tuple[int, ...]:
-            return tuple(
-                place
-                for place, probe in enumerate(probes)
-                if probe.of not in CALL_PROBES
-                and (probe.of in BLOCK_PROBES) == behind
-                and block in probe.blocks
-            )
+        def leaving(block: int) -> int:
+            if block == count - 1 or ending[block] or adding[block] or len(behind[block]) > 1:
+                return REPORT
+            if any(probes[place].first_branch for place in behind[block]):
+                return REPORT
+            return SAMPLE if behind[block] else 0
 
-        before = tuple(measuring(i, False) for i in range(count))
-        behind = tuple(measuring(i, True) for i in range(count))
+        before = tuple(tuple(at.get((i, False), ())) for i in range(count))
+        behind = tuple(tuple(at.get((i, True), ())) for i in range(count))
         adding = tuple(any(probes[p].of == "residual" for p in places) for places in behind)
         return cls(
             facts,
@@ -83,7 +92,7 @@ class CallLayout:
             behind,
             adding,
             tuple(i == 0 or bool(starting[i] or before[i] or adding[i]) for i in range(count)),
-            tuple(i == count - 1 or bool(ending[i] or behind[i]) for i in range(count)),
+            tuple(leaving(i) for i in range(count)),
             tuple(p for p, probe in enumerate(probes) if probe.of in BLOCK_PROBES),
             tuple(p for p, probe in enumerate(probes) if probe.of not in BLOCK_PROBES),
         )
@@ -131,7 +140,7 @@ class Branch:
         for samples in self.samples:
             samples.begin(shares)
 
-    def settle(self, places: Sequence[int], probes: Sequence[Probe], replayed: set[int]) -> None:
+    def settle(self, places: Sequence[int], probes: Sequence[Probe], replayed: Set[int]) -> None:
         """A call is over: read what has not been read, and keep what later calls compare with.
 
         Args:

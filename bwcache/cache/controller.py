@@ -132,8 +132,8 @@ class Controller:
             the run.
         interrupted: Whether the pipeline has been told to compute no further step.
 
-    `entered`, `left` and `doing` are what the gates read: whether block i reports before it runs
-    and after it ran, and whether it runs, is passed by, or gives a replay.
+    `entered`, `left` and `doing` are what the gates read: whether block i is reported before it
+    runs, what is done after it ran, and whether it runs, is passed by, or gives a replay.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class Controller:
         """Forget the running run: free every tensor, start again at step 0."""
         self.branches: dict[tuple[str | None, int], Branch] = {}
         self.entered: list[bool] = []
-        self.left: tuple[bool, ...] = ()
+        self.left: tuple[int, ...] = ()
         self.doing: list[int] = []
         self._branch: Branch | None = None
         self._run: _RunState | None = None
@@ -251,6 +251,14 @@ class Controller:
             self._branch.replays[span].compute(inputs())
         if layout.adding[index]:
             self._branch.entering[index].put(inputs())
+
+    def sample(self, index: int, features: torch.Tensor) -> None:
+        """A block has run of which nothing is wanted but a sample of its output.
+
+        Most blocks of a measured step come here: what is done for each costs a small model time.
+        """
+        (place,) = self._run.layout.behind[index]
+        self._measure(place, features)
 
     @torch.no_grad()
     def after(self, index: int, inputs: Callable[[], Tensors], streams: Tensors, feature: int):
@@ -474,7 +482,8 @@ class Controller:
         run.indicator_time.stop()
 
     def _settle(self, places: tuple[int, ...]) -> None:
-        replayed = {i for i, doing in enumerate(self.doing) if doing != RUN}
+        doing = self.doing
+        replayed = {i for i, each in enumerate(doing) if each != RUN} if any(doing) else frozenset()
         self._branch.settle(places, self._run.layout.probes, replayed)
 
     def _end_call(self) -> None:
@@ -488,12 +497,11 @@ class Controller:
             run.indicator_time.start()
             self._settle(run.layout.elsewhere)
             run.indicator_time.stop()
-        for index, doing in enumerate(self.doing):
-            if doing == RUN:
-                run.ran[index] = True
-                run.evaluated += 1
         run.evaluations += len(self.doing)
-        if not self.doing:
+        run.evaluated += self.doing.count(RUN)
+        if any(self.doing):
+            run.ran = [r or d == RUN for r, d in zip(run.ran, self.doing, strict=True)]
+        else:
             run.ran = [True] * len(run.ran)
 
     def _read_early(self) -> dict[str, tuple[float, ...]]:

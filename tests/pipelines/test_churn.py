@@ -1,6 +1,6 @@
 """Whatever was done to a pipeline, in whatever order: it is then as a fresh one, bit by bit.
 
-Random sequences of runs with methods, sizes, dtypes, schedulers, cancels, exceptions and offloading.
+Random sequences of runs, methods, sizes, dtypes, schedulers, cancels, exceptions, offloading.
 """
 
 import copy

@@ -24,8 +24,15 @@ def together(folder: Path, settings: list[dict]) -> list[list[dict]]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.pipelines.two_ranks", str(rank)]
-            + [str(folder / "meeting"), str(out), json.dumps(settings)],
+            [
+                sys.executable,
+                "-m",
+                "tests.pipelines.two_ranks",
+                str(rank),
+                str(folder / "meeting"),
+                str(out),
+                json.dumps(settings),
+            ],
             cwd=ROOT,
             env=environment,
             stderr=subprocess.PIPE,
