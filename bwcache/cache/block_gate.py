@@ -58,7 +58,7 @@ class BlockGate:
             )
         if controller.doing[index]:
             return self.passed_by(args, kwargs)
-        output = self.run(args, kwargs)
+        output = (self._compiled or self._block._call_impl)(*args, **kwargs)
         leaving = controller.left[index]
         if leaving == SAMPLE:
             whole = isinstance(output, tuple)

@@ -351,6 +351,11 @@ class Controller:
             self.traces[-1] = replace(self.traces[-1], adds_noise=True)
 
     @property
+    def idle(self) -> bool:
+        """Whether no run is under way."""
+        return self._run is None
+
+    @property
     def in_first_step(self) -> bool:
         """Whether a run's first step is under way."""
         return self._run is not None and not self._run.step and bool(self._run.calls)

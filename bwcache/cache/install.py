@@ -404,7 +404,8 @@ def _announced(place: _Place) -> Iterator[None]:
 
     def announce(module, args, kwargs):
         _check_not_compiled(module)
-        _check_no_other_cache(module)
+        if controller.idle:  # once a run: it looks at every module
+            _check_no_other_cache(module)
         check_lists()
         place.stepping.follow()
         context = contexts[-1] if contexts else None
