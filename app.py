@@ -19,7 +19,7 @@ import gradio as gr
 from bwcache.cli.arguments import USAGE_ERROR, Parser
 from bwcache.errors import ConfigError
 from bwcache.models.machine import default_device, on_zerogpu
-from bwcache.runs.baselines import BaselineStore, remembering
+from bwcache.runs.baselines import remembering
 from bwcache.runs.compare import make_comparison
 from bwcache.space import zerogpu
 from bwcache.space.host_settings import Settings
@@ -54,7 +54,7 @@ def main(given: Sequence[str] | None = None) -> None:
         price = zerogpu.price if on_zerogpu() else None
         compare = remembering(zerogpu.gpu(make_comparison))
         host = Host(default_device(), settings, price)
-        demo = build(compare, BaselineStore, host, settings.runs, kiosk=options.kiosk)
+        demo = build(compare, host, settings.runs, kiosk=options.kiosk)
     except ConfigError as error:
         leave(error, USAGE_ERROR)
     asked = {"server_name": options.host, "server_port": options.port}

@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from .cache.method import Method
+from .cache.method import Action, Method
 from .cache.predict import Prediction, predict
 from .cache.trace import StepRecord, Trace, TraceFile
 from .models import find
@@ -76,6 +76,14 @@ def preview(step: int, steps: int) -> bytes:
     return buffer.getvalue()
 
 
+def _foretold(trace: Trace, config: Method) -> Prediction:
+    """What the method would do; one that tells nothing beforehand replays part of every other."""
+    if config.forecast != "none":
+        return predict(trace, config)
+    schedule: list[Action] = ["partial" if i % 2 else "compute" for i in range(trace.num_steps)]
+    return Prediction(schedule, None, 0, trace.net_seconds, False, 1.0)
+
+
 class FakeBackend:
     """Callable as `bwcache.runs.compare.compare`, and much faster.
 
@@ -123,7 +131,7 @@ class FakeBackend:
             yield replace(baseline, remembered=True)
         else:
             baseline = yield from self._run("baseline", request.steps, uncached)
-        found = predict(baseline.trace, request.config)
+        found = _foretold(baseline.trace, request.config)
         cached = yield from self._run("cached", request.steps, request.config, found)
         control = None
         if request.control:
@@ -145,7 +153,8 @@ class FakeBackend:
             if run == "cached" and step == self.fail_at:
                 raise self.error()
             action = "compute" if found is None else found.schedule[step]
-            reused = action == "reuse"
+            share = {"compute": 1.0, "partial": 1 / self.blocks, "reuse": 0.0}[action]
+            computed, reused = round(share * self.blocks), action != "compute"
             measured = not reused and step > 0
             records.append(
                 StepRecord(
@@ -157,8 +166,8 @@ class FakeBackend:
                     seconds=REUSED if reused else COMPUTED + MEASURING,
                     block_seconds=0.0 if reused else COMPUTED - REUSED,
                     indicator_seconds=0.0 if reused else MEASURING,
-                    blocks=("r" if reused else "C") * self.blocks,
-                    compute_share=0.0 if reused else 1.0,
+                    blocks="C" * computed + "r" * (self.blocks - computed),
+                    compute_share=share,
                 )
             )
             yield StepDone(run, records[-1], preview(step, steps))
@@ -170,7 +179,7 @@ class FakeBackend:
             state={"trigger_step": None if found is None else found.trigger_step},
             method=config.name,
         )
-        made = frames(0.02 * trace.steps_reused)
+        made = frames(0.02 * (steps - trace.steps_computed))
         finished = RunFinished(run, trace, made, trace.seconds + 0.3, None)
         yield finished
         return finished

@@ -111,6 +111,11 @@ def _measured(step, needed: set[str]) -> dict[str, tuple[float, ...]]:
     return numbers
 
 
+def decides_by_indicator(config: Method) -> bool:
+    """Whether a method decides by the indicator, which every uncached run measures."""
+    return any(probe.name == FEATURES for probe in config.probes(RunFacts(2, 1)))
+
+
 def reuse_starts_above(trace: Trace, config: BWCacheConfig) -> float | None:
     """The threshold at or below which an uncached run's schedule would reuse nothing.
 

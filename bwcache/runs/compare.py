@@ -165,6 +165,8 @@ def summarise(
         baseline_remembered=remembered,
         steps_computed=cached.trace.steps_computed,
         steps_reused=cached.trace.steps_reused,
+        steps_partial=cached.trace.schedule.count("partial"),
+        compute_share=cached.trace.compute_share,
         trigger_step=cached.trace.trigger_step,
         indicator_share=sum(step.indicator_seconds for step in cached.trace.steps) / part,
         block_share=sum(step.block_seconds for step in baseline.trace.steps) / whole,
@@ -180,9 +182,8 @@ def summarise(
         control=None if control is None else _control_run(control, baseline),
     )
     numbers = summary.as_dict()
-    limits = models.find(request.model).facts().pays_from
-    mind = warning(numbers, limits) if isinstance(request.config, BWCacheConfig) else None
-    return replace(summary, verdict=sentence(numbers), warning=mind)
+    limits = models.find(request.model).facts(request.config.name).pays_from
+    return replace(summary, verdict=sentence(numbers), warning=warning(numbers, limits))
 
 
 def _reuse_starts_above(trace: Trace, config: Method) -> float | None:

@@ -28,7 +28,7 @@ from .consume import Consumer
 from .events import ComparisonFinished, RunFinished, RunName, RunStarted, StepDone
 from .request import Request
 from .summary import Summary
-from .verdict import sentence, warning
+from .verdict import Say, english, sentence, warning
 
 MAX_BYTES = 1000
 FRAMES_A_ROW = 48
@@ -245,16 +245,16 @@ class PanelRows(Consumer[Row]):
         files: Called with the finished comparison; writes its files and gives where each is to be
             found, by name.
         config: What the cached run is asked for.
-        language: Of the verdict.
+        say: Gives the verdict's texts in a language.
     """
 
     def __init__(
         self,
         files: Callable[[ComparisonFinished], Mapping[str, str]],
         config: Method,
-        language: str = "en",
+        say: Say = english,
     ):
-        self._files, self._config, self._language = files, config, language
+        self._files, self._config, self._say = files, config, say
 
     def loading(self, event: Loading) -> Iterator[Row]:
         yield loading(event)
@@ -274,7 +274,7 @@ class PanelRows(Consumer[Row]):
         for run in event.runs:
             yield video(run.run, places[run.run])
         yield from frames(event.summary)
-        yield done(event.summary, places, self._language)
+        yield done(event.summary, places, self._say)
 
 
 def begin(run_id: str, request: Request, spec: ModelSpec) -> BeginRow:
@@ -436,24 +436,22 @@ def frames(summary: Summary) -> list[FramesRow]:
     ]
 
 
-def words(summary: Mapping[str, Any], language: str) -> Words:
+def words(summary: Mapping[str, Any], say: Say) -> Words:
     """The verdict and the warning: the summary's own in English, else said once more.
 
     Args:
         summary: The content of a `summary.json`.
-        language: "en" or "de".
+        say: Gives the texts of a language.
     """
-    if language == "en":
+    if say is english:
         return {"verdict": summary["verdict"], "warning": summary["warning"]}
-    limits = find(summary["model"]).facts().pays_from
-    return {
-        "verdict": sentence(summary, language),
-        "warning": warning(summary, limits, language),
-    }
+    method = summary.get("method", BWCacheConfig.name)
+    limits = find(summary["model"]).facts(method).pays_from
+    return {"verdict": sentence(summary, say), "warning": warning(summary, limits, say)}
 
 
-def done(summary: Summary, files: Mapping[str, str], language: str = "en") -> DoneRow:
-    said = words(summary.as_dict(), language)
+def done(summary: Summary, files: Mapping[str, str], say: Say = english) -> DoneRow:
+    said = words(summary.as_dict(), say)
     row: DoneRow = {
         "k": "done",
         "verdict": said["verdict"],

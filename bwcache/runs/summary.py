@@ -39,7 +39,9 @@ class Summary:
         cached_seconds: Of the cached run's; measuring counts.
         baseline_total_seconds, cached_total_seconds: With text encoding and decoding.
         baseline_remembered: Whether the uncached run was made earlier.
-        steps_computed, steps_reused: Of the cached run.
+        steps_computed, steps_reused, steps_partial: Of the cached run; a partial step replays some
+            of its blocks.
+        compute_share: Of all block evaluations of the cached run, how many ran, 0 to 1.
         trigger_step: The first step whose indicator fell below the threshold; None if none did.
         indicator_share: Of the cached run's denoising time, spent measuring: 0 to 1.
         block_share: Of the uncached run's denoising time, spent in blocks.
@@ -80,6 +82,8 @@ class Summary:
     baseline_remembered: bool
     steps_computed: int
     steps_reused: int
+    steps_partial: int = 0
+    compute_share: float | None = None
     trigger_step: int | None
     indicator_share: float
     block_share: float

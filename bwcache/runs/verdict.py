@@ -1,73 +1,123 @@
-"""The result in a sentence that anybody understands, in two languages. Standard library only."""
+"""The result in a sentence that anybody understands. Standard library only.
+
+What is said is a key of `TEXTS` with values; another language says the same keys in its own words.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from .texts import ENGLISH, Catalogue, Say
+from ..cache.method import Method
+from ..cache.methods import from_dict
+from ..cache.methods.bwcache import BWCacheConfig
+from ..cache.predict import decides_by_indicator
+
+Say = Callable[..., str]  # a key and its values → a text
 
 CAVEAT = "PSNR and SSIM say how far the two videos differ, not which one is better."
+TEXTS: Mapping[str, str] = {
+    "differ_hardly": "hardly differ",
+    "differ_a_little": "differ a little",
+    "differ_visibly": "differ visibly",
+    "differ_strongly": "differ strongly",
+    "identical": "are identical",
+    "videos": "The two videos {difference}",
+    "numbers": " (PSNR {psnr:.1f} dB, SSIM {ssim:.3f})",
+    "saved": "Saved {gain:.1f} s of {whole:.1f} s ({speedup:.2f}×).",
+    "saved_none": "Saved no time: {part:.1f} s instead of {whole:.1f} s.",
+    "reused": "{reused} of {steps} steps reused.",
+    "nothing": "Nothing was reused: {why}",
+    "only_measures": "a threshold of 0 only measures.",
+    "too_short": "the run is too short to compare steps. Take more steps.",
+    "too_low": "no step changed by less than the threshold {threshold:.3g}. "
+    "For this prompt a threshold above {lowest:.3g} reuses steps.",
+    "trace_says": "every step after the trigger had to be computed; the trace says why.",
+    "too_few_computed": "Only {computed} of {steps} steps are computed. Below {least} of {of}, "
+    "simply taking that few uncached steps is about as good on this model (measured).",
+    "partly_reused": "In {partial} of {steps} steps part of the blocks was reused; "
+    "{share:.0f} % of the blocks' work was done.",
+    "never_allowed": "with these settings no step could be reused; the trace says why.",
+}
 DIFFERENCES = (  # the least PSNR in dB for each way to put it
     (40.0, "differ_hardly"),
     (30.0, "differ_a_little"),
     (22.0, "differ_visibly"),
     (float("-inf"), "differ_strongly"),
 )
-CATALOGUE = Catalogue(Path(__file__).parent / "locales")
 
 
-def difference_words(psnr_db: float | None, language: str = ENGLISH) -> str:
+def english(key: str, **values: object) -> str:
+    """A text with its values in place."""
+    return TEXTS[key].format(**values)
+
+
+def difference_words(psnr_db: float | None, say: Say = english) -> str:
     """PSNR in words; None stands for identical videos."""
-    say = CATALOGUE.say(language)
     if psnr_db is None:
-        return say("verdict.identical")
-    return say(f"verdict.{next(key for least, key in DIFFERENCES if psnr_db >= least)}")
+        return say("identical")
+    return say(next(key for least, key in DIFFERENCES if psnr_db >= least))
 
 
-def sentence(summary: Mapping, language: str = ENGLISH) -> str:
-    """Seconds saved, speed-up, steps reused and difference, from a summary."""
-    say = CATALOGUE.say(language)
-    steps, reused = summary["steps_computed"] + summary["steps_reused"], summary["steps_reused"]
-    if not reused:
-        return say("verdict.nothing", why=_why_nothing(summary, say))
+def sentence(summary: Mapping[str, Any], say: Say = english) -> str:
+    """Seconds saved, speed-up, steps reused and difference, whatever the method.
+
+    Args:
+        summary: The content of a `summary.json`, of former versions, too.
+        say: Gives the texts of a language.
+    """
+    reused, partial = summary["steps_reused"], summary.get("steps_partial", 0)
+    steps = summary["steps_computed"] + reused + partial
+    if not reused and not partial:
+        return say("nothing", why=_why_nothing(summary, say))
     whole, part = summary["baseline_seconds"], summary["cached_seconds"]
     psnr = summary["psnr_db"]
-    difference = say("verdict.videos", difference=difference_words(psnr, language))
+    difference = say("videos", difference=difference_words(psnr, say))
     if psnr is not None:
-        difference += say("verdict.numbers", psnr=psnr, ssim=summary["ssim"])
-    key = "verdict.saved" if whole > part else "verdict.saved_none"
-    gain = say(key, gain=whole - part, whole=whole, part=part, speedup=summary["speedup"])
-    return f"{gain} {say('verdict.reused', reused=reused, steps=steps)} {difference}."
+        difference += say("numbers", psnr=psnr, ssim=summary["ssim"])
+    key = "saved" if whole > part else "saved_none"
+    said = [say(key, gain=whole - part, whole=whole, part=part, speedup=summary["speedup"])]
+    if reused:
+        said.append(say("reused", reused=reused, steps=steps))
+    if partial:
+        share = 100 * summary["compute_share"]
+        said.append(say("partly_reused", partial=partial, steps=steps, share=share))
+    return f"{' '.join(said)} {difference}."
 
 
 def warning(
-    summary: Mapping, limits: Mapping[str, tuple[int, int]], language: str = ENGLISH
+    summary: Mapping[str, Any], limits: Mapping[str, tuple[int, int]], say: Say = english
 ) -> str | None:
     """What a user should know of a run that computed too few steps for caching to pay.
 
     Args:
         summary: Of the comparison, or its `steps_computed`, `steps_reused` and `config`.
-        limits: The model's `pays_from`.
-        language: "en" or "de".
+        limits: The model's `pays_from` for the method.
+        say: Gives the texts of a language.
 
     Returns:
         A sentence; None where nothing was reused, or caching pays, or nobody has measured it.
     """
-    computed, limit = summary["steps_computed"], limits.get(summary["config"]["reuse"])
+    computed, limit = summary["steps_computed"], limits.get(summary["config"].get("reuse"))
     steps = computed + summary["steps_reused"]
     if limit is None or not summary["steps_reused"] or computed / steps >= limit[0] / limit[1]:
         return None
-    values = {"computed": computed, "steps": steps, "least": limit[0], "of": limit[1]}
-    return CATALOGUE.text(language, "verdict.too_few_computed", **values)
+    return say("too_few_computed", computed=computed, steps=steps, least=limit[0], of=limit[1])
 
 
-def _why_nothing(summary: Mapping, say: Say) -> str:
+def _why_nothing(summary: Mapping[str, Any], say: Say) -> str:
+    config = _config(summary)
+    if config.only_measures:
+        return say("only_measures")
+    if not decides_by_indicator(config):
+        return say("never_allowed")
     threshold, lowest = summary["config"]["threshold"], summary["reuse_starts_above"]
-    if threshold == 0:
-        return say("verdict.only_measures")
     if lowest is None:
-        return say("verdict.too_short")
+        return say("too_short")
     if threshold <= lowest:
-        return say("verdict.too_low", threshold=threshold, lowest=lowest)
-    return say("verdict.trace_says")
+        return say("too_low", threshold=threshold, lowest=lowest)
+    return say("trace_says")
+
+
+def _config(summary: Mapping[str, Any]) -> Method:
+    return from_dict(summary.get("method", BWCacheConfig.name), summary["config"])

@@ -1,29 +1,42 @@
-"""The form's fields, as they stand before anybody has changed them. Knows no event."""
+"""The form's components, made from its description, as they stand before anybody touches them."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import gradio as gr
 
-from ..cache.methods.bwcache import BWCacheConfig
+from ..cache.method import Knob, Method
+from ..cache.methods import METHODS
 from ..models import ModelSpec
-from ..runs.request import MAX_SEED
-from ..space.host_settings import Settings
 from . import form, languages
 from .host import Host
-from .languages import choices, label
-from .offers import note as note_of
+from .languages import about_key, label
+
+Components = Mapping[str, gr.components.Component]
+NARROW = {"precision": 0, "min_width": 110}
+SIDE_BY_SIDE = {"min_width": 140}
 
 
 def main_fields(host: Host) -> dict[str, gr.components.Component]:
-    """Model, picture, prompt, preset, method and threshold, put where the page now stands."""
+    """Model, picture, prompt, preset, method and its basic settings, put where the page stands."""
     spec = host.specs[0]
-    preset = spec.default_preset.config
-    model = gr.Dropdown(
-        [(s.title, s.name) for s in host.specs],
-        value=spec.name,
-        label=label("model"),
-        elem_id="bw-model",
-    )
+    method = form.offered_methods(spec)[0]
+    with gr.Row(elem_id="bw-what"):
+        model = gr.Dropdown(
+            [(s.title, s.name) for s in host.specs],
+            value=spec.name,
+            label=label("model"),
+            elem_id="bw-model",
+            **SIDE_BY_SIDE,
+        )
+        chosen = gr.Dropdown(
+            label=label("method"),
+            elem_id="bw-method",
+            **SIDE_BY_SIDE,
+            **method_choices(spec, method),
+        )
     image = gr.Image(
         type="filepath",
         sources=["upload", "clipboard"],
@@ -41,67 +54,122 @@ def main_fields(host: Host) -> dict[str, gr.components.Component]:
         label=label("examples"),
         elem_id="bw-examples",
     )
-    presets = gr.Radio(
-        languages.presets(spec.facts().presets),
-        value=form.usual_preset(spec),
-        visible=bool(spec.facts().presets),
-        label=label("preset"),
-        elem_id="bw-presets",
-    )
-    reuse = gr.Radio(
-        choices("reuse", ("residual", "forecast", "output")),
-        value=BWCacheConfig().reuse,
-        label=label("reuse"),
-        info=label("reuse_info"),
-        elem_id="bw-method",
-    )
-    threshold = gr.Slider(
-        0,
-        form.slider_top(spec),
-        preset.threshold,
-        step=0.001,
-        label=label("threshold"),
-        info=label("threshold_info"),
-        elem_id="bw-threshold",
-        buttons=[],
-    )
+    presets = gr.Radio(label=label("preset"), elem_id="bw-presets", **preset_choices(spec, method))
     return {
         "model": model,
         "image": image,
         "prompt": prompt,
-        "reuse": reuse,
-        "threshold": threshold,
-        "presets": presets,
         "examples": examples,
+        "presets": presets,
+        "method": chosen,
+        **_knob_fields(spec, method, basic=True),
     }
 
 
-def model_note(host: Host) -> gr.HTML:
-    """What the first model needs and how it runs here, and which models do not."""
-    text = note_of(host.specs[0], host.machine, host.refused)
-    return gr.HTML(text, elem_id="bw-note", apply_default_css=False)
-
-
-def advanced_fields(spec: ModelSpec, settings: Settings) -> dict[str, gr.components.Component]:
-    """Steps, seed, interval, gate and control, likewise."""
-    defaults, narrow = BWCacheConfig(), {"precision": 0, "min_width": 110}
+def advanced_fields(host: Host) -> dict[str, gr.components.Component]:
+    """Steps, seed, the other settings of the method, and how the comparison is made; likewise."""
+    spec = host.specs[0]
+    steps, seed = form.FIELDS["steps"], form.FIELDS["seed"]
     with gr.Accordion(label("advanced"), open=False, elem_id="bw-advanced"):
         with gr.Row():
-            steps = gr.Number(
-                settings.steps(spec),
-                label=label("steps"),
-                minimum=2,
-                maximum=settings.max_steps,
-                **narrow,
-            )
-            seed = gr.Number(0, label=label("seed"), minimum=0, maximum=MAX_SEED, **narrow)
-        interval = gr.Textbox(
-            str(spec.default_preset.config.reuse_interval),
-            label=label("interval"),
-            info=label("interval_info"),
-        )
-        gate = gr.Radio(
-            choices("gate", ("once", "recheck")), value=defaults.gate, label=label("gate")
-        )
-        control = gr.Checkbox(False, label=label("control"))
-    return {"steps": steps, "seed": seed, "interval": interval, "gate": gate, "control": control}
+            found: dict[str, gr.components.Component] = {
+                "steps": gr.Number(
+                    host.settings.steps(spec),
+                    label=label("steps"),
+                    minimum=steps.bounds[0],
+                    maximum=host.settings.max_steps,
+                    **NARROW,
+                ),
+                "seed": gr.Number(
+                    seed.default,
+                    label=label("seed"),
+                    minimum=seed.bounds[0],
+                    maximum=seed.bounds[1],
+                    **NARROW,
+                ),
+            }
+        found |= _knob_fields(spec, form.offered_methods(spec)[0], basic=False)
+        for name, field in form.FIELDS.items():
+            if field.kind == "switch":
+                found[name] = gr.Checkbox(bool(field.default), label=label(f"switch_{name}"))
+    return found
+
+
+def _knob_fields(
+    spec: ModelSpec, method: type[Method], basic: bool
+) -> dict[str, gr.components.Component]:
+    """A component for each setting of any method; those of others than the chosen one are hidden.
+
+    Settings of several methods that share a name share the component.
+    """
+    found = {}
+    for name, owners in form.settings_by_name().items():
+        if any(knob.basic for knob in owners.values()) == basic:
+            kind = next(iter(owners.values())).kind
+            found[name] = _component(kind, f"bw-{name}", knob_update(spec, method, name))
+    return found
+
+
+def _component(kind: str, elem_id: str, looks: Mapping[str, object]) -> gr.components.Component:
+    looks = {**looks, "elem_id": elem_id, "elem_classes": ["bw-setting", f"bw-{kind}"]}
+    if kind == "number":
+        return gr.Slider(buttons=[], **looks)
+    if kind == "whole":
+        return gr.Number(**NARROW, **looks)
+    return gr.Radio(**looks) if kind == "choice" else gr.Textbox(**looks)
+
+
+def knob_update(
+    spec: ModelSpec, method: type[Method], name: str, given: Mapping[str, object] | None = None
+) -> dict[str, object]:
+    """How a setting's component looks for a model and a method: text, range, choices and value.
+
+    Args:
+        spec, method: Those that are chosen.
+        name: Of the setting.
+        given: Values other than the usual ones, by name.
+    """
+    own = {knob.name: knob for knob in form.settings(method)}
+    if name not in own:
+        owner, knob = next(iter(form.settings_by_name()[name].items()))
+        method, visible = METHODS[owner], False
+    else:
+        knob, visible = own[name], True
+    value = {**form.usual(spec, method), **(given or {})}[name]
+    looks = {"value": form.shown(knob, value), "visible": visible, **_texts(method, knob)}
+    if knob.kind == "number":
+        top = max(form.slider_top(spec, knob, method), value)
+        looks |= {"minimum": knob.low, "maximum": top, "step": 0.001}
+    elif knob.kind == "whole":
+        looks |= {"minimum": knob.low, "maximum": None if knob.high == math.inf else knob.high}
+    elif knob.kind == "choice":
+        looks["choices"] = [
+            (label(f"{method.name}_{knob.name}_{value}"), value) for value, _ in knob.choices
+        ]
+    return looks
+
+
+def _texts(method: type[Method], knob: Knob) -> dict[str, object]:
+    key = f"{method.name}_{knob.name}"
+    return {"label": label(key), "info": label(f"{key}_{about_key(knob)}")}
+
+
+def method_choices(spec: ModelSpec, method: type[Method]) -> dict[str, object]:
+    """The methods on offer."""
+    return {
+        "choices": [(each.title, each.name) for each in form.offered_methods(spec)],
+        "value": method.name,
+    }
+
+
+def preset_choices(
+    spec: ModelSpec, method: type[Method], given: Mapping[str, object] | None = None
+) -> dict[str, object]:
+    """The presets of a method on a model, and which of them the settings are."""
+    presets = spec.facts(method.name).presets
+    values = {**form.usual(spec, method), **(given or {})}
+    return {
+        "choices": languages.presets(presets),
+        "value": form.matching_preset(spec, method, values),
+        "visible": bool(presets),
+    }

@@ -11,7 +11,7 @@ from ..errors import ConfigError, RecordedError
 from ..runs.panel_rows import rounded, words
 from ..runs.recorded import RecordedRun, listing
 from .handlers import FILE_ROUTE
-from .languages import LANGUAGES
+from .languages import LANGUAGES, say_verdict
 
 log = logging.getLogger(__name__)
 Entry = dict[str, object]
@@ -54,6 +54,6 @@ def _entry(slug: str, run: RecordedRun | RecordedError, folder: Path) -> Entry:
 def _words(summary: Mapping[str, object]) -> dict[str, Entry]:
     """Verdict and warning in each language; none where the run's model is not known here."""
     try:
-        return {language: words(summary, language) for language in LANGUAGES}
+        return {language: words(summary, say_verdict(language)) for language in LANGUAGES}
     except (ConfigError, KeyError, TypeError):
         return {}

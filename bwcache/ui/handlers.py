@@ -1,136 +1,130 @@
-"""What the page's buttons do: run a comparison as a stream of panel updates, stop, advise.
+"""What Generate, Find and the API have in common: a check, a stream, and an error in words.
 
-Knows Gradio's errors and updates, not the layout. A run's files live in Gradio's cache, under
-names that owe nothing to the visitor.
+Knows Gradio's errors and updates, not the layout.
 """
 
 from __future__ import annotations
 
-import secrets
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import gradio as gr
 
-from .. import models
 from ..errors import ConfigError, TraceError
-from ..runs import panel_rows as rows
-from ..runs.consume import consume, told
-from ..runs.events import ComparisonFinished, Event
-from ..runs.request import Request
-from ..runs.result_files import save
-from . import form
-from .advice import advise
-from .host import Price
+from ..runs.baselines import BaselineStore
+from ..runs.consume import told
+from ..runs.panel_rows import END, message
 from .languages import TITLE, say
-from .sessions import Store, Visitors
+from .sessions import Visitors
 
-Compare = Callable[[Request, Store, str | None], Iterator[Event]]
+Asked = TypeVar("Asked")
+Out = TypeVar("Out")
+Given = Mapping[str, object]
+Row = Mapping[str, object]
 FILE_ROUTE = "/gradio_api/file="
 
 
-class Handlers:
-    """The page's behaviour.
+def refusal(reason: object) -> gr.Error:
+    """An error that whoever asked gets to read, as one line."""
+    return gr.Error(str(reason), title=TITLE, print_exception=False)
+
+
+def checked(read: Callable[..., Asked], *given: object) -> Asked:
+    """What `read` makes of what was given, or an error in words."""
+    try:
+        return read(*given)
+    except (ConfigError, TraceError) as error:
+        raise refusal(error) from None
+
+
+def guarded(
+    outputs: Generator[Out, None, object], failed: str, doing: str
+) -> Generator[Out, None, None]:
+    """Pass outputs on; what goes wrong becomes an error in words. Closing it closes them.
 
     Args:
-        compare: As `bwcache.runs.compare.compare`.
-        visitors: Where each visitor's uncached runs are kept.
-        device: "cpu" or "cuda".
-        publish: Copies a file to where the page may fetch it; returns its new path.
-        read: As `form.read`; refuses what this host does not allow, too.
-        price: What a run of the request asks of the visitor's quota, given the request, the
-            visitor's store and Gradio's request; None where nobody counts.
+        outputs: Of a comparison or a search.
+        failed: What is said of an error that was not made for people.
+        doing: What failed, for the log.
+    """
+    try:
+        with closing(outputs):
+            yield from outputs
+    except Exception as error:
+        raise refusal(told(error, doing) or failed) from None
+
+
+@dataclass(frozen=True)
+class Job(Generic[Asked]):
+    """What a button starts.
+
+    Args:
+        read: What is asked for, of the values of the form's fields by name; refuses bad ones.
+        begin: The first row.
+        rows: The rows that follow, given the visitor's uncached runs and language.
+        texts: Before the names of its texts "waiting", "stopped" and "failed".
+        doing: What it is, for the log.
     """
 
-    def __init__(
-        self,
-        compare: Compare,
-        visitors: Visitors,
-        device: str,
-        publish: Callable[[Path], str | None],
-        read: Callable[..., Request] = form.read,
-        price: Price | None = None,
-    ):
-        self._compare = compare
-        self._visitors = visitors
-        self._device = device
-        self._publish, self._read, self._price = publish, read, price
+    read: Callable[[Given], Asked]
+    begin: Callable[[Asked], Row]
+    rows: Callable[[Asked, BaselineStore, str], Generator[Row, None, object]]
+    texts: str
+    doing: str
 
-    def enter(self, *fields: object, language: str = "en") -> tuple:
-        """(panel rows, Generate, Stop) for a visitor whose turn comes next; refuses bad input."""
-        self._checked(fields)
-        return [rows.message("waiting", say(language)("page.waiting"))], *buttons(running=True)
 
-    def generate(
-        self,
-        *fields: object,
-        session: str | None,
-        language: str = "en",
-        asking: object = None,
-    ) -> Iterator[tuple]:
-        """Yields (panel rows, Generate, Stop, advice) until the comparison is complete.
+class Handlers(Generic[Asked]):
+    """What a button that starts a job and the one that stops it do.
+
+    Args:
+        job: What is started.
+        visitors: Where each visitor's uncached runs are kept.
+    """
+
+    def __init__(self, job: Job[Asked], visitors: Visitors):
+        self._job, self._visitors = job, visitors
+
+    def enter(self, given: Given, language: str) -> tuple:
+        """(what is asked, rows, start, stop) for a visitor whose turn comes next.
+
+        The one place where the values are read: `run` gets what is asked as it stands.
+        """
+        asked = checked(self._job.read, given)
+        return asked, self._message("waiting", language), *buttons(running=True)
+
+    def run(self, asked: Asked | None, session: str | None, language: str) -> Iterator[tuple]:
+        """Yields (rows, start, stop) until the job is done.
 
         Each list is a new one: Gradio sends the difference to the last, which is the new rows.
         Closing the iterator closes the comparison.
         """
-        request = self._checked(fields)
-        store = self._visitors.store(session)
-        shown = [rows.begin(secrets.token_hex(4), request, models.find(request.model))]
-        yield shown, *buttons(running=True), gr.skip()
+        if asked is None:  # nobody has pressed the button
+            raise refusal(say(language)("page.nothing_asked"))
+        shown = [self._job.begin(asked)]
+        yield shown, *buttons(running=True)
+        rows = self._job.rows(asked, self._visitors.store(session), language)
+        failed = say(language)(f"page.{self._job.texts}failed")
         try:
-            events = self._compare(request, store, self._device)
-            made = consume(events, rows.PanelRows(self._files, request.config, language))
-            with closing(made):
-                for row in made:
+            with closing(guarded(rows, failed, self._job.doing)) as told_rows:
+                for row in told_rows:
                     shown = [*shown, row]
-                    yield shown, gr.skip(), gr.skip(), gr.skip()
-        except Exception as error:
-            text = told(error) or say(language)("page.failed")
-            yield [*shown, rows.message("error", text)], *buttons(running=False), gr.skip()
-            raise gr.Error(text, title=TITLE, print_exception=False) from None
+                    yield shown, gr.skip(), gr.skip()
+        except gr.Error as error:
+            yield [*shown, message("error", error.message)], *buttons(running=False)
+            raise
         # Gradio repeats the last output whole when a run completes: let that be a short one.
-        yield rows.END, *buttons(running=False), self._advice(request, store, language, asking)
+        yield END, *buttons(running=False)
 
-    def _files(self, finished: ComparisonFinished) -> dict[str, str]:
-        with tempfile.TemporaryDirectory(prefix="bwcache-") as folder:
-            written = save(finished, Path(folder))
-            return {name: f"{FILE_ROUTE}{self._publish(path)}" for name, path in written.items()}
+    def stop(self, language: str) -> tuple:
+        """(rows, start, stop) for a job that was cancelled."""
+        return self._message("stopped", language), *buttons(running=False)
 
-    def stop(self, language: str = "en") -> tuple:
-        """(panel rows, Generate, Stop) for a run that was cancelled."""
-        return [rows.message("stopped", say(language)("page.stopped"))], *buttons(running=False)
-
-    def advice(
-        self,
-        *fields: object,
-        session: str | None,
-        language: str = "en",
-        asking: object = None,
-    ) -> str:
-        """What to expect of the settings, and their cost; nothing while they cannot be used."""
-        try:
-            request = self._read(*fields)
-            return self._advice(request, self._visitors.store(session), language, asking)
-        except (ConfigError, TraceError):
-            return ""
-
-    def _advice(self, request: Request, store: Store, language: str, asking: object) -> str:
-        cost = None if self._price is None else self._price(request, store, asking)
-        return advise(request, store.get(request), language, cost)
-
-    def _checked(self, fields: tuple) -> Request:
-        """The request that the form describes, or an error that the page shows."""
-        try:
-            return self._read(*fields)
-        except ConfigError as error:
-            raise gr.Error(str(error), title=TITLE, print_exception=False) from None
-
-    def forget(self, session: str | None) -> None:
-        self._visitors.forget(session)
+    def _message(self, kind, language: str) -> list:
+        return [message(kind, say(language)(f"page.{self._job.texts}{kind}"))]
 
 
 def buttons(running: bool) -> tuple:
-    """(Generate, Stop) as they stand while a run is or is not under way."""
+    """(start, stop) as they stand while a job is or is not under way."""
     return gr.update(interactive=not running), gr.update(interactive=running)

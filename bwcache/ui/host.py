@@ -6,19 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from ..models import fit as placement
-from ..models.fit import Fit
+from ..errors import ConfigError
+from ..models.fit import Fit, default, offers
 from ..models.machine import Machine, this_machine
 from ..models.spec import ModelSpec
+from ..runs.baselines import BaselineStore
 from ..runs.request import Request
 from ..space.host_settings import Settings
 from ..space.quota import Cost
 from . import form
-from .sessions import Store
 
 VISITORS_AT_ONCE = 8  # on ZeroGPU, where each is lent a card; elsewhere there is one to share
 
-Price = Callable[[Request, Store, object], Cost]
+Price = Callable[[Request, BaselineStore, object], Cost]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Host:
 
     @cached_property
     def _offers(self) -> list[tuple[ModelSpec, Fit]]:
-        return placement.offers(self.machine)
+        return offers(self.machine)
 
     @cached_property
     def specs(self) -> list[ModelSpec]:
@@ -54,7 +54,7 @@ class Host:
         running = [spec for spec, fit in self._offers if fit.offload is not None]
         specs = self.settings.offered(running)
         if self.settings.default_model is None:
-            chosen = placement.default(self.machine, specs).name
+            chosen = default(self.machine, specs).name
             specs = sorted(specs, key=lambda spec: spec.name != chosen)
         return specs
 
@@ -74,12 +74,25 @@ class Host:
         """How many comparisons may run at once."""
         return VISITORS_AT_ONCE if self.machine.zerogpu else 1
 
-    def read(self, *values: object) -> Request:
+    def read(self, given: form.Given) -> Request:
         """The request that the form describes, as far as the host allows it.
 
         Raises:
             ConfigError: A field cannot be used, or is more than the host allows.
         """
-        request = form.read(*values)
+        return self._allowed(form.read(self._completed(given)))
+
+    def read_subject(self, given: form.Given, image: bytes | None) -> Request:
+        """The same without the method, with a picture that has been checked already."""
+        return self._allowed(form.read_subject(self._completed(given), image))
+
+    def _completed(self, given: form.Given) -> form.Given:
+        name = given.get("model", Request.model)
+        spec = next((spec for spec in self.specs if spec.name == name), None)
+        if spec is None:
+            raise ConfigError("model", name, ", ".join(spec.name for spec in self.specs))
+        return {"steps": self.settings.steps(spec), **given}
+
+    def _allowed(self, request: Request) -> Request:
         self.settings.check(request)
         return request

@@ -6,14 +6,18 @@ follow by `gr.I18n`, what JavaScript shows by `<html lang>`, what the server wri
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 
 import gradio as gr
 from gradio.i18n import I18nData
 
-from ..runs.texts import ENGLISH, Catalogue, Say
+from ..cache.method import Knob
+from ..cache.methods import METHODS
+from ..runs import verdict
+from ..runs.verdict import Say
+from .texts import ENGLISH, Catalogue
 
 CATALOGUE = Catalogue(Path(__file__).parent / "locales")
 LANGUAGES = CATALOGUE.languages
@@ -42,26 +46,74 @@ def say(language: str) -> Say:
     return CATALOGUE.say(language)
 
 
+def say_verdict(language: str) -> Say:
+    """What gives the verdict's texts in a language; the English ones stand where it is made."""
+    if language == ENGLISH:
+        return verdict.english
+    return lambda key, **values: CATALOGUE.text(language, f"verdict.{key}", **values)
+
+
+def verdict_texts(language: str) -> Mapping[str, str]:
+    """The verdict's texts by key."""
+    return verdict.TEXTS if language == ENGLISH else CATALOGUE.group(language, "verdict")
+
+
 def for_browser(group: str) -> dict[str, dict[str, str]]:
     """A group of texts in each language."""
     return {language: dict(CATALOGUE.group(language, group)) for language in LANGUAGES}
 
 
+def method_labels(language: str) -> dict[str, str]:
+    """The texts of the methods' settings; in English they stand beside the settings themselves.
+
+    What nobody has translated is said in English.
+    """
+    found = {}
+    for name, method in METHODS.items():
+        for knob in method.knobs():
+            if knob.name in method.calibrated:
+                continue
+            key, line = f"{name}_{knob.name}", about_key(knob)
+            found[key], found[f"{key}_{line}"] = knob.title, getattr(knob, line)
+            found |= {f"{key}_{value}": title for value, title in knob.choices}
+    if language == ENGLISH:
+        return found
+    translated = CATALOGUE.group(language, "methods")
+    shared = {key: short for name in METHODS for key, short in _shared(name, found)}
+    return {
+        key: translated.get(key, translated.get(shared[key], text)) for key, text in found.items()
+    }
+
+
+def _shared(name: str, keys: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The keys of a method's texts, and those that stand for all methods that say the same."""
+    return ((key, key.removeprefix(f"{name}_")) for key in keys if key.startswith(f"{name}_"))
+
+
+def about_key(knob: Knob) -> str:
+    """Which of its lines a setting shows: those out of sight are for experts."""
+    return "everybody" if knob.basic else "expert"
+
+
+LABELS = {
+    language: {**CATALOGUE.group(language, "labels"), **method_labels(language)}
+    for language in LANGUAGES
+}
 I18N = gr.I18n(
     **{
         language: {f"{PREFIX}{key}": text for key, text in texts.items()}
-        for language, texts in for_browser("labels").items()
+        for language, texts in LABELS.items()
     }
 )
 
 
 def label(key: str) -> I18nData:
-    """A text of the group "labels", put in by the browser in the visitor's language.
+    """A text of the form, put in by the browser in the visitor's language.
 
     Raises:
         KeyError: There is none of that name.
     """
-    CATALOGUE.group(ENGLISH, "labels")[key]
+    LABELS[ENGLISH][key]
     return I18N(f"{PREFIX}{key}")
 
 
@@ -72,7 +124,7 @@ def choices(name: str, values: Iterable[str]) -> list[tuple[I18nData, str]]:
 
 def presets(names: Iterable[str]) -> list[tuple[I18nData | str, str]]:
     """Choices of presets; one that nobody has translated keeps its name."""
-    known = CATALOGUE.group(ENGLISH, "labels")
+    known = LABELS[ENGLISH]
     return [
         (label(f"preset_{name}") if f"preset_{name}" in known else name, name) for name in names
     ]

@@ -1,25 +1,43 @@
-"""Permalinks on the page: a button that makes one, and what happens to one that comes in."""
+"""Links to settings: the button that copies one, and what happens to one that comes in."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 
 import gradio as gr
 
 from .. import models
-from . import form, languages, permalink
+from ..cache.method import Method
+from ..cache.methods import find_method
+from ..errors import ConfigError
+from ..models import ModelSpec
+from ..runs.request import MAX_STEPS, Request
+from . import form, languages
+from .events import HIDDEN, Named
+from .fields import Components
 from .host import Host
-from .model_choice import FOLLOWING, Components, following
+from .model_choice import MODEL_PARTS, of_model
 from .panel import STATIC, address
 
-QUIET = {"api_visibility": "private", "show_progress": "hidden"}
+LINKED = tuple(name for name, field in form.FIELDS.items() if field.linked)
+LONGEST = 24  # characters of a number or a choice
+LETTERS = {  # settings with a letter a step
+    name for name, owners in form.knobs().items() if any(k.kind == "mask" for k in owners.values())
+}
 BOX = (
     "<div class='bw-link' hidden><output></output>"
     "<input type='text' readonly hidden aria-label='link'></div>"
 )
+# Settings of other methods than the chosen one are left out.
 COPY = """(...values) => {
   const root = (window.gradio_config?.root || "").replace(/\\/$/, "");
-  import(root + %(module)s).then(({ copyLink }) => copyLink(%(known)s, values));
+  const { names, owners, catalogues } = %(known)s;
+  const given = Object.fromEntries(names.map((name, i) => [name, values[i]]));
+  const kept = names.filter((name) => !owners[name] || owners[name].includes(given.method));
+  import(root + %(module)s).then(
+    ({ copyLink }) => copyLink({ names: kept, catalogues }, kept.map((name) => given[name])),
+  );
   return [];
 }"""
 
@@ -28,43 +46,100 @@ def add_link_button(fields: Components) -> None:
     """Put the button where the page now stands. It asks no server."""
     button = gr.Button(languages.label("copy_link"), size="sm", elem_id="bw-copy-link")
     gr.HTML(BOX, elem_id="bw-link", apply_default_css=False)
-    known = json.dumps({"names": permalink.FIELDS, "catalogues": languages.for_browser("link")})
+    owners = {name: list(of) for name, of in form.settings_by_name().items()}
+    catalogues = languages.for_browser("link")
+    known = json.dumps({"names": LINKED, "owners": owners, "catalogues": catalogues})
     module = json.dumps(address(STATIC / "page" / "permalink.js"))
     button.click(
         None,
-        [fields[name] for name in permalink.FIELDS],
+        [fields[name] for name in LINKED],
         None,
         js=COPY % {"module": module, "known": known},
-        **QUIET,
+        **HIDDEN,
     )
 
 
-def restore(page: gr.Blocks, fields: Components, host: Host) -> None:
-    """At the page's loading, put the address's settings into the form; say what is ignored."""
+def wire_link(page: gr.Blocks, fields: Components, host: Host) -> gr.events.Dependency:
+    """At the page's loading, put the address's settings into the form; say what is ignored.
+
+    Args:
+        page: The page.
+        fields: Those of the form, `header` and `note`.
+        host: Where it is served.
+
+    Returns:
+        The event.
+    """
+    parts = tuple(dict.fromkeys((*MODEL_PARTS, "model", "seed")))
+    named = Named(fields)
 
     def on_load(request: gr.Request):
-        good, bad = permalink.read(dict(request.query_params), host.specs)
+        good, bad = read(dict(request.query_params), host.specs)
         if bad:
             say = languages.say(languages.of(request))
             gr.Warning(say("page.link_ignored", names=", ".join(bad)), title=languages.TITLE)
         if not good:
-            return (gr.skip(),) * len(names)
-        spec = models.find(good["model"])
-        usual = following(spec, host)
-        threshold = good.get("threshold", spec.default_preset.config.threshold)
-        interval = good.get("interval", usual["interval"])
-        top = max(form.slider_top(spec), threshold)
-        values = {
-            **usual,
-            **good,
-            "threshold": gr.update(value=threshold, maximum=top),
-            "presets": {
-                **usual["presets"],
-                "value": form.matching_preset(spec, threshold, interval),
-            },
-        }
-        return tuple(values.get(name, gr.skip()) for name in names)
+            return {fields["model"]: gr.skip()}
+        spec, method = models.find(good["model"]), find_method(good["method"])
+        plain = {name: good[name] for name in parts if name in good and name != "method"}
+        settings = {knob.name for knob in form.settings(method)}
+        followed = of_model(spec, method, host, good)
+        shown = {name: value for name, value in plain.items() if name not in settings}
+        return named.updates({**followed, **shown})
 
-    names = tuple(dict.fromkeys((*FOLLOWING, *permalink.FIELDS)))
     # Through the queue, where it waits for nobody: without, a warning would not reach the page.
-    page.load(on_load, None, [fields[name] for name in names], concurrency_limit=None, **QUIET)
+    return page.load(on_load, None, named.outputs(parts), concurrency_limit=None, **HIDDEN)
+
+
+def read(
+    params: Mapping[str, str], specs: Sequence[ModelSpec]
+) -> tuple[dict[str, object], list[str]]:
+    """What an address asks for.
+
+    Args:
+        params: Its query. Names that are no field's are for others.
+        specs: The models on offer; the first is taken where none is asked for.
+
+    Returns:
+        The settings that can be used, by name, and the names of those that cannot. Where there is
+        any, "model" and "method" are among the former.
+    """
+    names = {name: form.FORMER_NAMES.get(name, name) for name in params}
+    given = {name: str(params[name]) for name in params if names[name] in LINKED}
+    if not given:
+        return {}, []
+    spec = next((one for one in specs if one.name == given.get("model")), None)
+    bad = ["model"] if "model" in given and spec is None else []
+    spec = spec or specs[0]
+    offered = form.offered_methods(spec)
+    method = next((one for one in offered if one.name == given.get("method")), None)
+    bad += ["method"] if "method" in given and method is None else []
+    method = method or offered[0]
+    good: dict[str, object] = {"model": spec.name, "method": method.name}
+    for name, text in given.items():
+        if name in ("model", "method"):
+            continue
+        try:
+            good[names[name]] = _value(spec, method, names[name], text)
+        except ConfigError:
+            bad.append(name)
+    return good, bad
+
+
+def _value(spec: ModelSpec, method: type[Method], name: str, text: str) -> object:
+    """One field's value, checked beside the model's own settings."""
+    field = form.FIELDS[name]
+    text = text.strip()
+    if field.kind == "text":
+        request = Request(text, spec.name)
+        models.check_prompt(spec, request.prompt)
+        return request.prompt
+    if len(text) > (MAX_STEPS if name in LETTERS else LONGEST):  # nothing that anybody meant
+        raise ConfigError(name, text, "a shorter text")
+    if field.kind == "whole":
+        value = int(text) if text.isascii() and text.isdigit() else text
+        field.check(value)
+        return value
+    if name not in {knob.name for knob in form.settings(method)}:
+        raise ConfigError(name, text, f"a setting of {method.title}")
+    return method.knob(name).read(text)

@@ -1,81 +1,78 @@
-"""What follows the chosen model: the header, the note, and the rest of the form."""
+"""What follows the chosen model and method: the header, the note, and the rest of the form."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import html
 
 import gradio as gr
 
-from .. import models
+from ..cache.method import Method
 from ..models.spec import ModelSpec
-from . import form, languages
-from .header import header as header_of
+from . import form
+from .advice import note
+from .fields import knob_update, method_choices, preset_choices
 from .host import Host
-from .languages import label
-from .offers import note
+from .languages import LANGUAGES, TITLE, label
+from .languages import say as say_in
 
-Components = Mapping[str, gr.components.Component]
-QUIET = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
-FOLLOWING = (
-    *("note", "prompt", "examples", "presets", "threshold", "interval", "steps", "image"),
-    "header",
-)
+METHOD_PARTS = ("presets", *form.settings_by_name())
+MODEL_PARTS = ("header", "note", "prompt", "examples", "image", "steps", "method", *METHOD_PARTS)
 
 
-def following(spec: ModelSpec, host: Host) -> dict[str, object]:
-    """What each of `FOLLOWING` becomes where a model is chosen."""
-    preset = spec.default_preset.config
-    return {
-        "header": header_of(spec, host.device),
+def header(spec: ModelSpec, device: str) -> str:
+    """The title, what this is, and the model at work, in every language at once.
+
+    `<html lang>` decides which one is seen.
+    """
+    taglines, chips = "", ""
+    for language in LANGUAGES:
+        say, mark = say_in(language), f"lang='{language}' class='bw-in-{language}"
+        kind = device.split(":")[0]
+        name = say(f"page.device_{kind}") if kind in ("cpu", "cuda") else device
+        chip = html.escape(say("page.chip", device=name, model=spec.title))
+        taglines += f"<p {mark}'>{html.escape(say('page.tagline'))}</p>"
+        chips += f"<span {mark} bw-chip' title='{html.escape(spec.about)}'>{chip}</span>"
+    return (
+        f"<header class='bw-header'><h1>{html.escape(TITLE)}</h1>{taglines}"
+        f"<div class='bw-header-side'>{chips}</div></header>"
+    )
+
+
+def of_model(
+    spec: ModelSpec, method: type[Method], host: Host, given: form.Given | None = None
+) -> dict[str, object]:
+    """What each of `MODEL_PARTS` becomes where a model is chosen.
+
+    Args:
+        spec: The model.
+        method: The method, if the model has it on offer; else its first.
+        host: Where the page is served.
+        given: Values other than the usual ones, by field.
+    """
+    offered = form.offered_methods(spec)
+    method = method if method in offered else offered[0]
+    usual: dict[str, object] = {
+        "header": header(spec, host.device),
         "note": note(spec, host.machine, host.refused),
         "prompt": spec.examples[0],
         "examples": gr.update(samples=[[example] for example in spec.examples]),
-        "presets": gr.update(
-            choices=languages.presets(spec.facts().presets),
-            value=form.usual_preset(spec),
-            visible=bool(spec.facts().presets),
-        ),
-        "threshold": gr.update(maximum=form.slider_top(spec), value=preset.threshold),
-        "interval": str(preset.reuse_interval),
-        "steps": host.settings.steps(spec),
         "image": gr.update(
             visible=spec.image != "none",
             label=label("image_required" if spec.image == "required" else "image_optional"),
             value=None,
         ),
+        "steps": host.settings.steps(spec),
+        "method": gr.update(**method_choices(spec, method)),
     }
+    return {**usual, **of_method(spec, method, given)}
 
 
-def wire_model(page: gr.Blocks, fields: Components, host: Host) -> None:
-    """Presets, examples and the rest follow the model; the preset's mark follows the settings.
-
-    Args:
-        page: The page, whose loading renews the note: what a run takes may be known by now.
-        fields: Those of the form, `header` and `note`.
-        host: Where the page is served.
-    """
-    model, presets, examples = fields["model"], fields["presets"], fields["examples"]
-    threshold, interval = fields["threshold"], fields["interval"]
-
-    def on_model(name):
-        found = following(models.find(name), host)
-        return tuple(found[part] for part in FOLLOWING)
-
-    def on_load(name):
-        return note(models.find(name), host.machine, host.refused)
-
-    def on_preset(name, chosen):
-        preset = models.find(name).facts().presets[chosen].config
-        return preset.threshold, str(preset.reuse_interval)
-
-    def on_settings(name, value, steps):
-        return form.matching_preset(models.find(name), value, steps)
-
-    model.input(on_model, model, [fields[part] for part in FOLLOWING], **QUIET)
-    page.load(on_load, model, fields["note"], **QUIET)
-    presets.input(on_preset, [model, presets], [threshold, interval], **QUIET)
-    gr.on(
-        [threshold.input, interval.input], on_settings, [model, threshold, interval], presets,
-        trigger_mode="always_last", **QUIET,
-    )  # fmt: skip
-    examples.click(lambda row: row[0], examples, fields["prompt"], **QUIET)
+def of_method(
+    spec: ModelSpec, method: type[Method], given: form.Given | None = None
+) -> dict[str, object]:
+    """What each of `METHOD_PARTS` becomes where a method is chosen; see `of_model`."""
+    presets = gr.update(**preset_choices(spec, method, given))
+    return {
+        "presets": presets,
+        **{name: gr.update(**knob_update(spec, method, name, given)) for name in METHOD_PARTS[1:]},
+    }

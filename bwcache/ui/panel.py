@@ -14,10 +14,10 @@ from urllib.parse import quote
 import gradio as gr
 import plotly
 
-from ..runs.verdict import CATALOGUE as VERDICT
+from ..cache.methods.bwcache import REUSE_NAMES, BWCacheConfig
 from .gallery import index
 from .handlers import FILE_ROUTE
-from .languages import CATALOGUE, for_browser
+from .languages import LABELS, for_browser, verdict_texts
 
 STATIC = Path(__file__).parent / "static"
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
@@ -72,13 +72,11 @@ def panel_texts() -> dict[str, Mapping[str, str]]:
     """What the panel shows, by language: its own texts, the methods' names, and the warning."""
     texts: dict[str, Mapping[str, str]] = {}
     for language, own in for_browser("panel").items():
-        labels = CATALOGUE.group(language, "labels")
         methods = {
-            key.replace("reuse_", "method_"): text
-            for key, text in labels.items()
-            if key.startswith("reuse_")
+            f"method_{value}": LABELS[language][f"{BWCacheConfig.name}_reuse_{value}"]
+            for value in REUSE_NAMES
         }
-        warning = VERDICT.group(language, "verdict")["too_few_computed"]
+        warning = verdict_texts(language)["too_few_computed"]
         texts[language] = {**own, **methods, "too_few_computed": warning}
     return texts
 

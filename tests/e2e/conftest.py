@@ -64,18 +64,17 @@ def browser():
 
 
 @contextmanager
-def serving(compare, new_store, runs: Path | None = None, kiosk: bool = False) -> Iterator[str]:
+def serving(compare, runs: Path | None = None, kiosk: bool = False) -> Iterator[str]:
     """The page around a compare function, on a free port; yields its address.
 
     Args:
         compare: As `bwcache.runs.compare.compare`.
-        new_store: Makes a visitor's memory.
         runs: A folder of recorded runs, for the landing; None for the empty page.
         kiosk: Whether every visitor gets the kiosk.
     """
     from bwcache.ui import build, launch
 
-    page = build(compare, new_store, runs=runs, kiosk=kiosk)
+    page = build(compare, runs=runs, kiosk=kiosk)
     _, address, _ = launch(page, prevent_thread_lock=True, quiet=True)
     try:
         yield address

@@ -17,7 +17,6 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 from playwright.sync_api import Page, sync_playwright
 
 from bwcache.models.machine import default_device
-from bwcache.runs.baselines import BaselineStore
 from bwcache.runs.compare import compare
 from bwcache.ui import Host, build, launch
 
@@ -33,7 +32,7 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=FIGURES)
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
-    page = build(compare, BaselineStore, Host(default_device()))
+    page = build(compare, Host(default_device()))
     _, address, _ = launch(page, prevent_thread_lock=True, quiet=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(

@@ -3,7 +3,6 @@
 import pytest
 
 from bwcache.models import find
-from bwcache.runs.baselines import BaselineStore as Store
 from bwcache.testing import FakeBackend
 from tests.e2e.conftest import Visit, serving, visiting
 
@@ -20,7 +19,7 @@ def backend():
 
 @pytest.fixture(scope="module")
 def address(backend):
-    with serving(backend, Store) as address:
+    with serving(backend) as address:
         yield address
 
 

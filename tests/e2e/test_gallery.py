@@ -7,7 +7,6 @@ import pytest
 
 from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.models import ModelError
-from bwcache.runs.baselines import BaselineStore as Store
 from bwcache.runs.record import record
 from bwcache.runs.recorded import load
 from bwcache.runs.request import Request
@@ -44,7 +43,7 @@ def backend():
 
 @pytest.fixture(scope="module")
 def address(recorded, backend):
-    with serving(backend, Store, recorded) as address:
+    with serving(backend, recorded) as address:
         yield address
 
 
@@ -151,12 +150,11 @@ def test_a_run_under_way_is_not_disturbed(visit, backend):
 
 def test_it_works_with_the_weights_gone(browser, recorded, tmp_path, monkeypatch):
     from bwcache.models import loading
-    from bwcache.runs.baselines import BaselineStore
     from bwcache.runs.compare import compare
 
     monkeypatch.setattr(loading, "ASSETS", tmp_path)
     loading.unload_all()
-    with serving(compare, BaselineStore, recorded) as address:
+    with serving(compare, recorded) as address:
         visit = Visit(browser, address)
         visit.phase("done")
         visit.page.get_by_role("button", name="Play fast").click()
@@ -174,7 +172,7 @@ def test_it_works_with_the_weights_gone(browser, recorded, tmp_path, monkeypatch
 
 def test_a_failing_model_leaves_the_gallery(browser, recorded):
     backend = FakeBackend(fail_at=0, error=lambda: ModelError("model: not here"))
-    with serving(backend, Store, recorded) as address:
+    with serving(backend, recorded) as address:
         visit = Visit(browser, address)
         visit.generate()
         visit.phase("error")
@@ -185,7 +183,7 @@ def test_a_failing_model_leaves_the_gallery(browser, recorded):
 
 def test_a_run_broken_from_the_start_is_said_and_the_others_work(browser, runs):
     (runs / "1-first" / "run.json").write_text("{", encoding="utf-8")
-    with serving(FakeBackend(), Store, runs) as address:
+    with serving(FakeBackend(), runs) as address:
         visit = Visit(browser, address)
         visit.phase("done")
         said = visit.text(".bw-broken")
@@ -208,7 +206,7 @@ def test_a_run_broken_from_the_start_is_said_and_the_others_work(browser, runs):
     ],
 )  # fmt: skip
 def test_a_run_broken_later_is_said_in_the_panel(browser, runs, spoil, words):
-    with serving(FakeBackend(), Store, runs) as address:
+    with serving(FakeBackend(), runs) as address:
         spoil(runs / "1-first" / "run.json")
         visit = Visit(browser, address)
         visit.phase("done")
@@ -222,7 +220,7 @@ def test_a_run_broken_later_is_said_in_the_panel(browser, runs, spoil, words):
 def test_with_no_run_that_can_be_shown_the_page_is_not_empty(browser, runs):
     for path in runs.glob("*/run.json"):
         path.write_text("{", encoding="utf-8")
-    with serving(FakeBackend(), Store, runs) as address:
+    with serving(FakeBackend(), runs) as address:
         visit = Visit(browser, address)
         assert visit.page.locator(".bw-empty").is_visible()
         assert visit.text(".bw-broken").count("cannot be shown") == 2

@@ -4,15 +4,19 @@ import re
 
 import pytest
 
-from bwcache.runs.baselines import BaselineStore as Store
 from bwcache.testing import FakeBackend
 from tests.e2e.conftest import Visit, serving
 
 pytestmark = pytest.mark.e2e
 PROMPT = "a blue square bouncing on a gray background"
-LINK = (
+LINK = (  # of a former version
     "?model=tinyworld&prompt=a+blue+square+bouncing+on+a+gray+background&seed=5&steps=12"
     "&threshold=0.2&interval=3&gate=recheck&reuse=forecast"
+)
+COPIED = (
+    "?model=tinyworld&prompt=a+blue+square+bouncing+on+a+gray+background&method=bwcache"
+    "&threshold=0.2&reuse_interval=3&tail_fraction=0.5&reuse=forecast&gate=recheck"
+    "&indicator_blocks=all&indicator_tokens=128&warm_up_steps=0&max_consecutive=all&step_mask=&steps=12&seed=5"
 )
 NUMBER = "document.querySelector('#bw-threshold input[type=number]').value"
 
@@ -24,7 +28,7 @@ def backend():
 
 @pytest.fixture(scope="module")
 def address(backend):
-    with serving(backend, Store) as address:
+    with serving(backend) as address:
         yield address.rstrip("/")
 
 
@@ -58,7 +62,7 @@ def test_the_button_copies_an_address_that_gives_the_same(browser, address):
     visit.page.wait_for_function(f"{NUMBER} === '0.2'")
     visit.page.get_by_role("button", name="Copy link").click()
     visit.page.wait_for_selector("#bw-link >> text=Link copied")
-    assert visit.page.evaluate("navigator.clipboard.readText()") == f"{address}/{LINK}"
+    assert visit.page.evaluate("navigator.clipboard.readText()") == f"{address}/{COPIED}"
     visit.close()
 
 
@@ -174,7 +178,7 @@ def test_the_kiosk_shows_the_essentials_and_starts_afresh(browser, address):
 
 
 def test_a_kiosk_can_be_started_for_everybody(browser):
-    with serving(FakeBackend(), Store, kiosk=True) as address:
+    with serving(FakeBackend(), kiosk=True) as address:
         visit = Visit(browser, address)
         visit.page.wait_for_selector("body.bw-kiosk")
         visit.close()

@@ -21,7 +21,7 @@ WATCH = """() => {
 def test_what_does_not_run_here_is_listed_with_its_reason(browser):
     phone = {"viewport": {"width": 390, "height": 844}}
     with (
-        serving(FakeBackend(), Store) as address,
+        serving(FakeBackend()) as address,
         visiting(Visit(browser, address, **phone)) as visit,
     ):
         page = visit.page
@@ -37,7 +37,7 @@ def test_what_does_not_run_here_is_listed_with_its_reason(browser):
 def test_generate_is_in_sight_on_a_laptop(browser):
     laptop = {"viewport": {"width": 1440, "height": 900}}
     with (
-        serving(FakeBackend(), Store) as address,
+        serving(FakeBackend()) as address,
         visiting(Visit(browser, address, **laptop)) as visit,
     ):
         box = visit.page.get_by_role("button", name="Generate").bounding_box()
@@ -58,7 +58,7 @@ def test_loading_is_told_and_a_retry_starts_afresh(browser):
         yield from backend(request, store)
 
     with (
-        serving(with_a_retry, Store) as address,
+        serving(with_a_retry) as address,
         visiting(Visit(browser, address)) as visit,
     ):
         visit.page.evaluate(WATCH)

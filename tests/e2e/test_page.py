@@ -5,7 +5,6 @@ import json
 import pytest
 
 from bwcache.models import find
-from bwcache.runs.baselines import BaselineStore as Store
 from bwcache.testing import FakeBackend
 from tests.e2e.conftest import Visit, serving
 
@@ -23,7 +22,7 @@ def backend():
 
 @pytest.fixture(scope="module")
 def address(backend):
-    with serving(backend, Store) as address:
+    with serving(backend) as address:
         yield address
 
 
@@ -180,7 +179,7 @@ def test_what_a_visitor_types_is_never_markup(visit, backend):
 
 def test_a_failing_run_is_said_and_the_page_goes_on(browser):
     backend = FakeBackend(fail_at=4)
-    with serving(backend, Store) as address:
+    with serving(backend) as address:
         visit = Visit(browser, address)
         visit.generate()
         visit.phase("error")

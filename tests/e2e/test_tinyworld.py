@@ -9,10 +9,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def test_tinyworld_from_prompt_to_verdict(browser):
-    from bwcache.runs.baselines import BaselineStore
     from bwcache.runs.compare import compare
 
-    with serving(compare, BaselineStore) as address:
+    with serving(compare) as address:
         visit = Visit(browser, address)
         visit.page.set_default_timeout(300_000)
         visit.generate()

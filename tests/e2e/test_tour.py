@@ -2,7 +2,6 @@
 
 import pytest
 
-from bwcache.runs.baselines import BaselineStore as Store
 from bwcache.testing import FakeBackend
 from tests.e2e.conftest import Visit, serving
 
@@ -18,7 +17,7 @@ IN_SIGHT = """() => {
 
 @pytest.fixture(scope="module")
 def address():
-    with serving(FakeBackend(), Store) as address:
+    with serving(FakeBackend()) as address:
         yield address
 
 

@@ -3,7 +3,6 @@
 import pytest
 
 from bwcache.cache.methods.bwcache import BWCacheConfig
-from bwcache.runs.baselines import BaselineStore as Store
 from bwcache.testing import FRAMES, FakeBackend
 from bwcache.ui.languages import CATALOGUE
 from tests.e2e.conftest import Visit, serving, visiting
@@ -29,7 +28,7 @@ def backend():
 
 @pytest.fixture(scope="module")
 def address(backend):
-    with serving(backend, Store) as address:
+    with serving(backend) as address:
         yield address
 
 

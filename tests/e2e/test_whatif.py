@@ -5,7 +5,6 @@ import pytest
 from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.cache.predict import predict, reuse_starts_above
 from bwcache.models import find
-from bwcache.runs.baselines import BaselineStore as Store
 from bwcache.runs.events import ComparisonFinished
 from bwcache.runs.panel_rows import LETTERS
 from bwcache.runs.request import Request
@@ -21,7 +20,7 @@ STEPS = SPEC.steps
 
 @pytest.fixture(scope="module")
 def address():
-    with serving(FakeBackend(), Store) as address:
+    with serving(FakeBackend()) as address:
         yield address
 
 

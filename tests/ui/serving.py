@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 
-from bwcache.runs.baselines import BaselineStore as Store
 from bwcache.testing import FakeBackend
 from bwcache.ui import build, launch
 
@@ -16,7 +15,7 @@ PATIENCE = 60  # seconds; only a failing test waits so long
 def serving(backend: FakeBackend | None = None, **options) -> Iterator[SimpleNamespace]:
     """Yields the address (with a slash at its end), the page, and the fake."""
     backend = backend or FakeBackend()
-    page = build(backend, Store)
+    page = build(backend)
     _, address, _ = launch(page, prevent_thread_lock=True, quiet=True, **options)
     try:
         yield SimpleNamespace(address=address, page=page, backend=backend)

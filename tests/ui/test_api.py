@@ -15,6 +15,7 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from bwcache.cache import predict as whatif
+from bwcache.cache.methods import METHODS
 from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.cache.trace import TraceFile
 from bwcache.cli import main
@@ -22,24 +23,31 @@ from bwcache.errors import ConfigError
 from bwcache.files import finite
 from bwcache.models import ModelError, find
 from bwcache.models.progress import Loading
-from bwcache.runs.baselines import BaselineStore as Store
-from bwcache.runs.baselines import remembering
 from bwcache.runs.request import Request
 from bwcache.testing import FakeBackend
-from bwcache.ui import Host, calls, texts
-from bwcache.ui.api import predict
-from bwcache.ui.calls import Calls
-from bwcache.ui.finder import MODEL_QUEUE
+from bwcache.ui import Host, api
+from bwcache.ui.api import Calls
+from bwcache.ui.events import MODEL_QUEUE
+from bwcache.ui.handlers import checked
+from bwcache.ui.languages import CATALOGUE
+from tests.ui.given import PROMPT
 from tests.ui.serving import serving, wait_for
 
 README = Path(__file__).parents[2] / "README.md"
-PROMPT = "a red circle moving right on a white background"
-GIVEN = {
-    "prompt": PROMPT, "model": "tinyworld", "threshold": None, "reuse_interval": None,
-    "steps": None, "seed": 0, "reuse": "residual", "gate": "once", "control": False,
-    "image": None,
-}  # fmt: skip
-GENTLE = {"reuse": "residual", "gate": "once", "tail_fraction": 0.5}
+KNOBS = {  # name → type, where the model's own is taken if it is left out
+    "tail_fraction": ("None | float", None),
+    "indicator_blocks": ("None | str", None),
+    "indicator_tokens": ("None | str", None),
+    "max_skip_steps": ("None | int", None),
+    "retention_ratio": ("None | float", None),
+    "ratios": ("None | list[float]", None),
+    "warm_up_steps": ("None | str", None),
+    "max_consecutive": ("None | str", None),
+    "step_mask": ("None | str", None),
+}
+METHOD = ("Literal['bwcache', 'first_block_cache', 'magcache']", "bwcache")
+REUSE = ("Literal['residual', 'forecast', 'output']", "residual")
+GATE = ("Literal['once', 'recheck']", "once")
 # Name → (type, default); () where one must be given.
 PARAMETERS = {
     "/compare": {
@@ -49,20 +57,35 @@ PARAMETERS = {
         "reuse_interval": ("None | str", None),
         "steps": ("None | int", None),
         "seed": ("int", 0),
-        "reuse": ("Literal['residual', 'output', 'forecast']", "residual"),
-        "gate": ("Literal['once', 'recheck']", "once"),
+        "reuse": REUSE,
+        "gate": GATE,
         "control": ("bool", False),
         "image": ("None | str", None),
+        "method": METHOD,
+        **KNOBS,
+        "random_weights": ("bool", False),
     },
     "/predict": {
         "trace": ("dict(str, Any) | str",),
         "threshold": ("float",),
         "reuse_interval": ("str", "0.1"),
-        "gate": ("Literal['once', 'recheck']", "once"),
-        "reuse": ("Literal['residual', 'output', 'forecast']", "residual"),
+        "gate": GATE,
+        "reuse": REUSE,
         "tail_fraction": ("float", 0.5),
+        "method": METHOD,
+        "indicator_blocks": ("str", "all"),
+        "indicator_tokens": ("str", "128"),
+        "max_skip_steps": ("int", 3),
+        "retention_ratio": ("float", 0.2),
+        "ratios": ("None | list[float]", None),
+        "warm_up_steps": ("str", "0"),
+        "max_consecutive": ("str", "all"),
+        "step_mask": ("str", ""),
     },
 }
+GIVEN = {name: kind[-1] for name, kind in PARAMETERS["/compare"].items()} | {"prompt": PROMPT}
+PREDICT = {name: kind[-1] for name, kind in PARAMETERS["/predict"].items()}
+SAYS = CATALOGUE.say("en")
 
 
 @pytest.fixture(scope="module")
@@ -102,15 +125,15 @@ def no_files(tmp_path, monkeypatch):
 @pytest.fixture
 def no_encoding(monkeypatch):
     """Saves no files, for tests that look at none; encoding takes most of a fake's time."""
-    monkeypatch.setattr(calls, "save", lambda finished, folder: {})
+    monkeypatch.setattr(api, "save", lambda finished, folder: {})
 
 
 def of(backend=None, host: Host | None = None) -> Calls:
-    return Calls(backend or FakeBackend(), Store, host or Host())
+    return Calls(backend or FakeBackend(), host or Host())
 
 
 def run(calls: Calls, session: str | None = "a", **changes) -> list[dict]:
-    return list(calls.compare(session, **{**GIVEN, **changes}))
+    return list(calls.compare(session, {**GIVEN, **changes}))
 
 
 def recorded(steps: int = 30) -> TraceFile:
@@ -297,6 +320,16 @@ def test_left_out_settings_are_the_models_own():
     assert configs[-1].gate == "recheck"
 
 
+@pytest.mark.usefixtures("no_encoding")
+def test_every_method_can_be_called():
+    backend = FakeBackend()
+    run(of(backend), method="first_block_cache", threshold=0.2)
+    run(of(backend), method="magcache", ratios=[1.0, 1.02], max_skip_steps=2)
+    first, second = (request.config for request in backend.requests)
+    assert first == METHODS["first_block_cache"](threshold=0.2)
+    assert second == METHODS["magcache"](ratios=(1.0, 1.02), max_skip_steps=2)
+
+
 @pytest.mark.usefixtures("no_files")
 @pytest.mark.parametrize(
     ("change", "word"),
@@ -323,6 +356,12 @@ def test_left_out_settings_are_the_models_own():
         ({"model": None}, "model"),
         ({"model": {"a": 1}}, "model"),
         ({"model": "../../etc"}, "model"),
+        ({"method": "teacache"}, "method"),
+        ({"method": "magcache"}, "ratios"),
+        ({"method": "magcache", "ratios": ["1"]}, "ratios"),
+        ({"method": "first_block_cache", "gate": "recheck"}, "gate"),
+        ({"max_skip_steps": 3}, "max_skip_steps"),
+        ({"image": "no base64!"}, "image"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_starts_nothing(change, word):
@@ -345,7 +384,7 @@ def test_a_model_that_the_page_does_not_offer_is_refused():
     [
         (lambda: ModelError("model: not here"), "model: not here"),
         (lambda: ConfigError("prompt", "xyzzy", "a known word"), "prompt: got 'xyzzy'"),
-        (lambda: RuntimeError("secret path"), texts.FAILED),
+        (lambda: RuntimeError("secret path"), SAYS("page.failed")),
     ],
 )
 def test_a_failing_run_says_so_and_no_more(error, said):
@@ -358,7 +397,7 @@ def test_a_failing_run_says_so_and_no_more(error, said):
 @pytest.mark.usefixtures("no_files")
 def test_closing_the_call_closes_the_comparison():
     backend = FakeBackend()
-    with closing(of(backend).compare("a", **GIVEN)) as call:
+    with closing(of(backend).compare("a", GIVEN)) as call:
         next(call)
     assert backend.closed == 1
 
@@ -389,13 +428,9 @@ def test_callers_without_a_session_are_not_remembered():
     assert not run(page, "a")[-1]["summary"]["baseline_remembered"]
 
 
-@pytest.mark.usefixtures("no_encoding")
-def test_a_baseline_made_in_another_process_is_remembered_too():
-    backend, kept = FakeBackend(), Store()
-
-    made_there = remembering(lambda request, baseline, device: backend(request))
-    run(Calls(made_there, lambda: kept, Host()))
-    assert kept.get(backend.requests[0]) is not None
+def predict(trace: object, threshold: object, **changes: object) -> dict:
+    given = {**PREDICT, "trace": trace, "threshold": threshold, **changes}
+    return checked(api.forecast, given)
 
 
 @pytest.mark.parametrize("gate", ["once", "recheck"])
@@ -403,7 +438,9 @@ def test_predict_says_what_whatif_says(gate):
     trace = recorded()
     config = BWCacheConfig(0.06, 3, tail_fraction=0.25, gate=gate)
     expected = finite(asdict(whatif.predict(trace.baseline, config)))
-    assert predict(trace.dumps(), 0.06, "3", gate, "residual", 0.25) == expected
+    assert (
+        predict(trace.dumps(), 0.06, reuse_interval="3", gate=gate, tail_fraction=0.25) == expected
+    )
     assert expected["exact"] == (gate == "once")
 
 
@@ -427,16 +464,24 @@ def test_predict_says_what_whatif_says(gate):
     ],
 )
 def test_predict_refuses_in_one_clear_line(change, word):
-    given = {"trace": recorded().dumps(), "threshold": 0.06, "reuse_interval": "0.1"}
     with pytest.raises(gr.Error) as caught:
-        predict(**{**given, **GENTLE, **change})
+        predict(**{"trace": recorded().dumps(), "threshold": 0.06, **change})
     assert caught.value.message.startswith(f"{word}: ")
     assert "\n" not in caught.value.message
 
 
+def test_predict_says_what_it_cannot_foretell_and_foretells_other_methods():
+    trace = recorded(steps=6).dumps()
+    with pytest.raises(gr.Error, match="First Block Cache"):
+        predict(trace, 0.06, method="first_block_cache")
+    found = predict(trace, 0.06, method="magcache", ratios=[1.0] * 6)
+    assert found["exact"]
+    assert found["steps_reused"] > 0
+
+
 def test_predict_takes_no_more_than_a_few_megabytes(monkeypatch):
     text = recorded(steps=5).dumps()
-    monkeypatch.setattr(calls, "TRACE_LIMIT", len(text))
+    monkeypatch.setattr(api, "TRACE_LIMIT", len(text))
     assert predict(text, 0.06)["schedule"]
     with pytest.raises(gr.Error, match=rf"^'?trace: {len(text) + 1} characters; at most"):
         predict(f"{text} ", 0.06)

@@ -11,32 +11,31 @@ import pytest
 from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.models import ModelError
 from bwcache.runs import panel_rows as rows
-from bwcache.runs.baselines import BaselineStore as Store
+from bwcache.runs.baselines import BaselineStore
 from bwcache.runs.request import Request
 from bwcache.testing import FakeBackend
-from bwcache.ui import build, form
-from bwcache.ui.finder import MODEL_QUEUE, Finder
+from bwcache.ui import build
+from bwcache.ui.events import MODEL_QUEUE
+from bwcache.ui.finder import search_job
+from bwcache.ui.handlers import Handlers
+from bwcache.ui.host import Host
 from bwcache.ui.languages import CATALOGUE
 from bwcache.ui.sessions import Visitors
+from tests.ui.given import PROMPT, given
 
-PROMPT = "a red circle moving right on a white background"
-GOOD = {
-    "model": "tinyworld", "prompt": PROMPT, "threshold": 0.06, "steps": 12, "seed": 0,
-    "interval": "0.1", "gate": "once", "reuse": "residual", "control": True,
-    "image": None,
-}  # fmt: skip
 SAYS = CATALOGUE.say("en")
 LIMIT = 5000  # bytes of a row: a picture of six frames is up to 4 KB of text
 
 
-def values(kind: object = "psnr", value: object = 40, **changes) -> tuple:
-    return *({**GOOD, **changes}[name] for name in form.FIELDS), kind, value
-
-
-def finder(backend=None, visitors=None) -> Finder:
-    return Finder(
-        backend or FakeBackend(), Visitors(Store) if visitors is None else visitors, "cpu"
+def finder(backend=None, visitors: Visitors | None = None) -> Handlers:
+    return Handlers(
+        search_job(backend or FakeBackend(), Host()), Visitors() if visitors is None else visitors
     )
+
+
+def find(handlers: Handlers, session: str = "a", **changes):
+    asked, *_ = handlers.enter(given(**{"goal": "psnr", "goal_value": 40, **changes}), "en")
+    yield from handlers.run(asked, session, "en")
 
 
 def shown(updates) -> list[dict]:
@@ -45,7 +44,7 @@ def shown(updates) -> list[dict]:
 
 
 def test_rows_come_one_at_a_time_and_only_grow():
-    updates = list(finder().find(*values(), session="a"))
+    updates = list(find(finder()))
     lists = [update[0] for update in updates if isinstance(update[0], list)]
     for before, after in itertools.pairwise(lists):
         assert len(after) == len(before) + 1
@@ -59,7 +58,7 @@ def test_rows_come_one_at_a_time_and_only_grow():
 
 
 def test_rows_are_small_and_strict_json():
-    for row in shown(finder().find(*values(), session="a")):
+    for row in shown(find(finder())):
         json.dumps(row, allow_nan=False)
         assert rows.size(row) <= LIMIT
         if row["k"] in ("trial", "known"):
@@ -67,10 +66,10 @@ def test_rows_are_small_and_strict_json():
 
 
 def test_a_trial_says_what_it_did():
-    found = [r for r in shown(finder().find(*values(), session="a")) if r["k"] == "trial"]
+    found = [r for r in shown(find(finder())) if r["k"] == "trial"]
     for trial in found:
         config = BWCacheConfig(trial["t"], int(trial["r"]))
-        *_, again = FakeBackend()(Request(PROMPT, steps=12, config=config), Store())
+        *_, again = FakeBackend()(Request(PROMPT, steps=12, config=config), BaselineStore())
         assert trial["psnr"] == rows.rounded(again.summary.psnr_db)
         assert trial["x"] == rows.rounded(again.summary.speedup)
         assert trial["w"].count("r") == again.summary.steps_reused
@@ -79,7 +78,7 @@ def test_a_trial_says_what_it_did():
 
 @pytest.mark.parametrize(("kind", "value"), [("psnr", 40), ("psnr", 45.5), ("speedup", 1.5)])
 def test_a_search_ends_with_a_setting_that_meets_the_goal(kind, value):
-    all_rows = shown(finder().find(*values(kind, value), session="a"))
+    all_rows = shown(find(finder(), goal=kind, goal_value=value))
     done, trials = all_rows[-1], [row for row in all_rows if row["k"] == "trial"]
     assert done["ok"]
     assert done["text"].startswith("Use threshold")
@@ -88,49 +87,49 @@ def test_a_search_ends_with_a_setting_that_meets_the_goal(kind, value):
 
 
 def test_a_goal_out_of_reach_gets_a_sentence():
-    done = shown(finder().find(*values("speedup", 90), session="a"))[-1]
+    done = shown(find(finder(), goal="speedup", goal_value=90))[-1]
     assert not done["ok"]
     assert done["text"].startswith("No setting tried is 90× as fast.")
     assert {"t", "r"} <= set(done)
 
 
 def test_nothing_to_choose_from_offers_no_setting():
-    done = shown(finder().find(*values(steps=2), session="a"))[-1]
+    done = shown(find(finder(), steps=2))[-1]
     assert not done["ok"]
     assert "t" not in done
 
 
 def test_the_uncached_run_is_shared_with_generate_and_with_nobody_else():
-    visitors, backend = Visitors(Store), FakeBackend()
+    visitors, backend = Visitors(), FakeBackend()
     page = finder(backend, visitors)
 
     def remembered(session, **changes):
-        found = shown(page.find(*values(**changes), session=session))
+        found = shown(find(page, session, **changes))
         return next(row["remembered"] for row in found if row["k"] == "known")
 
     assert not remembered("a")
-    assert remembered("a", value=50)
+    assert remembered("a", goal_value=50, control=True)
     assert not remembered("b")
-    request = form.read(*values()[:-2])
+    request = Request(PROMPT, steps=12)
     assert visitors.store("a").get(request) is not None
     assert not any(request.control for request in backend.requests)
 
 
 def test_buttons_swap_while_a_search_is_under_way():
-    updates = list(finder().find(*values(), session="a"))
+    updates = list(find(finder()))
     assert [button["interactive"] for button in updates[0][1:]] == [False, True]
     assert [button["interactive"] for button in updates[-1][1:]] == [True, False]
-    panel, find, stop = finder().enter(*values())
+    _, panel, start, stop = finder().enter(given(goal="psnr", goal_value=40), "en")
     assert panel == [{"k": "waiting", "text": SAYS("page.finder_waiting")}]
-    assert (find["interactive"], stop["interactive"]) == (False, True)
-    panel, find, stop = finder().stop()
+    assert (start["interactive"], stop["interactive"]) == (False, True)
+    panel, start, stop = finder().stop("en")
     assert panel == [{"k": "stopped", "text": SAYS("page.finder_stopped")}]
-    assert (find["interactive"], stop["interactive"]) == (True, False)
+    assert (start["interactive"], stop["interactive"]) == (True, False)
 
 
 def test_closing_the_search_closes_its_comparison():
     backend = FakeBackend()
-    run = finder(backend).find(*values(), session="a")
+    run = find(finder(backend))
     for _ in range(5):
         next(run)
     run.close()
@@ -140,27 +139,26 @@ def test_closing_the_search_closes_its_comparison():
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"kind": "ssim"}, "goal"),
-        ({"kind": None}, "goal"),
-        ({"value": None}, "goal"),
-        ({"value": "30"}, "goal"),
-        ({"value": True}, "goal"),
-        ({"value": math.nan}, "goal"),
-        ({"value": math.inf}, "goal"),
-        ({"value": 0}, "goal"),
-        ({"value": 10**400}, "goal"),
-        ({"value": -3}, "goal"),
+        ({"goal": "ssim"}, "goal"),
+        ({"goal": None}, "goal"),
+        ({"goal_value": None}, "goal"),
+        ({"goal_value": "30"}, "goal"),
+        ({"goal_value": True}, "goal"),
+        ({"goal_value": math.nan}, "goal"),
+        ({"goal_value": math.inf}, "goal"),
+        ({"goal_value": 0}, "goal"),
+        ({"goal_value": 10**400}, "goal"),
+        ({"goal_value": -3}, "goal"),
         ({"prompt": "  "}, "prompt"),
         ({"steps": 10**6}, "steps"),
         ({"model": "../../etc"}, "model"),
+        ({"method": "first_block_cache"}, "method"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_starts_nothing(change, word):
     backend = FakeBackend()
     with pytest.raises(gr.Error) as caught:
-        finder(backend).enter(*values(**change))
-    with pytest.raises(gr.Error, match=word):
-        next(finder(backend).find(*values(**change), session="a"))
+        next(find(finder(backend), **change))
     assert caught.value.message.startswith(f"{word}: got")
     assert "\n" not in caught.value.message
     assert not backend.requests
@@ -176,19 +174,19 @@ def test_bad_input_is_one_clear_line_and_starts_nothing(change, word):
 def test_an_error_is_said_in_words_and_frees_the_button(error, said):
     updates = []
     with pytest.raises(gr.Error) as caught:
-        updates.extend(finder(FakeBackend(fail_at=4, error=error)).find(*values(), session="a"))
+        updates.extend(find(finder(FakeBackend(fail_at=4, error=error))))
     assert caught.value.message == said
 
 
 def test_the_rows_before_an_error_say_it_too():
     updates = []
     with pytest.raises(gr.Error):
-        updates.extend(finder(FakeBackend(fail_at=4)).find(*values(), session="a"))
+        updates.extend(find(finder(FakeBackend(fail_at=4))))
     assert updates[-1][0][-1] == {"k": "error", "text": SAYS("page.finder_failed")}
     assert updates[-1][1]["interactive"]
 
 
 def test_generate_find_and_the_api_wait_in_the_same_queue():
-    page = build(FakeBackend(), Store)
+    page = build(FakeBackend())
     running = [fn for fn in page.fns.values() if fn.concurrency_id == MODEL_QUEUE]
     assert len(running) == 3

@@ -7,18 +7,18 @@ import pytest
 from gradio.data_classes import _StaticFiles
 
 from bwcache.cache.methods.bwcache import BWCacheConfig
-from bwcache.runs.baselines import BaselineStore as Store
 from bwcache.runs.record import LEFT_OUT, record
 from bwcache.runs.recorded import load
 from bwcache.runs.request import Request
 from bwcache.testing import FakeBackend
-from bwcache.ui import build, form, launch
+from bwcache.ui import Host, build, launch
+from bwcache.ui.events import comparison_job
 from bwcache.ui.gallery import index
 from bwcache.ui.handlers import FILE_ROUTE, Handlers
 from bwcache.ui.panel import PLOTLY, STATIC, live_panel
 from bwcache.ui.sessions import Visitors
+from tests.ui.given import PROMPT, given
 
-PROMPT = "a red circle moving right on a white background"
 REQUEST = Request(PROMPT, steps=12, config=BWCacheConfig(0.06), control=True)
 
 
@@ -33,13 +33,9 @@ def runs(tmp_path_factory):
 
 def test_rows_are_those_of_a_visitor_s_own_run(runs):
     recorded = load(runs / "1-first").rows
-    values = {
-        "model": "tinyworld", "prompt": PROMPT, "threshold": 0.06, "steps": 12, "seed": 0,
-        "interval": "0.1", "gate": "once", "reuse": "residual", "control": True,
-        "image": None,
-    }  # fmt: skip
-    page = Handlers(FakeBackend(), Visitors(Store), "cpu", str)
-    updates = page.generate(*(values[name] for name in form.FIELDS), session="a")
+    handlers = Handlers(comparison_job(FakeBackend(), Host(), str), Visitors())
+    asked, *_ = handlers.enter(given(control=True), "en")
+    updates = handlers.run(asked, "a", "en")
     own = max((update[0] for update in updates if isinstance(update[0], list)), key=len)
     assert len(recorded) == len(own)
     for ours, theirs in zip(recorded, own, strict=True):
@@ -85,7 +81,7 @@ def test_the_panel_carries_the_index_and_serves_that_folder_alone(runs, monkeypa
 
 def test_what_is_served(runs, tmp_path_factory):
     (runs.parent / "secret.json").write_text("{}")
-    page = build(FakeBackend(), Store, runs=runs)
+    page = build(FakeBackend(), runs=runs)
     _, address, _ = launch(page, prevent_thread_lock=True, quiet=True)
     try:
         entry = index(runs)[0]

@@ -12,7 +12,7 @@ from bwcache.models import fit, timings
 from bwcache.models.machine import Machine
 from bwcache.models.progress import Loading
 from bwcache.runs import panel_rows as rows
-from bwcache.runs.baselines import BaselineStore as Store
+from bwcache.runs.baselines import BaselineStore
 from bwcache.runs.compare import learn
 from bwcache.runs.request import Request
 from bwcache.space.host_settings import Settings
@@ -20,14 +20,13 @@ from bwcache.space.quota import Cost
 from bwcache.testing import FakeBackend
 from bwcache.ui import Host, build, form
 from bwcache.ui import host as hosting
-from bwcache.ui.advice import advise, cost_words
-from bwcache.ui.finder import MODEL_QUEUE
+from bwcache.ui.advice import Adviser, advise, cost_words, note
+from bwcache.ui.events import MODEL_QUEUE, comparison_job
 from bwcache.ui.handlers import Handlers
-from bwcache.ui.model_choice import FOLLOWING, following
-from bwcache.ui.offers import note
+from bwcache.ui.model_choice import MODEL_PARTS, of_model
 from bwcache.ui.sessions import Visitors
+from tests.ui.given import PROMPT, given
 
-PROMPT = "a red circle moving right on a white background"
 LAPTOP = Machine("cpu", "a laptop", ram_gb=16, disk_gb=100)
 CARD = Machine("cuda", "a card", ram_gb=128, disk_gb=900, device_gb=24, free_gb=23)
 WAN, IMAGES = models.find("wan2.1-t2v-1.3b"), models.find("wan2.2-i2v-a14b")
@@ -43,14 +42,6 @@ def on(monkeypatch):
         return Host(machine.device, **changes)
 
     return make
-
-
-def values(**changes) -> list:
-    given = {
-        "model": "tinyworld", "prompt": PROMPT, "threshold": 0.06, "steps": 12, "seed": 0,
-        "interval": "0.1", "gate": "once", "reuse": "residual", "control": False, "image": None,
-    }  # fmt: skip
-    return [{**given, **changes}[name] for name in form.FIELDS]
 
 
 def test_without_a_gpu_tinyworld_alone_is_offered_and_the_rest_says_why(on):
@@ -92,23 +83,23 @@ def test_once_a_comparison_was_made_the_note_says_how_long_it_takes(on):
 def test_the_host_decides_what_is_on_offer_and_how_much(on):
     host = on(CARD, settings=Settings(("tinyworld", WAN.name), WAN.name, max_steps=20))
     assert [spec.name for spec in host.specs] == [WAN.name, "tinyworld"]
-    assert following(WAN, host)["steps"] == 20
+    assert of_model(WAN, BWCacheConfig, host)["steps"] == 20
     with pytest.raises(ConfigError, match="steps: got 30; allowed is a whole number from 2 to 20"):
-        host.read(*values(steps=30))
+        host.read(given(steps=30))
     with pytest.raises(ConfigError, match="model"):
-        host.read(*values(model="mochi-1", steps=10))
+        host.read(given(model="mochi-1", steps=10))
     with pytest.raises(ConfigError, match="BWCACHE_MODELS"):
-        build(FakeBackend(), Store, on(LAPTOP, settings=Settings((WAN.name,))))
+        build(FakeBackend(), on(LAPTOP, settings=Settings((WAN.name,))))
 
 
 def test_the_form_follows_the_model(on):
     host = on(CARD)
-    found = following(IMAGES, host)
-    assert set(found) == set(FOLLOWING)
+    found = of_model(IMAGES, BWCacheConfig, host)
+    assert set(found) == set(MODEL_PARTS)
     assert found["image"]["visible"]
     assert not found["presets"]["visible"]
     assert found["threshold"]["value"] == 0
-    assert not following(models.find("tinyworld"), host)["image"]["visible"]
+    assert not of_model(models.find("tinyworld"), BWCacheConfig, host)["image"]["visible"]
     assert host.takes_images is any(spec.image != "none" for spec in host.specs)
 
 
@@ -117,19 +108,19 @@ def test_a_picture_is_read_and_only_where_the_model_takes_one(tmp_path):
 
     path = tmp_path / "picture.png"
     Image.new("RGB", (64, 48), "red").save(path)
-    request = form.read(*values(model=IMAGES.name, prompt="a cat", image=str(path)))
+    request = form.read(given(model=IMAGES.name, prompt="a cat", image=str(path)))
     assert request.image == path.read_bytes()
     with pytest.raises(ConfigError, match="image"):
-        form.read(*values(image=str(path)))
+        form.read(given(image=str(path)))
     with pytest.raises(ConfigError, match="image: got None"):
-        form.read(*values(model=IMAGES.name, prompt="a cat"))
+        form.read(given(model=IMAGES.name, prompt="a cat"))
     path.write_bytes(b"no picture")
     with pytest.raises(ConfigError, match="cannot be decoded"):
-        form.read(*values(model=IMAGES.name, prompt="a cat", image=str(path)))
+        form.read(given(model=IMAGES.name, prompt="a cat", image=str(path)))
 
 
 def test_a_model_without_presets_measures_first_and_then_suggests_a_threshold():
-    backend, store = FakeBackend(), Store()
+    backend, store = FakeBackend(), BaselineStore()
     request = Request("a cat", WAN.name, steps=30, config=BWCacheConfig(0.0))
     assert "Not yet measured" in advise(request, None)
     list(backend(request, store))
@@ -147,16 +138,16 @@ def test_a_model_without_presets_measures_first_and_then_suggests_a_threshold():
 def test_the_cost_is_shown_before_anything_is_made(enough):
     needed = 40 if enough else 400
     price = Cost(60, 90, 120, "anonymous", needed, "estimated")
-    page = Handlers(
-        FakeBackend(), Visitors(Store), "cuda", str, price=lambda request, store, asking: price
-    )
-    said = page.advice(*values(), session="a")
+
+    def said_on(host: Host) -> str:
+        adviser, values = Adviser(Visitors(), host), given()
+        return adviser.advice(adviser.subject(values, None), values, "a")
+
+    said = said_on(Host(price=lambda request, store, asking: price))
     assert "asks for up to 60 s of GPU, which counts as 90 s of 120 s a day" in said
     assert "A rough guess" in said
     assert ("may not be enough" in said) is not enough
-    assert "s a day" not in Handlers(FakeBackend(), Visitors(Store), "cpu", str).advice(
-        *values(), session="a"
-    )
+    assert "s a day" not in said_on(Host())
     assert cost_words(price, "de").startswith("**Kosten:**")
 
 
@@ -167,7 +158,7 @@ def test_loading_is_shown_and_a_retry_starts_the_clock_anew(tmp_path):
     def loading(request, store, device):
         yield Loading("download", 1_500_000_000, 3_000_000_000)
         yield Loading("load")
-        for event in backend(request, Store()):
+        for event in backend(request, BaselineStore()):
             yield event
             if getattr(getattr(event, "record", None), "step_index", None) == 2:
                 break
@@ -177,8 +168,9 @@ def test_loading_is_shown_and_a_retry_starts_the_clock_anew(tmp_path):
     def publish(path):
         return str(path.replace(tmp_path / path.name))
 
-    page = Handlers(loading, Visitors(Store), "cpu", publish)
-    updates = [u[0] for u in page.generate(*values(), session="a") if isinstance(u[0], list)]
+    handlers = Handlers(comparison_job(loading, Host(), publish), Visitors())
+    asked, *_ = handlers.enter(given(), "en")
+    updates = [u[0] for u in handlers.run(asked, "a", "en") if isinstance(u[0], list)]
     found = updates[-1]
     assert [row for row in found if row["k"] == "loading"] == [
         {"k": "loading", "stage": "download", "done": 1.5, "total": 3.0},
@@ -193,13 +185,13 @@ def test_loading_is_shown_and_a_retry_starts_the_clock_anew(tmp_path):
 
 @pytest.mark.parametrize(("zerogpu", "places"), [(False, 1), (True, 8)])
 def test_comparisons_share_one_card_but_each_has_its_own_on_zerogpu(on, zerogpu, places):
-    page = build(FakeBackend(), Store, on(replace(CARD, zerogpu=zerogpu)))
+    page = build(FakeBackend(), on(replace(CARD, zerogpu=zerogpu)))
     assert page._queue.default_concurrency_limit == places
     waiting = [fn for fn in page.fns.values() if fn.concurrency_id == MODEL_QUEUE]
     assert [fn.concurrency_limit for fn in waiting] == ["default"] * 3
 
 
 def test_a_limit_on_who_waits_reaches_the_queue(on):
-    page = build(FakeBackend(), Store, on(LAPTOP, settings=Settings(queue_size=3)))
+    page = build(FakeBackend(), on(LAPTOP, settings=Settings(queue_size=3)))
     assert isinstance(page, gr.Blocks)
     assert page._queue.max_size == 3

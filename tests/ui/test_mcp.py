@@ -9,14 +9,12 @@ import pytest
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
-from bwcache.runs.baselines import BaselineStore as Store
 from bwcache.runs.request import Request
 from bwcache.testing import FakeBackend
 from bwcache.ui import build, launch
 from bwcache.ui.serve import LaunchError
+from tests.ui.given import PROMPT
 from tests.ui.serving import serving
-
-PROMPT = "a red circle moving right on a white background"
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +86,7 @@ def test_what_cannot_be_used_is_said_in_a_line(served, tool, given, said):
 def test_the_pages_own_handlers_cannot_be_called(served):
     before = len(served.backend.requests)
     names = {fn.name for fn in served.page.fns.values() if fn.fn} - {"compare", "predict"}
-    assert "on_generate" in names
+    assert {"on_enter", "on_run"} <= names
     for name in names:
         answer = ask(served, "call_tool", name, {})
         assert answer.isError, name
@@ -105,7 +103,7 @@ def test_no_password_is_passed_by():
 
 
 def refused(line: str, **options) -> None:
-    page = build(FakeBackend(), Store)
+    page = build(FakeBackend())
     with pytest.raises(LaunchError, match=line):
         launch(page, mcp_server=True, prevent_thread_lock=True, quiet=True, **options)
     assert not page.is_running

@@ -23,7 +23,7 @@ from bwcache.runs.events import RunFinished, StepDone
 from bwcache.runs.metrics import LPIPS_REASON
 from bwcache.runs.request import Request
 from bwcache.testing import FakeBackend, distances
-from bwcache.ui.languages import CATALOGUE
+from bwcache.ui.languages import LABELS
 
 REQUEST = Request("a red circle moving right on a white background")
 
@@ -162,7 +162,7 @@ def test_the_numbers_of_frames_come_in_rows_that_fit(count, rows_needed):
 def test_the_panel_is_told_the_methods_name(reuse):
     request = Request("a red circle moving right", config=BWCacheConfig(0.1, reuse=reuse))
     assert rows.begin("1", request, find("tinyworld"))["method"].startswith("BWCache")
-    names = [CATALOGUE.text("en", f"labels.reuse_{one}") for one in get_args(Reuse)]
+    names = [LABELS["de"][f"bwcache_reuse_{one}"] for one in get_args(Reuse)]
     assert len(set(names)) == len(names)
 
 

@@ -10,27 +10,24 @@ from gradio.i18n import I18nData
 
 import bwcache
 from bwcache import models
-from bwcache.runs.texts import Catalogue
-from bwcache.runs.verdict import CATALOGUE as VERDICT
 from bwcache.runs.verdict import sentence, warning
 from bwcache.ui import languages
-from bwcache.ui.languages import CATALOGUE
+from bwcache.ui.languages import CATALOGUE, method_labels, say_verdict, verdict_texts
 from bwcache.ui.panel import MODULE, STATIC, panel_texts, source, styles, template
 
 PACKAGE = Path(bwcache.__file__).parent
-CATALOGUES = [CATALOGUE, VERDICT]
 GROUPS = ("labels", "page", "advice", "offer", "cost", "link", "panel", "finder")
 # what the browser looks up by a run's or a side's name
 SHARED = {"language", "script_missing"}  # what a library uses, and one component lacks
 BY_NAME = {"baseline", "cached", "control", "left", "right"}
 
 
-def flat(catalogue: Catalogue, language: str) -> dict[str, str]:
-    groups = GROUPS if catalogue is CATALOGUE else ("verdict",)
+def flat(language: str) -> dict[str, str]:
+    """Every text, those among them whose English stands beside what they describe."""
+    groups = {group: CATALOGUE.group(language, group) for group in GROUPS}
+    groups |= {"verdict": verdict_texts(language), "methods": method_labels(language)}
     return {
-        f"{group}.{key}": text
-        for group in groups
-        for key, text in catalogue.group(language, group).items()
+        f"{group}.{key}": text for group, texts in groups.items() for key, text in texts.items()
     }
 
 
@@ -38,21 +35,27 @@ def placeholders(text: str) -> list[str]:
     return sorted(name for _, name, _, _ in Formatter().parse(text) if name is not None)
 
 
-@pytest.mark.parametrize("catalogue", CATALOGUES)
-def test_every_language_has_the_same_texts_with_the_same_placeholders(catalogue):
-    assert catalogue.languages == ("en", "de")
-    english, german = (flat(catalogue, language) for language in catalogue.languages)
+def test_every_language_has_the_same_texts_with_the_same_placeholders():
+    assert CATALOGUE.languages == ("en", "de")
+    english, german = (flat(language) for language in CATALOGUE.languages)
     assert list(english) == list(german)  # in the same order, so that a translator can compare
     for key, text in english.items():
         assert german[key].strip(), key
         assert placeholders(german[key]) == placeholders(text), key
 
 
-@pytest.mark.parametrize("catalogue", CATALOGUES)
-def test_sentences_are_translated(catalogue):
-    english, german = (flat(catalogue, language) for language in catalogue.languages)
+def test_sentences_are_translated():
+    english, german = (flat(language) for language in CATALOGUE.languages)
     alike = [key for key, text in english.items() if text.count(" ") > 2 and german[key] == text]
     assert not [key for key in alike if "{" not in english[key]]
+
+
+def test_every_setting_of_every_offered_method_is_translated_and_nothing_else():
+    english, german = method_labels("en"), method_labels("de")
+    names = ("bwcache (paper)", "gate", "bwcache")  # that are the same in German
+    alike = [key for key in english if english[key] == german[key]]
+    assert not [key for key in alike if english[key].lower() not in names]
+    assert set(CATALOGUE.group("de", "methods").values()) <= set(german.values())
 
 
 def used_in_python() -> set[str]:
@@ -60,7 +63,7 @@ def used_in_python() -> set[str]:
     found = set()
     for path in PACKAGE.rglob("*.py"):
         code = path.read_text(encoding="utf-8")
-        groups = "page|advice|offer|cost|verdict"
+        groups = "page|advice|offer|cost"
         found.update(re.findall(rf"""["']((?:{groups})\.\w+)["']""", code))
         found.update(
             re.sub(r"\{.*?\}", ".*", key)
@@ -104,13 +107,15 @@ BROWSER = [
 ]
 
 
+ELSEWHERE = {*(group for group, *_ in BROWSER), "verdict", "methods"}
+
+
 def unused(keys, patterns) -> list[str]:
     return [key for key in keys if not any(re.fullmatch(one, key) for one in patterns)]
 
 
 def test_no_text_is_left_over_and_none_is_missing_in_python():
-    known = {**flat(CATALOGUE, "en"), **flat(VERDICT, "en")}
-    known = [key for key in known if key.split(".")[0] not in {group for group, *_ in BROWSER}]
+    known = [key for key in flat("en") if key.split(".")[0] not in ELSEWHERE]
     patterns = used_in_python()
     assert not unused(known, patterns)
     for pattern in patterns:
@@ -206,13 +211,13 @@ SUMMARY = {
 def test_the_verdict_says_the_same_in_both_languages(changes, english, german):
     summary = SUMMARY | changes
     assert english in sentence(summary)
-    assert german in sentence(summary, "de")
+    assert german in sentence(summary, say_verdict("de"))
 
 
 def test_the_warning_too():
     assert "Below 1 of 2" in warning(SUMMARY, {"residual": (1, 2)})
-    assert "Unter 1 von 2" in warning(SUMMARY, {"residual": (1, 2)}, "de")
-    assert warning(SUMMARY, {}, "de") is None
+    assert "Unter 1 von 2" in warning(SUMMARY, {"residual": (1, 2)}, say_verdict("de"))
+    assert warning(SUMMARY, {}, say_verdict("de")) is None
     for language, texts in panel_texts().items():  # the slider's, before a run
         said = texts["too_few_computed"].format(computed=4, steps=12, least=1, of=2)
-        assert said == warning(SUMMARY, {"residual": (1, 2)}, language)
+        assert said == warning(SUMMARY, {"residual": (1, 2)}, say_verdict(language))

@@ -127,6 +127,7 @@ class BWCacheConfig(Method):
         "The forecast follows the trend of the last computed steps instead of repeating one.",
         "The residual of the block stack, its output, or a damped forecast of the residual.",
         choices=tuple(REUSE_NAMES.items()),
+        basic=True,
     )
     gate: str = knob(
         "once",

@@ -8,6 +8,7 @@ import { createScheduleTable } from "./schedule_table.js";
 const MARGIN = 1.1; // beyond the measured range, at both ends
 const LEAST_DISTANCE = 0.012; // relative, of two stops
 const ASKED = ["threshold", "interval", "gate"];
+const SENT = ["model", "method", ...ASKED];
 const DENSE = 9; // pixels a step: with less room there are no letters
 
 // The slider's places: round numbers, close together where the curve is low, and this run's own.
@@ -130,7 +131,7 @@ export function createWhatIf({ root, texts, numbers, charts, trigger }) {
   });
   use.addEventListener("click", () => {
     const config = chosen();
-    trigger("submit", Object.fromEntries(["model", ...ASKED].map((name) => [name, config[name]])));
+    trigger("submit", Object.fromEntries(SENT.map((name) => [name, config[name]])));
     used.textContent = texts.whatif_used;
   });
 

@@ -7,13 +7,14 @@ A catalogue is a folder with a file for each language: `decimal_sign`, and group
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from string import Formatter
 
+from ..runs.verdict import Say
+
 ENGLISH = "en"
-Say = Callable[..., str]
 
 
 class Catalogue:

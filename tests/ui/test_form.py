@@ -1,0 +1,259 @@
+"""The form is made of the methods' own descriptions, and read once, whoever sends it."""
+
+import io
+import math
+from dataclasses import replace
+from types import MappingProxyType
+
+import gradio as gr
+import pytest
+from PIL import Image
+
+from bwcache import models
+from bwcache.cache.methods import METHODS
+from bwcache.cache.methods.bwcache import BWCacheConfig
+from bwcache.cache.methods.first_block_cache import FirstBlockCacheConfig
+from bwcache.cache.methods.magcache import MagCacheConfig
+from bwcache.errors import ConfigError
+from bwcache.models import find
+from bwcache.models.spec import MethodFacts, Preset
+from bwcache.runs.request import MAX_STEPS
+from bwcache.ui import fields, form
+from bwcache.ui.host import Host
+from bwcache.ui.model_choice import METHOD_PARTS, MODEL_PARTS, of_method, of_model
+from tests.ui.given import GIVEN, PROMPT, given
+
+TINY = find("tinyworld")
+CURVE = (1.0, 1.02, 1.01)
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """TinyWorld where somebody has measured MagCache's curve on it."""
+    preset = Preset(MagCacheConfig(threshold=0.1, ratios=CURVE))
+    caching = {**TINY.caching, "magcache": MethodFacts(presets={"Curve": preset})}
+    spec = replace(TINY, caching=MappingProxyType(caching))
+    monkeypatch.setattr(models, "CATALOGUE", {"tinyworld": spec})
+    return spec
+
+
+def test_every_setting_of_every_method_is_a_field():
+    for method in METHODS.values():
+        for knob in method.knobs():
+            assert form.FIELDS[knob.name].kind == "setting"
+            assert knob.everybody in form.FIELDS[knob.name].about
+
+
+def test_settings_that_share_a_name_are_of_one_kind_and_can_share_a_component():
+    for name, owners in form.knobs().items():
+        assert len({knob.kind for knob in owners.values()}) == 1, name
+
+
+def test_each_field_of_the_page_has_a_component_of_its_kind():
+    with gr.Blocks():
+        found = {**fields.main_fields(Host()), **fields.advanced_fields(Host())}
+    assert set(form.FIELDS) - set(found) == {"ratios"}  # has to be measured, not typed
+    assert isinstance(found["threshold"], gr.Slider)
+    assert isinstance(found["reuse_interval"], gr.Textbox)
+    assert isinstance(found["max_skip_steps"], gr.Number)
+    assert [value for _, value in found["gate"].choices] == ["once", "recheck"]
+    assert found["indicator_blocks"].value == "all"
+    assert found["threshold"].visible
+    assert not found["max_skip_steps"].visible
+
+
+def test_what_the_components_hold_at_first_is_the_models_usual_run():
+    with gr.Blocks():
+        found = {**fields.main_fields(Host()), **fields.advanced_fields(Host())}
+    values = {name: found[name].value for name in form.FIELDS if name in found}
+    request = form.read(values)
+    assert request.config == replace(TINY.default_preset.config, **TINY.indicator)
+    assert (request.steps, request.prompt) == (TINY.steps, TINY.examples[0])
+
+
+def test_named_values_become_a_request():
+    request = form.read(given(reuse_interval=" 3 ", steps=12.0, gate="recheck", control=True))
+    assert request.config == BWCacheConfig(0.06, 3, gate="recheck")
+    assert (request.model, request.prompt, request.steps) == ("tinyworld", PROMPT, 12)
+    assert request.control
+
+
+def test_a_setting_of_another_method_does_not_matter():
+    request = form.read(given(method="first_block_cache", reuse_interval="often", gate=None))
+    assert request.config == FirstBlockCacheConfig(0.06)
+
+
+def test_what_is_left_out_is_the_models_own():
+    request = form.read({"prompt": PROMPT})
+    assert request.config == replace(TINY.default_preset.config, **TINY.indicator)
+    assert request.steps == TINY.steps
+    wan = form.read({"prompt": PROMPT, "model": "wan2.1-t2v-1.3b"})
+    assert wan.config.only_measures
+    other = form.read({"prompt": PROMPT, "model": "wan2.1-t2v-1.3b", "method": "first_block_cache"})
+    assert other.config == FirstBlockCacheConfig()
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"prompt": ""}, "prompt"),
+        ({"prompt": "   "}, "prompt"),
+        ({"prompt": None}, "prompt"),
+        ({"prompt": "red " * 500}, "prompt"),
+        ({"threshold": math.nan}, "threshold"),
+        ({"threshold": math.inf}, "threshold"),
+        ({"threshold": -0.1}, "threshold"),
+        ({"threshold": None}, "threshold"),
+        ({"threshold": "0.1"}, "threshold"),
+        ({"threshold": True}, "threshold"),
+        ({"threshold": None, "method": "first_block_cache"}, "threshold"),
+        ({"steps": 1}, "steps"),
+        ({"steps": 10**6}, "steps"),
+        ({"steps": 2.5}, "steps"),
+        ({"steps": "30"}, "steps"),
+        ({"steps": None}, "steps"),
+        ({"seed": -1}, "seed"),
+        ({"seed": None}, "seed"),
+        ({"reuse_interval": "often"}, "reuse_interval"),
+        ({"reuse_interval": "0"}, "reuse_interval"),
+        ({"reuse_interval": "9" * 5000}, "reuse_interval"),
+        ({"reuse_interval": {}}, "reuse_interval"),
+        ({"reuse_interval": None}, "reuse_interval"),
+        ({"tail_fraction": 1.5}, "tail_fraction"),
+        ({"indicator_blocks": "0"}, "indicator_blocks"),
+        ({"indicator_tokens": None}, "indicator_tokens"),
+        ({"gate": "never"}, "gate"),
+        ({"gate": ["once"]}, "gate"),
+        ({"reuse": "blocks"}, "reuse"),
+        ({"control": "no"}, "control"),
+        ({"random_weights": None}, "random_weights"),
+        ({"method": "teacache"}, "method"),
+        ({"method": None}, "method"),
+        ({"method": ["bwcache"]}, "method"),
+        ({"method": "magcache"}, "ratios"),
+        ({"model": "sora"}, "model"),
+        ({"model": None}, "model"),
+        ({"model": {"a": 1}}, "model"),
+        ({"model": "../../etc"}, "model"),
+        ({"image": "/no/such/picture.png"}, "image"),
+        ({"image": b"no picture"}, "image"),
+    ],
+)
+def test_what_cannot_be_used_is_named_in_one_line(change, word):
+    with pytest.raises(ConfigError) as caught:
+        form.read(given(**change))
+    assert str(caught.value).startswith(f"{word}: got")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_whole_number_says_what_it_may_be():
+    with pytest.raises(ConfigError, match=f"a whole number from 2 to {MAX_STEPS}$"):
+        form.read(given(steps=1))
+
+
+def test_a_picture_is_decoded_once(monkeypatch, tmp_path):
+    decoded = []
+    original = Image.open
+    monkeypatch.setattr(Image, "open", lambda *a, **k: decoded.append(1) or original(*a, **k))
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(buffer, "PNG")
+    path = tmp_path / "picture.png"
+    path.write_bytes(buffer.getvalue())
+    takes = next(spec for spec in models.CATALOGUE.values() if spec.image != "none")
+    request = form.read(given(model=takes.name, image=str(path)))
+    assert request.image == buffer.getvalue()
+    assert len(decoded) == 1
+    assert form.read_subject(given(model=takes.name, image=str(path)), request.image).image
+    assert len(decoded) == 1
+
+
+# -- what follows the model and the method -----------------------------------------------------
+
+
+def test_a_method_that_has_to_be_measured_first_is_offered_where_it_has_been(measured):
+    assert [method.name for method in form.offered_methods(TINY)] == [
+        "bwcache",
+        "first_block_cache",
+    ]
+    assert MagCacheConfig in form.offered_methods(measured)
+    config = form.read(given(method="magcache", threshold=0.2)).config
+    assert config == MagCacheConfig(threshold=0.2, ratios=CURVE)
+    assert "ratios" not in {knob.name for knob in form.settings(MagCacheConfig)}
+
+
+def test_the_settings_of_the_chosen_method_are_seen_and_no_others():
+    for method in form.offered_methods(TINY):
+        found = of_method(TINY, method)
+        assert set(found) == set(METHOD_PARTS)
+        seen = {name for name in METHOD_PARTS[1:] if found[name]["visible"]}
+        assert seen == {knob.name for knob in form.settings(method)}
+
+
+def test_a_shared_component_follows_the_method():
+    ours, other = (of_method(TINY, method) for method in form.offered_methods(TINY))
+    assert ours["threshold"]["label"] != other["threshold"]["label"]
+    assert ours["threshold"]["value"] == TINY.default_preset.config.threshold
+    assert other["threshold"]["value"] == FirstBlockCacheConfig().threshold
+    assert ours["presets"]["visible"]
+    assert not other["presets"]["visible"]
+
+
+def test_a_method_that_another_model_lacks_gives_way(measured):
+    found = of_model(TINY, MagCacheConfig, Host())
+    assert set(found) == set(MODEL_PARTS)
+    assert found["method"]["value"] == "bwcache"
+    assert of_model(measured, MagCacheConfig, Host())["method"]["value"] == "magcache"
+
+
+def test_presets_are_recognised():
+    for name, preset in TINY.facts().presets.items():
+        known = preset.config
+        chosen = given(threshold=known.threshold, reuse_interval=f" {known.reuse_interval} ")
+        assert form.matching_preset(TINY, BWCacheConfig, chosen) == name
+        other = {**chosen, "reuse": "forecast", "gate": "recheck"}  # no preset names these
+        assert form.matching_preset(TINY, BWCacheConfig, other) == name
+        knob = BWCacheConfig.knob("threshold")
+        assert known.threshold < form.slider_top(TINY, knob, BWCacheConfig)
+    assert form.matching_preset(TINY, BWCacheConfig, given(threshold=0.0123)) is None
+    assert form.matching_preset(TINY, BWCacheConfig, given(reuse_interval="often")) is None
+    assert form.matching_preset(TINY, FirstBlockCacheConfig, GIVEN) is None
+
+
+# -- what a panel's button puts into the form --------------------------------------------------
+
+TRIED = {"model": "tinyworld", "threshold": 0.05, "interval": "0.1", "gate": "recheck"}
+
+
+def test_settings_that_were_tried_are_read_by_either_name():
+    expected = {"threshold": 0.05, "reuse_interval": 0.1, "gate": "recheck"}
+    assert form.chosen(TRIED, "tinyworld") == (BWCacheConfig, expected)
+    assert form.chosen(TRIED | {"interval": 4}, "tinyworld")[1]["reuse_interval"] == 4
+    named = {"method": "bwcache", "threshold": 0.05, "reuse_interval": "2"}
+    assert form.chosen(named, "tinyworld")[1] == {"threshold": 0.05, "reuse_interval": 2}
+    other = {"method": "first_block_cache", "threshold": 0.2, "gate": "once"}
+    assert form.chosen(other, "tinyworld") == (FirstBlockCacheConfig, {"threshold": 0.2})
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"model": "wan2.1-t2v-1.3b"}, "model"),
+        ({"method": "teacache"}, "method"),
+        ({"threshold": "0.05"}, "threshold"),
+        ({"threshold": None}, "threshold"),
+        ({"threshold": math.nan}, "threshold"),
+        ({"interval": "many"}, "reuse_interval"),
+        ({"interval": None}, "reuse_interval"),
+        ({"interval": 0}, "reuse_interval"),
+        ({"gate": ["once"]}, "gate"),
+    ],
+)
+def test_others_are_refused_by_name(change, field):
+    with pytest.raises(ConfigError, match=f"^{field}: got"):
+        form.chosen(TRIED | change, "tinyworld")
+
+
+@pytest.mark.parametrize("tried", [None, [], "0.05", {}, {"model": "tinyworld"}])
+def test_what_is_no_set_of_settings_is_refused(tried):
+    with pytest.raises(ConfigError):
+        form.chosen(tried, "tinyworld")
