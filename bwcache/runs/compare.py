@@ -178,10 +178,10 @@ def summarise(
         offload=cached.offload,
         versions=versions(),
         control=None if control is None else _control_run(control, baseline),
+        concerns=[list(each) for each in cached.trace.concerns()],
     )
     numbers = summary.as_dict()
-    limits = models.find(request.model).facts().pays_from
-    mind = warning(numbers, limits) if isinstance(request.config, BWCacheConfig) else None
+    mind = warning(numbers, models.find(request.model).facts().pays_from)
     return replace(summary, verdict=sentence(numbers), warning=mind)
 
 

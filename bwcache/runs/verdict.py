@@ -44,22 +44,26 @@ def sentence(summary: Mapping, language: str = ENGLISH) -> str:
 def warning(
     summary: Mapping, limits: Mapping[str, tuple[int, int]], language: str = ENGLISH
 ) -> str | None:
-    """What a user should know of a run that computed too few steps for caching to pay.
+    """What a user should know of a run: reuse that began early, few steps, noise, too much reuse.
 
     Args:
-        summary: Of the comparison, or its `steps_computed`, `steps_reused` and `config`.
+        summary: Of the comparison, or its `steps_computed`, `steps_reused`, `config` and what its
+            trace is concerned about (`concerns`, if any).
         limits: The model's `pays_from`.
         language: "en" or "de".
 
     Returns:
-        A sentence; None where nothing was reused, or caching pays, or nobody has measured it.
+        Sentences; None where there is nothing to mind, or nobody has measured it.
     """
-    computed, limit = summary["steps_computed"], limits.get(summary["config"]["reuse"])
+    say, found = CATALOGUE.say(language), []
+    for name, numbers in summary.get("concerns", ()):
+        found.append(say(f"verdict.{name}", **numbers))
+    computed, limit = summary["steps_computed"], limits.get(summary["config"].get("reuse"))
     steps = computed + summary["steps_reused"]
-    if limit is None or not summary["steps_reused"] or computed / steps >= limit[0] / limit[1]:
-        return None
-    values = {"computed": computed, "steps": steps, "least": limit[0], "of": limit[1]}
-    return CATALOGUE.text(language, "verdict.too_few_computed", **values)
+    if limit and summary["steps_reused"] and computed / steps < limit[0] / limit[1]:
+        values = {"computed": computed, "steps": steps, "least": limit[0], "of": limit[1]}
+        found.append(say("verdict.too_few_computed", **values))
+    return " ".join(found) or None
 
 
 def _why_nothing(summary: Mapping, say: Say) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .. import models
 from ..cache.predict import predict, reuse_starts_above
+from ..cache.trace import FEW_STEPS
 from ..explore.suggestion import suggest
 from ..runs.events import RunFinished
 from ..runs.request import Request
@@ -36,11 +37,14 @@ def advise(
 def _expectation(request: Request, baseline: RunFinished | None, language: str) -> str:
     say, unmeasured = say_in(language), not models.find(request.model).facts().presets
     lines = [_range(request, baseline, say)]
+    if request.steps < FEW_STEPS:
+        lines.insert(0, say("advice.few_steps", steps=request.steps, few=FEW_STEPS))
     if baseline is None:
         later = say("advice.not_measured_yet" if unmeasured else "advice.expect_later")
-        return f"{lines[0]} {later}"
+        return " ".join([*lines, later])
     if unmeasured and not request.config.threshold:
-        return f"{lines[0]}\n\n{_suggested(request, baseline, say)}"
+        suggested = [] if request.steps < FEW_STEPS else [_suggested(request, baseline, say)]
+        return "\n\n".join([" ".join(lines), *suggested])
     lowest = reuse_starts_above(baseline.trace, request.config)
     if lowest is not None:
         lines.append(say("advice.starts_above", value=lowest))
