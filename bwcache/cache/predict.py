@@ -122,11 +122,13 @@ def reuse_starts_above(trace: Trace, config: BWCacheConfig) -> float | None:
     The smallest indicator that a step to reuse could follow: not one at the run's end, nor one
     whose tail covers the rest. None where nothing was measured.
     """
+    began = {each.expert: each.first_step for each in trace.experts}
     useful = [
         step.indicator
         for step in trace.steps
         if step.indicator is not None
         and math.isfinite(step.indicator)
-        and step.step_index + 1 < trace.num_steps - config.tail_steps(step.step_index)
+        and step.step_index + 1
+        < trace.num_steps - config.tail_steps(step.step_index - began.get(step.expert, 0))
     ]
     return min(useful, default=None)

@@ -177,7 +177,7 @@ class Trace:
 
     def concerns(self) -> list[tuple[str, dict[str, int]]]:
         """The names of the run's warnings (those of `WARNINGS`), with the numbers in them."""
-        found = []
+        found: list[tuple[str, dict[str, int]]] = []
         reused = next((s.step_index for s in self.steps if s.action != "compute"), None)
         if self.num_steps < FEW_STEPS:
             found.append(("few_steps", {"steps": self.num_steps, "few": FEW_STEPS}))

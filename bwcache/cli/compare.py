@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from ..models import start_picture
     from ..runs.request import Request
     from ..runs.result_files import save
+    from ..runs.video import padding
 
     steps = find(args.model).steps if args.steps is None else args.steps
     image = start_picture.read(args.image)
@@ -66,6 +67,11 @@ def run(args: argparse.Namespace) -> int:
             f"PSNR {_decibels(control.psnr_db)}."
         )
     print(f"Files: {', '.join(str(path) for path in written.values())}")
+    if any(padded := padding(finished.runs[0].frames)):
+        print(
+            f"The videos are padded by {padded[0]} columns and {padded[1]} lines: players want "
+            "even numbers."
+        )
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..cache.methods.bwcache import BWCacheConfig
 from ..cache.predict import Prediction, predict
-from ..cache.trace import Trace
+from ..cache.trace import FEW_STEPS, Trace
 from ..models import find
 from .candidates import distinct_thresholds
 
@@ -33,13 +33,16 @@ def suggest(trace: Trace, config: BWCacheConfig) -> Suggestion | None:
         config: Everything but the threshold and the interval.
 
     Returns:
-        The gentlest of those that come closest; None where no threshold reuses anything. How close
-        its video will be is not known before it has been made.
+        The gentlest of those that come closest; None where no threshold reuses anything, or where
+        there are so few steps that there is little to skip. How close its video will be is not
+        known before it has been made.
 
     Raises:
         TraceError: The trace is incomplete or reused steps itself.
     """
     best, least = None, math.inf
+    if trace.num_steps < FEW_STEPS:
+        return None
     for threshold in reversed(distinct_thresholds(trace)):
         setting = replace(config, threshold=threshold, reuse_interval=INTERVAL)
         found = predict(trace, setting)
@@ -51,8 +54,13 @@ def suggest(trace: Trace, config: BWCacheConfig) -> Suggestion | None:
     return best
 
 
-def suggestion_text(found: Suggestion | None) -> str:
-    """What to try after a run that only measured."""
+def suggestion_text(found: Suggestion | None, num_steps: int) -> str:
+    """What to try after a run of so many steps that only measured."""
+    if num_steps < FEW_STEPS:
+        return (
+            f"With {num_steps} steps there is little to skip, so no threshold is suggested: "
+            f"caching pays from about {FEW_STEPS}."
+        )
     if found is None:
         return "No threshold would reuse a step in a run like this: take more steps."
     config, prediction = found.config, found.prediction
@@ -76,4 +84,4 @@ def after_measuring(summary: Mapping[str, Any], trace: Trace) -> str | None:
     config = BWCacheConfig.from_dict(summary["config"])
     if find(summary["model"]).facts().presets or config.threshold:
         return None
-    return suggestion_text(suggest(trace, config))
+    return suggestion_text(suggest(trace, config), trace.num_steps)

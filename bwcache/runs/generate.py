@@ -8,7 +8,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 
@@ -70,7 +71,7 @@ def generate(
                 called = pipe if image is None else with_image(pipe, spec)
                 warm_up(called, spec, image)
                 call = call_arguments(spec, prompt, seed, steps, image)
-                events.put(_run(called, run, call, config, report))
+                events.put(_run(called, run, call, config, report, seed))
         except Stopped:
             pass
         except BaseException as error:  # handed over, so that nobody waits for ever
@@ -92,16 +93,33 @@ def generate(
 
 
 def _run(
-    pipe, run: RunName, call: Mapping[str, object], config: Method, report: Report
+    pipe,
+    run: RunName,
+    call: Mapping[str, object],
+    config: Method,
+    report: Report,
+    seed: int,
 ) -> RunFinished:
     device = torch.device(getattr(pipe, "_execution_device", None) or pipe.device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     started = time.perf_counter()
-    with cached(pipe, config, on_step=report) as state:
+    with cached(pipe, config, on_step=report) as state, _same_noise(device, seed):
         frames = pipe(**call).frames[0]
     seconds = time.perf_counter() - started
     return RunFinished(run, state.trace, frames, seconds, _peak_bytes(device))
+
+
+@contextmanager
+def _same_noise(device: torch.device, seed: int) -> Iterator[None]:
+    """Whatever a scheduler draws from PyTorch's own generators is the same in every run of a seed.
+
+    Stochastic schedulers add noise in each step, and most pipelines hand them no generator.
+    """
+    devices = [device] if device.type == "cuda" and torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
 
 
 def _peak_bytes(device: torch.device) -> int | None:

@@ -12,14 +12,15 @@ from ..files import finite
 from ..models import find
 from .events import ComparisonFinished
 from .metrics import pixel_distance
-from .video import heat, write_mp4
+from .video import heat, padding, write_mp4
 
 
 def save(finished: ComparisonFinished, folder: Path) -> dict[str, Path]:
     """Write `baseline.mp4`, `cached.mp4`, `difference.mp4`, `trace.json`, `summary.json`.
 
     With a control run also `control.mp4`. The difference is that of the raw frames, amplified by
-    the summary's `difference_gain`, in Inferno's colours.
+    the summary's `difference_gain`, in Inferno's colours. Where a video has an odd width or height,
+    the summary says in `video_padding` how many columns and lines its files have more.
 
     Args:
         finished: What to write.
@@ -41,7 +42,10 @@ def save(finished: ComparisonFinished, folder: Path) -> dict[str, Path]:
         distances = pixel_distance(cached.frames, baseline.frames)
         amplified = heat(finished.summary.difference_gain * distances)
         write_mp4(amplified, staging / "difference.mp4", fps)
-        text = json.dumps(finite(finished.summary.as_dict()), indent=1, allow_nan=False)
+        summary = finished.summary
+        if any(padded := padding(baseline.frames)):
+            summary = summary.adding(video_padding=list(padded))
+        text = json.dumps(finite(summary.as_dict()), indent=1, allow_nan=False)
         (staging / "summary.json").write_text(text, encoding="utf-8")
         (staging / "trace.json").write_text(finished.trace_file.dumps(), encoding="utf-8")
         written = {}

@@ -63,6 +63,8 @@ class Summary:
             `control_psnr_db` of the file, which lacks them otherwise.
         verdict: The result in a sentence.
         warning: What to mind, or None.
+        concerns: What the cached run's trace says that one should mind: names and numbers of
+            `bwcache.cache.trace.WARNINGS`.
         added: What a command writes after all these, such as its `suggestion`.
     """
 
@@ -105,6 +107,7 @@ class Summary:
     control: ControlRun | None = None
     verdict: str = ""
     warning: str | None = None
+    concerns: Sequence[tuple[str, Mapping[str, int]]] = ()
     added: Mapping[str, object] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, object]:

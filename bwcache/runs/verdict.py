@@ -35,6 +35,10 @@ TEXTS: Mapping[str, str] = {
     "trace_says": "every step after the trigger had to be computed; the trace says why.",
     "too_few_computed": "Only {computed} of {steps} steps are computed. Below {least} of {of}, "
     "simply taking that few uncached steps is about as good on this model (measured).",
+    "few_steps": "With {steps} steps there is little to skip: caching pays from about {few}.",
+    "early": "Reuse began with step {step} of {steps}, where the picture's layout is still being "
+    "decided: a lower threshold or warm-up steps keep the video closer.",
+    "noise": "The scheduler adds noise at each step; both runs were given the same.",
     "partly_reused": "In {partial} of {steps} steps part of the blocks was reused; "
     "{share:.0f} % of the blocks' work was done.",
     "never_allowed": "with these settings no step could be reused; the trace says why.",
@@ -88,21 +92,24 @@ def sentence(summary: Mapping[str, Any], say: Say = english) -> str:
 def warning(
     summary: Mapping[str, Any], limits: Mapping[str, tuple[int, int]], say: Say = english
 ) -> str | None:
-    """What a user should know of a run that computed too few steps for caching to pay.
+    """What a user should know of a run: reuse that began early, few steps, noise, too much reuse.
 
     Args:
-        summary: Of the comparison, or its `steps_computed`, `steps_reused` and `config`.
+        summary: Of the comparison, or its `steps_computed`, `steps_reused`, `config` and what its
+            trace is concerned about (`concerns`, if any).
         limits: The model's `pays_from` for the method.
         say: Gives the texts of a language.
 
     Returns:
-        A sentence; None where nothing was reused, or caching pays, or nobody has measured it.
+        Sentences; None where there is nothing to mind, or nobody has measured it.
     """
+    found = [say(name, **numbers) for name, numbers in summary.get("concerns", ())]
     computed, limit = summary["steps_computed"], limits.get(summary["config"].get("reuse"))
     steps = computed + summary["steps_reused"]
-    if limit is None or not summary["steps_reused"] or computed / steps >= limit[0] / limit[1]:
-        return None
-    return say("too_few_computed", computed=computed, steps=steps, least=limit[0], of=limit[1])
+    if limit and summary["steps_reused"] and computed / steps < limit[0] / limit[1]:
+        values = {"computed": computed, "steps": steps, "least": limit[0], "of": limit[1]}
+        found.append(say("too_few_computed", **values))
+    return " ".join(found) or None
 
 
 def _why_nothing(summary: Mapping[str, Any], say: Say) -> str:

@@ -51,8 +51,23 @@ def heat(values: np.ndarray) -> np.ndarray:
 
 
 def write_mp4(frames: np.ndarray, path: Path, fps: int) -> None:
-    """Write frames `[frames, height, width, 3]` in 0-1 as H.264."""
-    export_to_video(enlarge(frames.clip(0, 1)), str(path), fps=fps, quality=9)
+    """Write frames `[frames, height, width, 3]` in 0-1 as H.264, at their own size or a multiple.
+
+    Players want an even height and width: where one is odd, its last line or column is shown twice
+    (`padding` says where), and no pixel is stretched.
+    """
+    pictures = enlarge(frames.clip(0, 1))
+    right, bottom = padding(frames)
+    if right or bottom:
+        edges = ((0, bottom), (0, right), (0, 0))
+        pictures = [np.pad(picture, edges, mode="edge") for picture in pictures]
+    export_to_video(pictures, str(path), fps=fps, quality=9, macro_block_size=1)
+
+
+def padding(frames: np.ndarray) -> tuple[int, int]:
+    """How many columns and lines an mp4 file of frames has more, at the right and below."""
+    height, width = enlarge(frames[:1].clip(0, 1))[0].shape[:2]
+    return width % 2, height % 2
 
 
 def filmstrip(frames: np.ndarray) -> bytes | None:

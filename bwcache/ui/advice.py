@@ -14,7 +14,7 @@ from .. import models
 from ..cache.method import Method
 from ..cache.methods import METHODS
 from ..cache.predict import decides_by_indicator, predict, reuse_starts_above
-from ..cache.trace import Trace
+from ..cache.trace import FEW_STEPS, Trace
 from ..errors import ConfigError, TraceError
 from ..explore.suggestion import suggest
 from ..models.fit import Fit, fit_here
@@ -116,12 +116,15 @@ def _expectation(request: Request, trace: Trace | None, language: str) -> str:
         return say("advice.no_forecast", method=config.title)
     facts = models.find(request.model).facts(config.name)
     known = [_range(facts.indicator_range, trace, say)] if decides_by_indicator(config) else []
+    few = request.steps < FEW_STEPS
+    if few:
+        known.insert(0, say("advice.few_steps", steps=request.steps, few=FEW_STEPS))
     if trace is None:
         unmeasured = config.only_measures and not facts.presets
         later = say("advice.not_measured_yet" if unmeasured else "advice.expect_later")
         return " ".join([*known, later])
     if config.only_measures and not facts.presets:
-        return "\n\n".join([*known, _suggested(trace, config, say)])
+        return "\n\n".join([*known, *([] if few else [_suggested(trace, config, say)])])
     lowest = reuse_starts_above(trace, config) if decides_by_indicator(config) else None
     if lowest is not None:
         known.append(say("advice.starts_above", value=lowest))

@@ -154,7 +154,10 @@ def tensors(thing: object) -> list[torch.Tensor]:
 
 
 def test_6_the_first_expert_leaves_nothing_and_steps_are_counted_over_the_whole_run():
-    """The fifth of eight steps would be reused. The tail is one step: of the run, not of each."""
+    """The second begins with the fifth of eight steps, and triggers at its own second.
+
+    The tail, as long as the steps before that one, is the run's last step.
+    """
     tiny, kept, alive = wan22_t2v(), [], []
 
     def keep(record, latents):
@@ -170,7 +173,8 @@ def test_6_the_first_expert_leaves_nothing_and_steps_are_counted_over_the_whole_
     assert len(kept) >= 2 * 2  # in each branch samples of features, and a residual
     assert alive[0] == 0
     assert actions(run) == "ccrrccrc"
-    assert run.trace.steps[4].reason == "nothing is cached for this call yet"
+    assert run.trace.steps[4].reason == "nothing to compare with yet"
+    assert [each.state["trigger_step"] for each in run.trace.experts] == [1, 5]
     assert "last 1 steps" in run.trace.steps[7].reason
 
 

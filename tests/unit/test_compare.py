@@ -113,7 +113,7 @@ CONTROL_KEYS = ["control_steps", "control_seconds", "control_psnr_db"]
 @pytest.mark.parametrize("control", [False, True])
 def test_the_file_has_its_keys_in_their_order(control, tmp_path):
     finished = finish(request(control=control))
-    ends = [*(CONTROL_KEYS if control else []), "verdict", "warning"]
+    ends = [*(CONTROL_KEYS if control else []), "verdict", "warning", "concerns"]
     assert list(finished.summary.as_dict()) == [*KEYS, *ends]
     more = replace(finished, summary=finished.summary.adding(suggestion=None))
     written = json.loads(save(more, tmp_path)["summary"].read_text())
@@ -374,12 +374,12 @@ def test_the_verdict_in_words():
 def test_a_model_that_nobody_has_measured_starts_by_measuring(tmp_path, capsys, monkeypatch):
     spec = replace(models.find("tinyworld"), caching={})
     monkeypatch.setattr(models, "CATALOGUE", {spec.name: spec})
-    given = ["compare", "--prompt", PROMPT, "--steps", "8", "--device", "cpu"]
+    given = ["compare", "--prompt", PROMPT, "--steps", "12", "--device", "cpu"]
     assert main([*given, "--out", str(tmp_path / "first")]) == 0
     said = capsys.readouterr().out
     assert "Nothing was reused" in said
     tried = re.search(
-        r"try threshold (\S+) with reuse interval (\S+), which would have reused (\d+) of 8", said
+        r"try threshold (\S+) with reuse interval (\S+), which would have reused (\d+) of 12", said
     )
     assert tried, said
     threshold, interval, reused = tried.groups()

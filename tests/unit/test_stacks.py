@@ -149,26 +149,26 @@ def test_an_image_among_the_tokens():
 def test_two_experts_with_different_numbers_of_blocks():
     """δ = 0.9 triggers at step 2, and in the second, whose own first step is 4, at step 5 with 1/5.
 
-    So steps 6 and 7 add what step 5 added, and the tail is the last floor(5 / 2) of all steps.
+    So steps 6 and 7 add what step 5 added. It had seen one step before: floor(1 / 2) are the tail.
     """
     pipe = ToyPipeline(transformer=ToyTransformer(2), transformer_2=ToyTransformer(3), switch_at=4)
     with cached(pipe, config(threshold=0.9, tail_fraction=0.5)) as run:
-        # step 5 makes 48 of 6, which adds 42; steps 8 and 9 are the tail
-        assert pipe(10) == [4, 8, 12, 4 + 9, 40, 48, 7 + 42, 8 + 42, 72, 80]
-    assert actions(run) == "cccrccrrcc"
+        # step 5 makes 48 of 6, which adds 42; step 8 makes 72 of 9, which adds 63
+        assert pipe(10) == [4, 8, 12, 4 + 9, 40, 48, 7 + 42, 8 + 42, 72, 10 + 63]
+    assert actions(run) == "cccrccrrcr"
     assert [(each.first_step, each.state) for each in run.trace.experts] == [
         (0, {"trigger_step": 2}),
         (4, {"trigger_step": 5}),
     ]
-    assert [len(step.distances or ()) for step in run.trace.steps] == [0, 2, 2, 0, 0, 3, 0, 0, 3, 3]
+    assert [len(step.distances or ()) for step in run.trace.steps] == [0, 2, 2, 0, 0, 3, 0, 0, 3, 0]
 
 
-def test_a_trigger_in_the_second_expert_counts_from_the_first_step():
-    """δ = 0.15 triggers at step 7 with 1/7: a tail of three, so that one step is left to reuse."""
+def test_a_trigger_in_the_second_expert_counts_from_its_own_first_step():
+    """δ = 0.15 triggers at step 7 with 1/7, the second's fourth: a tail of floor(3 / 2)."""
     pipe = ToyPipeline(transformer_2=ToyTransformer(3), switch_at=4)
     with cached(pipe, config(threshold=0.15, tail_fraction=0.5)) as run:
         pipe(12)
-    assert actions(run) == "ccccccccrccc"
+    assert actions(run) == "ccccccccrrcc"
     assert run.trace.trigger_step == 7
 
 

@@ -49,11 +49,14 @@ class BWCacheState:
         num_steps: T, the scheduler's real number of denoising steps.
         trigger_step: k, the 0-based step whose indicator first fell below the threshold.
         anchor_step: The computed step that the running stretch of reuse follows.
+        first_step: The step with which this transformer began: 0, or where a second expert took
+            over. The tail is a share of the steps from there to the trigger.
     """
 
     num_steps: int
     trigger_step: int | None = None
     anchor_step: int | None = None
+    first_step: int = 0
 
 
 @dataclass(frozen=True)
@@ -196,7 +199,7 @@ class BWCacheConfig(Method):
         return () if self.only_measures else (WHOLE,)
 
     def begin(self, run: RunFacts) -> BWCacheState:
-        return BWCacheState(run.num_steps)
+        return BWCacheState(run.num_steps, first_step=run.first_step)
 
     def decide(self, state: BWCacheState, seen: Seen) -> tuple[Plan, BWCacheState]:
         """Compute the blocks in this step, or replay them.
@@ -221,7 +224,7 @@ class BWCacheConfig(Method):
             if indicator is None:
                 return Plan(reason="nothing to compare with yet")
             return Plan(reason=self._not_below(indicator))
-        tail = self.tail_steps(trigger)
+        tail = self.tail_steps(trigger - state.first_step)
         if step >= state.num_steps - tail:
             return Plan(reason=f"one of the last {tail} steps")
         interval = self.interval_steps(state.num_steps)
