@@ -9,6 +9,8 @@ graph, of which the gate is no part.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -44,7 +46,7 @@ class BlockGate:
                     f"{', '.join(names)}; say what it returns: BlockStack(lists=…, streams=…)",
                     "unknown-models",
                 )
-        self._compiled = None
+        self._compiled: Callable[..., Any] | None = None
 
     def __call__(self, *args, **kwargs):
         controller, index = self._controller, self._index

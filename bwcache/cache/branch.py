@@ -150,6 +150,6 @@ class Branch:
         """
         for place in places:
             probe, samples = probes[place], self.samples[place]
-            whole = probe.of not in BLOCK_PROBES or not replayed.intersection(probe.blocks)
+            whole = probe.of not in BLOCK_PROBES or replayed.isdisjoint(probe.blocks)
             self.numbers[place] = samples.read() if whole else None
             samples.settle(whole and (probe.against != "computed" or not replayed))

@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
@@ -107,9 +108,21 @@ class _RunState:
     giving: dict[int, tuple[int, int]] = field(default_factory=dict)  # spans, by last block
 
     @property
+    def turn(self) -> _Expert:
+        """The transformer whose turn it is; asked only after its first call."""
+        assert self.expert is not None
+        return self.expert
+
+    @property
+    def current(self) -> Call:
+        """The running call; asked only while there is one."""
+        assert self.call is not None
+        return self.call
+
+    @property
     def layout(self) -> CallLayout:
         """Of the transformer whose turn it is."""
-        return self.expert.layout
+        return self.turn.layout
 
     @property
     def over(self) -> bool:
@@ -160,7 +173,7 @@ class Controller:
         """Free every tensor, but go on counting steps: nothing more is to be computed."""
         self.branches, self._branch, self.doing = {}, None, []
         if self._run is not None:
-            self._run.call = None
+            self._running.call = None
 
     # -- what is reported to it, in this order --------------------------------------------------
 
@@ -168,19 +181,19 @@ class Controller:
         """A transformer is about to be called; the first call of a step decides for all."""
         if self._run is None:
             self._begin_run(call, plan())
-        run = self._run
+        run = self._running
         self._end_call()
         if run.started is None:
             synchronise(run.plan.device)
             run.started = time.perf_counter()
-        switched = run.call is None or run.call.owner is not call.owner
+        switched = run.call is None or run.current.owner is not call.owner
         first = not run.calls or switched
         if switched:
             self._take_over(call)
         run.call, run.first_call = call, first
         if first:
             run.ran, run.refusal, run.spans = [False] * call.num_blocks, None, {}
-            self._ask(None, run.expert.numbers)
+            self._ask(None, run.turn.numbers)
         key = (call.context, run.calls[call.context])
         run.calls[call.context] += 1
         run.in_call, run.reached, run.giving = True, False, {}
@@ -188,9 +201,9 @@ class Controller:
             self.doing, self._branch = [], None
             return
         if key not in self.branches:
-            self.branches[key] = Branch(run.expert.method, run.layout, call.alternating, call.ranks)
+            self.branches[key] = Branch(run.turn.method, run.layout, call.alternating, call.ranks)
         self._branch = self.branches[key]
-        self._branch.begin_call(self._shares(call))
+        self._turn.begin_call(self._shares(call))
         self.doing = [RUN] * call.num_blocks
 
     @property
@@ -201,7 +214,7 @@ class Controller:
 
     def measure_call(self, of: str, features: torch.Tensor) -> None:
         """The transformer's input or output, for the probes that want it."""
-        run = self._run
+        run = self._running
         if self._branch is None:
             return
         for place, probe in enumerate(run.layout.probes):
@@ -210,7 +223,7 @@ class Controller:
 
     def passes_stack(self, inputs: Tensors) -> bool:
         """Whether the whole stack is replayed in this call; asked before any block of it."""
-        run = self._run
+        run = self._running
         self._reach()
         whole = (0, len(self.doing))
         if self.doing[0] != RUN:
@@ -231,7 +244,7 @@ class Controller:
             inputs: Gives its streams.
             argument: Gives the argument of that name.
         """
-        run, layout = self._run, self._run.layout
+        run, layout = self._running, self._running.layout
         self._reach()
         for place in layout.before[index]:
             probe = layout.probes[place]
@@ -248,16 +261,16 @@ class Controller:
         if not run.block_time.running:
             run.block_time.start()
         for span in layout.starting[index]:
-            self._branch.replays[span].compute(inputs())
+            self._turn.replays[span].compute(inputs())
         if layout.adding[index]:
-            self._branch.entering[index].put(inputs())
+            self._turn.entering[index].put(inputs())
 
     def sample(self, index: int, features: torch.Tensor) -> None:
         """A block has run of which nothing is wanted but a sample of its output.
 
         Most blocks of a measured step come here: what is done for each costs a small model time.
         """
-        (place,) = self._run.layout.behind[index]
+        (place,) = self._running.layout.behind[index]
         self._measure(place, features)
 
     @torch.no_grad()
@@ -270,7 +283,7 @@ class Controller:
             streams: What it returned.
             feature: Which of the streams is measured.
         """
-        run, layout = self._run, self._run.layout
+        run, layout = self._running, self._running.layout
         if not run.reached:
             self._reach()
         for place in layout.behind[index]:
@@ -281,20 +294,20 @@ class Controller:
                     features = self._added(index, features, feature)
                 self._measure(place, features)
         if layout.adding[index]:
-            self._branch.entering[index].drop()
+            self._turn.entering[index].drop()
         for span in layout.ending[index]:
             if any(self.doing[span[0] : span[1]]):  # what came out is partly a replay itself
-                self._branch.replays[span].drop()
+                self._turn.replays[span].drop()
             else:
-                self._branch.replays[span].leave(streams, run.level)
+                self._turn.replays[span].leave(streams, run.level)
         if index == len(self.doing) - 1:
             self._end_stack()
 
     def replay(self, index: int, passed_by: Tensors) -> Tensors:
         """What a span would give, were it not passed by; asked at its last block."""
-        span = self._run.giving[index]
-        given = self._branch.replays[span].give(passed_by, self._run.level)
-        if index == len(self.doing) - 1 and self._run.block_time.running:
+        span = self._running.giving[index]
+        given = self._turn.replays[span].give(passed_by, self._running.level)
+        if index == len(self.doing) - 1 and self._running.block_time.running:
             self._end_stack()
         return given
 
@@ -330,7 +343,7 @@ class Controller:
             blocks,
             run.evaluated / run.evaluations if run.evaluations else 1.0,
             {**run.read_early, **numbers},
-            run.call.expert,
+            run.current.expert,
         )
         expert.numbers = {**numbers, **({FEATURES: distances} if distances else {})}
         run.step, run.calls, run.read_early = run.step + 1, Counter(), {}
@@ -358,22 +371,34 @@ class Controller:
     @property
     def in_first_step(self) -> bool:
         """Whether a run's first step is under way."""
-        return self._run is not None and not self._run.step and bool(self._run.calls)
+        return self._run is not None and not self._running.step and bool(self._running.calls)
 
     @property
     def is_over(self) -> bool:
         """Whether a run has made all of its steps."""
-        return self._run is not None and self._run.over
+        return self._run is not None and self._running.over
 
     @property
     def device(self) -> torch.device | None:
         """Where the run computes."""
-        return None if self._run is None else self._run.plan.device
+        return None if self._run is None else self._running.plan.device
 
     @property
     def measures_calls(self) -> bool:
         """Whether a probe wants the transformer's own input or output."""
-        return self._branch is not None and bool(self._run.layout.call_probes)
+        return self._branch is not None and bool(self._running.layout.call_probes)
+
+    @property
+    def _running(self) -> _RunState:
+        """The run under way; asked only where there is one."""
+        assert self._run is not None
+        return self._run
+
+    @property
+    def _turn(self) -> Branch:
+        """The guidance branch whose call is running; asked only inside one."""
+        assert self._branch is not None
+        return self._branch
 
     # -- inside ---------------------------------------------------------------------------------
 
@@ -391,7 +416,7 @@ class Controller:
 
     def _take_over(self, call: Call) -> None:
         """Another transformer's turn: no tensor of the last one may stay."""
-        run = self._run
+        run = self._running
         self.branches, self._branch = {}, None
         if call.expert not in run.experts:
             levels, method = tuple(run.plan.levels), self._method_of(call)
@@ -401,7 +426,7 @@ class Controller:
         run.expert = run.experts[call.expert]
         self.entered, self.left = list(run.layout.entered), run.layout.left
 
-    def _states(self) -> dict[str, object]:
+    def _states(self) -> dict[str, Any]:
         """What the methods remember, as the trace tells it."""
         found = [
             ExpertRecord(
@@ -412,7 +437,7 @@ class Controller:
                 expert.method.as_dict(),
                 expert.method.facts(expert.asked.state),
             )
-            for number, expert in self._run.experts.items()
+            for number, expert in self._running.experts.items()
         ]
         triggered = [each for each in found if each.state.get("trigger_step") is not None]
         state = (triggered or found)[0].state
@@ -420,28 +445,28 @@ class Controller:
 
     def _shares(self, call: Call) -> Shares | None:
         """Whose the call's rows are; None where one video and one process are all there is."""
-        videos = self._run.videos if call.rows % self._run.videos == 0 else 1
+        videos = self._running.videos if call.rows % self._running.videos == 0 else 1
         if videos == 1 and call.ranks is None:
             return None
         return Shares(videos, call.rows // videos, call.ranks)
 
     def _reach(self) -> None:
         """A block of the running call has been reached, which is the transformer's own."""
-        run = self._run
+        run = self._running
         if not run.reached:
-            run.call.check()
+            run.current.check()
             run.reached = True
 
     def _added(self, index: int, output: torch.Tensor, feature: int) -> torch.Tensor:
         """What a block added to its input; not a number where it altered the input itself."""
-        entered = self._branch.entering[index]
+        entered = self._turn.entering[index]
         altered = entered.altered((output,))
         return output * math.nan if altered else output - entered.tensors[feature]
 
     def _ask(self, block: int | None, numbers: Mapping[str, Sequence[float]]) -> None:
         """Ask the method for the step's plan, or for what follows from a block on."""
-        run = self._run
-        plan, run.expert.asked = ask(run.expert.asked, run.step, block, numbers)
+        run = self._running
+        plan, run.turn.asked = ask(run.turn.asked, run.step, block, numbers)
         count, first = run.layout.facts.num_blocks, block or 0
         if run.over:
             plan, run.refusal = Plan(), f"step {run.step + 1} of {run.num_steps}"
@@ -455,7 +480,7 @@ class Controller:
 
     def _enter_span(self, span: tuple[int, int], inputs: Tensors) -> None:
         """Pass a span by, where that can be; else it is computed, in all branches to come."""
-        run, kept = self._run, self._branch.replays.get(span)
+        run, kept = self._running, self._turn.replays.get(span)
         refusal = "this span is not kept" if kept is None else kept.refusal(inputs)
         if refusal is not None:
             run.refusal = refusal
@@ -469,19 +494,19 @@ class Controller:
 
     def _measure(self, place: int, features: torch.Tensor) -> None:
         """Take a sample; the time that measuring takes is not the blocks'."""
-        run = self._run
+        run = self._running
         if run.block_time.running:
             run.block_time.hand_over(run.indicator_time)
-            self._branch.samples[place].take(features)
+            self._turn.samples[place].take(features)
             run.indicator_time.hand_over(run.block_time)
         else:
             run.indicator_time.start()
-            self._branch.samples[place].take(features)
+            self._turn.samples[place].take(features)
             run.indicator_time.stop()
 
     def _end_stack(self) -> None:
         """The last block has run, or has been passed by after others ran."""
-        run = self._run
+        run = self._running
         run.block_time.hand_over(run.indicator_time)
         self._settle(run.layout.behind_blocks)
         run.indicator_time.stop()
@@ -489,11 +514,11 @@ class Controller:
     def _settle(self, places: tuple[int, ...]) -> None:
         doing = self.doing
         replayed = {i for i, each in enumerate(doing) if each != RUN} if any(doing) else frozenset()
-        self._branch.settle(places, self._run.layout.probes, replayed)
+        self._turn.settle(places, self._running.layout.probes, replayed)
 
     def _end_call(self) -> None:
         """Account for the call that is over, if one is."""
-        run = self._run
+        run = self._running
         if not run.in_call:
             return
         run.in_call = False
@@ -511,10 +536,10 @@ class Controller:
 
     def _read_early(self) -> dict[str, tuple[float, ...]]:
         """What this call has measured so far; waits for the device."""
-        run = self._run
+        run = self._running
         ran = all(doing == RUN for doing in self.doing)
         found = {}
-        for probe, samples in zip(run.layout.probes, self._branch.samples, strict=True):
+        for probe, samples in zip(run.layout.probes, self._turn.samples, strict=True):
             numbers = samples.read() if ran or probe.against == "neighbour" else None
             if numbers is not None:
                 found[probe.name] = self._decisive([numbers], probe)
@@ -525,7 +550,7 @@ class Controller:
     def _read_numbers(self) -> dict[str, tuple[float, ...]]:
         """Per probe and block, the mean over branches; the step's one wait for the device."""
         found = {}
-        for place, probe in enumerate(self._run.layout.probes):
+        for place, probe in enumerate(self._running.layout.probes):
             measured = [
                 branch.numbers[place]
                 for branch in self.branches.values()
@@ -544,12 +569,12 @@ class Controller:
         """
         if all(each.ndim == 1 for each in measured):
             return torch.stack(measured).mean(dim=0)
-        ranks, found = self._run.call.ranks, []
+        ranks, found = self._running.current.ranks, []
         for each in measured:
             if each.ndim > 1:
                 each = finished(each if ranks is None else ranks.add_up(each), probe.metric)
             else:  # a call whose batch the videos do not divide
-                each = each[:, None].expand(-1, self._run.videos)
+                each = each[:, None].expand(-1, self._running.videos)
             found.append(each.to(measured[0].device))
         numbers = torch.stack(found).mean(dim=0)
         means = numbers.mean(dim=0)

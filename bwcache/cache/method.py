@@ -203,7 +203,7 @@ class Knob:
         if not self._allows(value):
             raise ConfigError(self.name, value, self.allowed)
 
-    def _allows(self, value: object) -> bool:
+    def _allows(self, value: Any) -> bool:
         whole = isinstance(value, int) and not isinstance(value, bool)
         match self.kind:
             case "choice":
@@ -335,7 +335,7 @@ class Method:
     def knobs(cls) -> tuple[Knob, ...]:
         """The settings: the method's own, in the order of the fields, then every method's."""
         described = [one for one in fields(cls) if "knob" in one.metadata]
-        described.sort(key=lambda one: one.kw_only)
+        described.sort(key=lambda one: bool(one.kw_only))
         return tuple(replace(one.metadata["knob"], name=one.name) for one in described)
 
     @classmethod
@@ -346,7 +346,7 @@ class Method:
     def as_dict(self) -> dict[str, Any]:
         """The settings, ready for JSON."""
         given = asdict(self)
-        order = [one.name for one in sorted(fields(self), key=lambda one: one.kw_only)]
+        order = [one.name for one in sorted(fields(self), key=lambda one: bool(one.kw_only))]
         return {
             name: list(given[name]) if isinstance(given[name], tuple) else given[name]
             for name in order
@@ -361,15 +361,21 @@ class Method:
         """
         if not isinstance(data, dict):
             raise ConfigError("config", data, "an object of settings")
-        own = {one.name: one for one in sorted(fields(cls), key=lambda one: one.kw_only)}
+        own = {one.name: one for one in sorted(fields(cls), key=lambda one: bool(one.kw_only))}
         for name in data:
             if name not in own:
                 raise ConfigError("config", name, f"one of {', '.join(own)}")
         for name, one in own.items():
             if name not in data and one.default is MISSING and one.default_factory is MISSING:
                 raise ConfigError("config", data, f"an object with {name}")
-        lists = {name: tuple(v) if isinstance(v, list) else v for name, v in data.items()}
+        lists: dict[str, Any] = {
+            name: tuple(v) if isinstance(v, list) else v for name, v in data.items()
+        }
         return cls(**lists)
+
+    def having(self: M, **settings: Any) -> M:
+        """The same with some settings changed."""
+        return replace(self, **settings)
 
     # -- what a method says of a run; override what differs -------------------------------------
 

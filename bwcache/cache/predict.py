@@ -64,21 +64,23 @@ def predict(trace: Trace, config: Method | Sequence[Method]) -> Prediction:
                 f"trace: what {each.title} would do cannot be told from an uncached run"
             )
     blocks_of = {each.expert: each.num_blocks for each in trace.experts}
-    expert, asked, numbers, blocks, states = None, None, {}, [], []
+    expert: int | None = None
+    numbers: dict[str, tuple[float, ...]] = {}
+    blocks, states = [], []
     for step in trace.steps:
         if step.expert != expert:  # its state and its measurements are its own
             expert, first = step.expert, step.step_index
-            config = configs[min(expert, len(configs) - 1)]
+            method = configs[min(expert, len(configs) - 1)]
             count = blocks_of.get(expert, trace.num_blocks)
             facts = RunFacts(trace.num_steps, count, first_step=first)
-            asked, numbers = start(config, facts), {}
-            needed = {probe.name for probe in config.probes(facts)} - {FEATURES}
+            asked, numbers = start(method, facts), {}
+            needed = {probe.name for probe in method.probes(facts)} - {FEATURES}
             states.append(asked)
         plan, asked = ask(asked, step.step_index, None, numbers)
         states[-1] = asked
         blocks.append(letters(plan, count))
         if step.step_index > first and (missing := needed - set(step.numbers)):
-            raise TraceError(f"trace: it lacks {sorted(missing)[0]}, which {config.title} measures")
+            raise TraceError(f"trace: it lacks {sorted(missing)[0]}, which {method.title} measures")
         numbers = _measured(step, needed) if "r" not in blocks[-1] else {}
     reused = [each.count("r") / len(each) for each in blocks]
     seconds = sum(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -29,7 +30,7 @@ class Ranks:
     size: int
 
     @classmethod
-    def of(cls, transformer: torch.nn.Module, group: object = None) -> Ranks | None:
+    def of(cls, transformer: torch.nn.Module, group: Any = None) -> Ranks | None:
         """Those of a transformer that diffusers has split, or of a given group; None for one."""
         if group is None:
             config = getattr(transformer, "_parallel_config", None)

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import get_args
 
 from .method import LETTERS, Method
-from .methods.bwcache import Gate
+from .methods.bwcache import BWCacheConfig, Gate
 from .predict import Prediction, predict
 from .trace import Trace
 
@@ -94,9 +94,11 @@ def choices(config: Method, num_steps: int) -> list[Settings]:
     Of two intervals that are the same number of steps, the config's own spelling stands.
     """
     fields: dict[str, Sequence[object]] = {}
-    if hasattr(config, "reuse_interval"):
+    if isinstance(config, BWCacheConfig):
         own = config.interval_steps(num_steps)
-        by_steps = {count: count for count in INTERVALS if count < num_steps}
+        by_steps: dict[int, int | float] = {
+            count: count for count in INTERVALS if count < num_steps
+        }
         by_steps[own] = config.reuse_interval
         fields["reuse_interval"] = [by_steps[count] for count in sorted(by_steps)]
     if hasattr(config, "gate"):
@@ -132,7 +134,7 @@ def schedule_table(
     for chosen in settings:
 
         def outcome(threshold: float, chosen: Settings = chosen) -> Prediction:
-            return forecast(trace, replace(config, threshold=threshold, **chosen))
+            return forecast(trace, config.having(threshold=threshold, **chosen))
 
         found.append((chosen, list(_schedules(outcome, samples))))
     changes = {low for _, schedules in found for low, _ in schedules if low is not None}
@@ -142,7 +144,12 @@ def schedule_table(
         Row(
             chosen,
             tuple(
-                Schedule(_letters(one), one.predicted_seconds, one.exact, place.get(low, 0))
+                Schedule(
+                    _letters(one),
+                    one.predicted_seconds,
+                    one.exact,
+                    0 if low is None else place[low],
+                )
                 for low, one in schedules
             ),
         )

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import wraps
+from typing import Any
 
 import torch
 
@@ -233,7 +234,7 @@ def _random_state(device: torch.device | None, given: object) -> list[torch.Tens
     return [*states, torch.get_rng_state()]
 
 
-def _as_float(timestep: object) -> float | None:
+def _as_float(timestep: Any) -> float | None:
     if isinstance(timestep, torch.Tensor) and timestep.numel() != 1:
         return None
     return None if timestep is None else float(timestep)

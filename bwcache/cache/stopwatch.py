@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import torch
 
@@ -24,7 +25,7 @@ class Stopwatch:
 
     def __init__(self, device: torch.device):
         self._device, self._on_cpu = device, device.type == "cpu"
-        self._started: float | torch.Event | None = None
+        self._started: Any = None
         self._seconds = 0.0
         self._laps: list[tuple[torch.Event, torch.Event]] = []
 
@@ -53,7 +54,7 @@ class Stopwatch:
         self._started, self._seconds, self._laps = None, 0.0, []
         return seconds
 
-    def _end(self, now: float | torch.Event) -> None:
+    def _end(self, now: Any) -> None:
         if self._on_cpu:
             self._seconds += now - self._started
         else:

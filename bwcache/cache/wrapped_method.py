@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import update_wrapper, wraps
+from typing import Any
 
 from ..errors import CacheError
 
@@ -24,7 +25,7 @@ class Watched:
         whole: Where this is copied along, the copy gets no wrapper: it is somebody else's.
     """
 
-    def __init__(self, method: Callable, wrap: Wrap, whole: object = None):
+    def __init__(self, method: Any, wrap: Wrap, whole: object = None):
         self._method, self._wrap, self._whole = method, wrap, whole
         self._call = wrap(method)
         update_wrapper(self, method, updated=())  # the fields of a watched method are its own

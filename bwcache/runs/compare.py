@@ -180,7 +180,7 @@ def summarise(
         offload=cached.offload,
         versions=versions(),
         control=None if control is None else _control_run(control, baseline),
-        concerns=[list(each) for each in cached.trace.concerns()],
+        concerns=tuple(cached.trace.concerns()),
     )
     numbers = summary.as_dict()
     limits = models.find(request.model).facts(request.config.name).pays_from

@@ -12,7 +12,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal, NotRequired, Required  # pydantic reads these on 3.11, too
 
 from typing_extensions import TypedDict
@@ -366,7 +365,7 @@ def schedules(trace: Trace, config: Method) -> list[Row]:
     table = schedule_table(trace, config)
     parts: list[Row] = list(_fitting({"k": "thresholds"}, {"values": table.thresholds}))
     for row in table.rows:
-        changed = replace(config, **row.settings)
+        changed = config.having(**row.settings)
         interval = getattr(changed, "reuse_interval", None)
         head: dict[str, object] = {
             "k": "schedules",

@@ -231,7 +231,7 @@ class BWCacheConfig(Method):
         if self.gate == "once":
             place = (step - trigger - 1) % (interval + 1)
         else:
-            place = step - state.anchor_step - 1
+            place = step - (trigger if state.anchor_step is None else state.anchor_step) - 1
         if place < interval:
             return Plan((WHOLE,), reason=f"reuse {place + 1} of {interval}")
         if self.gate == "once" or indicator is None:
