@@ -155,6 +155,7 @@ def wire_advice(
     page: gr.Blocks,
     adviser: Adviser,
     fields: Components,
+    panel: gr.HTML,
     advice: gr.Markdown,
     changed: Iterable[gr.events.Dependency],
     finished: Iterable[gr.events.Dependency],
@@ -168,6 +169,7 @@ def wire_advice(
         page: The page.
         adviser: Says it.
         fields: The form's.
+        panel: Its `input` event says that another language is chosen.
         advice: Where it stands.
         changed: Events that change the form.
         finished: Events after which there is more to say.
@@ -211,7 +213,7 @@ def wire_advice(
     for event in finished:
         event.success(on_settings, settings_inputs, advice, **AT_ONCE)
     gr.on(
-        [fields[name].change for name in knobs if name != "model"],
+        [panel.input, *(fields[name].change for name in knobs if name != "model")],
         on_settings,
         settings_inputs,
         advice,

@@ -78,7 +78,8 @@ def build(
         )
         events.wire_goal(finder)
         changed = [*events.wire_model(page, around, host), wire_link(page, around, host)]
-        events.wire_advice(page, Adviser(visitors, host), asked, advice, changed, [compared, found])
+        adviser, finished = Adviser(visitors, host), [compared, found]
+        events.wire_advice(page, adviser, asked, panel, advice, changed, finished)
         for each in (panel, finder.panel):
             events.wire_use(each, fields)
         events.wire_leaving(page, visitors)
