@@ -13,6 +13,7 @@ from bwcache.bench.presets import pick
 from bwcache.bench.readme import with_sections
 from bwcache.cache.methods.bwcache import BWCacheConfig, Reuse
 from bwcache.files import ASSETS
+from tests import works_with
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -71,7 +72,7 @@ def test_the_catalogue_quotes_the_recorded_presets():
     recorded = json.loads((ROOT / source).read_text(encoding="utf-8"))
     for name, preset in spec.facts().presets.items():
         config = recorded["presets"][name]["config"]
-        assert preset.config.as_dict() == config, name
+        assert preset.config == BWCacheConfig.from_dict(config), name
     low, high = spec.facts().indicator_range
     values = [x for curve in recorded["indicators"] for x in curve if x is not None]
     assert (low, high) == (
@@ -145,3 +146,9 @@ def test_weights_fit_the_promise():
     assert 0 < size <= 16 * 2**20
     kinds = {path.suffix for path in WEIGHTS.parents[1].rglob("*") if path.is_file()}
     assert kinds <= {".safetensors", ".json", ".md"}
+
+
+def test_what_it_works_with_is_made_of_tests_that_are_there():
+    """`python -m tests.works_with --write` makes it anew."""
+    assert works_with.missing() == []
+    assert works_with.with_paragraph(README) == README
