@@ -3,6 +3,7 @@
 import pytest
 
 from bwcache.cache.methods.bwcache import BWCacheConfig
+from bwcache.runs.metrics import LPIPS_REASON
 from bwcache.testing import FRAMES, FakeBackend
 from bwcache.ui.languages import CATALOGUE
 from tests.e2e.conftest import Visit, serving, visiting
@@ -208,7 +209,7 @@ def test_the_curve_seeks_both_videos_and_follows_them(visit):
 
 
 def test_the_page_says_why_there_is_no_lpips(visit):
-    assert visit.text(".bw-no-lpips") == "No LPIPS here: not measured by the fake."
+    assert visit.text(".bw-no-lpips") == f"No LPIPS here: {LPIPS_REASON}."
 
 
 def test_identical_videos_are_said_to_be_identical(visit):

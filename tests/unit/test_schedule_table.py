@@ -117,7 +117,8 @@ def accumulate(trace: Trace, config: AccumulatingConfig) -> Prediction:
         reuses = step.step_index > 0 and total < config.threshold
         schedule.append("reuse" if reuses else "compute")
         total = total if reuses else 0.0
-    return Prediction(schedule, None, schedule.count("reuse"), 0.0, False)
+    reused = schedule.count("reuse")
+    return Prediction(schedule, None, reused, 0.0, False, 1 - reused / len(schedule))
 
 
 def test_a_method_without_interval_and_gate_that_changes_between_measurements():
