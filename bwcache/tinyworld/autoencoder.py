@@ -1,9 +1,9 @@
 """TinyWorld's autoencoder: 16×16 pixels and 8 frames become one cell of a few smooth numbers.
 
 It stands where `AutoencoderKLWan` stands in `WanPipeline`: same config names, same `decode` call.
-Encoding is principal components of a half-sized clip plus what a network adds; decoding is a
-network that sees neighbours in space and time and mixes, pixel by pixel, a few colours which it
-chose for the place. No colour is fixed, so an error of a latent is an error one can see.
+Encoding is linear: principal components of a half-sized clip. Decoding is a network that sees
+neighbours in space and time and mixes, pixel by pixel, a few colours which it chose for the place.
+No colour is fixed, so an error of a latent is an error one can see.
 Knows pixels and latents; knows nothing of prompts, diffusion or caching.
 """
 
@@ -47,28 +47,6 @@ def unfold(folded: torch.Tensor, frames: int, pixels: int) -> torch.Tensor:
     """The inverse of `fold`."""
     cells = folded.unflatten(1, (-1, frames, pixels, pixels))
     return cells.permute(0, 1, 5, 2, 6, 3, 7, 4).flatten(6, 7).flatten(4, 5).flatten(2, 3)
-
-
-class Encoder(nn.Module):
-    """What is added to the principal components: `[B, z, T, h, w]` of a folded clip."""
-
-    def __init__(self, z_dim: int, width: int):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv3d(3 * FINE_FRAMES * FINE**2, width, 1),
-            Block(width),
-            nn.Conv3d(width, 2 * width, 2, stride=2),
-            Block(2 * width),
-            nn.Conv3d(2 * width, 3 * width, 2, stride=2),
-            Block(3 * width),
-            nn.SiLU(),
-            nn.Conv3d(3 * width, z_dim, 1),
-        )
-        nn.init.zeros_(self.layers[-1].weight)
-        nn.init.zeros_(self.layers[-1].bias)
-
-    def forward(self, video: torch.Tensor) -> torch.Tensor:
-        return self.layers(fold(video, FINE_FRAMES, FINE))
 
 
 class Decoder(nn.Module):
@@ -120,7 +98,6 @@ class SmoothCodec(ModelMixin, ConfigMixin):
     Args:
         z_dim: Numbers a cell.
         latents_mean, latents_std: Of each of them; what is trained on is normalised by them.
-        encoder_width: Channels of the encoder's network; 0 leaves it out.
         decoder_width: Channels of the decoder's network on its finest grid.
     """
 
@@ -132,13 +109,11 @@ class SmoothCodec(ModelMixin, ConfigMixin):
         latents_std: tuple[float, ...] = (1.0,) * 12,
         scale_factor_temporal: int = TEMPORAL,
         scale_factor_spatial: int = SPATIAL,
-        encoder_width: int = 32,
         decoder_width: int = 48,
     ):
         super().__init__()
         self.mean = nn.Parameter(torch.zeros(PATCH), requires_grad=False)
         self.basis = nn.Parameter(torch.zeros(PATCH, z_dim), requires_grad=False)
-        self.encoder = Encoder(z_dim, encoder_width) if encoder_width else None
         self.decoder = Decoder(z_dim, decoder_width)
 
     def encode(self, video: torch.Tensor) -> torch.Tensor:
@@ -147,8 +122,7 @@ class SmoothCodec(ModelMixin, ConfigMixin):
         video = torch.cat([first, video], dim=2)
         small = functional.avg_pool3d(video, HALF)
         patches = fold(small, TEMPORAL // HALF, SPATIAL // HALF).movedim(1, -1)
-        latents = ((patches - self.mean) @ self.basis).movedim(-1, 1)
-        return latents if self.encoder is None else latents + self.encoder(video)
+        return ((patches - self.mean) @ self.basis).movedim(-1, 1)
 
     def normalise(self, latents: torch.Tensor) -> torch.Tensor:
         mean, std = self._statistics(latents)

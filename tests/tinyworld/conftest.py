@@ -20,7 +20,6 @@ def codec() -> SmoothCodec:
         z_dim=Z_DIM,
         latents_mean=(0.5, 0.0, 0.0, 0.0),
         latents_std=(2.0, 1.0, 1.0, 1.0),
-        encoder_width=4,
         decoder_width=4,
     )
     torch.nn.init.normal_(made.basis, std=0.05)
