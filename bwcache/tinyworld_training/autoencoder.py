@@ -10,9 +10,10 @@ denoised in one step.
 from __future__ import annotations
 
 import argparse
+import copy
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from transformers import UMT5EncoderModel
 
 from ..tinyworld.autoencoder import SPATIAL, TEMPORAL, SmoothCodec, principal_components
 from ..tinyworld.text import build_tokenizer, encode
-from .clips import caption, held_out_scene, random_scene, video_of
+from .clips import Batch, Batches, held_out_scene, random_scene, video_of
 from .loop import Stateful, Trainer
 
 CHECKPOINT = "autoencoder.pt"
@@ -118,6 +119,7 @@ class CodecTrainer(Trainer):
             self.codec.decoder.parameters(), args.rate, betas=(0.9, 0.99)
         )
         self.ema = AveragedModel(self.codec, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
+        self.batches: Iterator[Batch] | None = None
         self.started = time.monotonic()
         self.transformer = None
         if args.transformer:
@@ -145,20 +147,30 @@ class CodecTrainer(Trainer):
         velocity = self.transformer(mixed, sigma.flatten() * 1000, text, return_dict=False)[0]
         return mixed - sigma * velocity.float()
 
+    def batch(self) -> Batch:
+        """The clips of the next step; the first call decides which step that is."""
+        if self.batches is None:
+            encoder = copy.deepcopy(self.codec).cpu()
+            data = Batches(
+                encoder, self.args.seed, self.args.batch, with_video=True, drop_captions=False
+            )
+            self.batches = data.since(self.step, self.args.steps, self.args.workers)
+        return next(self.batches)
+
     def train_step(self) -> float:
         """One update on fresh clips; every step's randomness follows from (seed, step)."""
-        rng = np.random.default_rng((self.args.seed, 1 + self.step))
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        scenes = [random_scene(rng) for _ in range(self.args.batch)]
-        video = video_of(scenes, rng).to(self.args.device)
-        with torch.no_grad(), self._precision():
-            latents = self.codec.normalise(self.codec.encode(video).float())
-            if self.transformer is not None and self.step % 2:
-                captions = [caption(scene, rng) for scene in scenes]
-                latents = self.denoised(latents, captions, generator)
-            level = NOISE * torch.rand(len(latents), 1, 1, 1, 1, generator=generator)
-            noise = level * torch.randn(latents.shape, generator=generator)
-        latents, video = cut(latents + noise.to(latents.device), video, self.args.crop, rng)
+        batch = self.batch()
+        rng, generator = np.random.default_rng(batch.seed), torch.Generator()
+        generator.manual_seed(batch.seed)
+        latents = batch.latents
+        level = NOISE * torch.rand(len(latents), 1, 1, 1, 1, generator=generator)
+        noise = level * torch.randn(latents.shape, generator=generator)
+        if self.transformer is not None and self.step % 2:
+            with self._precision():
+                latents = self.denoised(latents.to(self.args.device), batch.captions, generator)
+        latents = latents + noise.to(latents.device)
+        latents, video = cut(latents, batch.video.to(latents.device), self.args.crop, rng)
+        latents, video = latents.to(self.args.device), video.to(self.args.device)
         with self._precision():
             decoded = self.codec.decoder(latents)[:, :, TEMPORAL - 1 :]
         loss = functional.l1_loss(decoded.float(), video)  # squared error would blur outlines
@@ -195,6 +207,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--fitted-clips", type=int, default=48, help="for the components")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--bfloat16", action="store_true", help="on a CPU, too")
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw clips")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

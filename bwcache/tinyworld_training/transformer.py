@@ -14,10 +14,9 @@ import argparse
 import math
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch.nn import functional
@@ -26,7 +25,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ..tinyworld.autoencoder import SmoothCodec
 from ..tinyworld.text import build_text_encoder, build_tokenizer, encode
 from ..tinyworld.transformer import build_transformer
-from .clips import sample_batch
+from .clips import Batch, Batches
 from .loop import Stateful, Trainer
 
 WEIGHTS = {
@@ -96,7 +95,7 @@ class FlowTrainer(Trainer):
         super().__init__(args, CHECKPOINT)
         torch.manual_seed(args.seed)
         self.tokenizer = build_tokenizer()
-        self.codec = SmoothCodec.from_pretrained(args.codec).to(args.device).eval()
+        self.codec = SmoothCodec.from_pretrained(args.codec).eval()
         self.model = torch.nn.ModuleDict(
             {
                 "transformer": build_transformer(
@@ -113,6 +112,7 @@ class FlowTrainer(Trainer):
             self.model, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=False
         )
         self.optimizers = self._optimizers()
+        self.batches: Iterator[Batch] | None = None
         self.started = time.monotonic()
         if args.compile:
             for block in self.model["transformer"].blocks:
@@ -145,14 +145,12 @@ class FlowTrainer(Trainer):
         minutes = (time.monotonic() - self.started) / 60
         return max(self.step / self.args.steps, minutes / self.args.minutes)
 
-    def batch(self) -> tuple[torch.Tensor, list[str], torch.Generator]:
-        """Fresh clips' latents `[B, z, T, h, w]`, their captions and the step's randomness."""
-        rng = np.random.default_rng((self.args.seed, 1 + self.step))
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        video, captions = sample_batch(rng, self.args.batch, self.args.pair_share)
-        with torch.no_grad(), self._precision():
-            latents = self.codec.normalise(self.codec.encode(video.to(self.args.device)).float())
-        return latents, captions, generator
+    def batch(self) -> Batch:
+        """The clips of the next step; the first call decides which step that is."""
+        if self.batches is None:
+            data = Batches(self.codec, self.args.seed, self.args.batch, self.args.pair_share)
+            self.batches = data.since(self.step, self.args.steps, self.args.workers)
+        return next(self.batches)
 
     def _precision(self) -> torch.autocast:
         on = self.args.device.startswith("cuda") or self.args.bfloat16
@@ -161,13 +159,14 @@ class FlowTrainer(Trainer):
     def train_step(self) -> float:
         """One update; each clip is seen with several noises. Randomness follows seed and step."""
         device, noises = self.args.device, self.args.noises
-        latents, captions, generator = self.batch()
-        latents = latents.repeat(noises, 1, 1, 1, 1)
+        batch = self.batch()
+        generator = torch.Generator().manual_seed(batch.seed)
+        latents = batch.latents.to(device).repeat(noises, 1, 1, 1, 1)
         noise = torch.randn(latents.shape, generator=generator).to(device)
         sigma = sample_sigmas(len(latents), generator).to(device)
         mixed = torch.lerp(latents, noise, sigma.view(-1, 1, 1, 1, 1))
         with self._precision():
-            text = encode(self.tokenizer, self.model["text_encoder"], captions)
+            text = encode(self.tokenizer, self.model["text_encoder"], batch.captions)
             text = text.repeat(noises, 1, 1)
             velocity = self.model["transformer"](mixed, sigma * 1000, text, return_dict=False)[0]
         loss = functional.mse_loss(velocity.float(), noise - latents)
@@ -206,6 +205,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-muon", dest="muon", action="store_false")
     parser.add_argument("--bfloat16", action="store_true", help="on a CPU, too")
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw clips")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

@@ -76,7 +76,7 @@ def test_a_larger_model_begins_as_the_smaller_one(run, codec_folder, tmp_path):
     small = flow_trainer(tmp_path / "a", codec_folder, "--init", str(tmp_path / "model"))
     large = flow_trainer(tmp_path / "b", codec_folder, "--init", str(tmp_path / "model"),
                          "--layers", "2", "--text-layers", "2")  # fmt: skip
-    latents, captions, _ = small.batch()
+    _, latents, captions, _ = small.batch()
     outputs = []
     for trainer in (small, large):
         text = transformer.encode(trainer.tokenizer, trainer.model["text_encoder"], captions)
