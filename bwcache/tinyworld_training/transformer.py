@@ -11,6 +11,7 @@ On a GPU, `--device cuda` computes in bfloat16.
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import shutil
 import time
@@ -40,6 +41,7 @@ BLOCK_OUTPUTS = (
 CHECKPOINT = "flow.pt"
 HISTORY = "training.json"  # in a model's folder: every run its weights went through
 EARLIER = "earlier.json"  # in a run's folder: the history of the weights it began with
+SIZES = (8, 4, 4, 64)  # layers, heads, text layers, text width of a new model
 TRAINING_SHIFT = 3.0  # moves noise levels towards noise, where a caption decides the picture
 EMA_DECAY = 0.995
 WARMUP_STEPS = 50
@@ -83,25 +85,43 @@ def take_over(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> list[
     return left
 
 
+def sizes(args: argparse.Namespace) -> tuple[int, int, int, int]:
+    """Layers and heads of the transformer, layers and width of the text encoder.
+
+    What the command line leaves open is as in the model to begin with, or else `SIZES`.
+    """
+    given = (args.layers, args.heads, args.text_layers, args.text_dim)
+    known = SIZES
+    if args.init:
+        transformer = json.loads((args.init / "transformer" / "config.json").read_text())
+        text_encoder = json.loads((args.init / "text_encoder" / "config.json").read_text())
+        known = (
+            transformer["num_layers"],
+            transformer["num_attention_heads"],
+            text_encoder["num_layers"],
+            text_encoder["d_model"],
+        )
+    return tuple(other if one is None else one for one, other in zip(given, known, strict=True))
+
+
 class FlowTrainer(Trainer):
     """The training of a transformer and its text encoder on a finished autoencoder's latents.
 
     Args:
-        args: `out`, `codec` (folder of the autoencoder), `init` (folder of a model, or None), and
-            the numbers that `train` reads from the command line.
+        args: `out`, `init` and `codec` (folders of a model and of an autoencoder, or None), and
+            the numbers that `main` reads from the command line.
     """
 
     def __init__(self, args: argparse.Namespace):
         super().__init__(args, CHECKPOINT)
         torch.manual_seed(args.seed)
         self.tokenizer = build_tokenizer()
-        self.codec = SmoothCodec.from_pretrained(args.codec).eval()
+        self.codec = SmoothCodec.from_pretrained(args.codec or args.init / "vae").eval()
+        layers, heads, text_layers, text_dim = sizes(args)
         self.model = torch.nn.ModuleDict(
             {
-                "transformer": build_transformer(
-                    args.layers, args.heads, self.codec.config.z_dim, args.text_dim
-                ),
-                "text_encoder": build_text_encoder(args.text_dim, args.text_layers),
+                "transformer": build_transformer(layers, heads, self.codec.config.z_dim, text_dim),
+                "text_encoder": build_text_encoder(text_dim, text_layers),
             }
         )
         if args.init:
@@ -189,17 +209,15 @@ class FlowTrainer(Trainer):
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/tinyworld"))
-    parser.add_argument("--codec", type=Path, default=Path("runs/autoencoder/vae"))
     parser.add_argument("--init", type=Path, help="folder of a model to begin with")
+    parser.add_argument("--codec", type=Path, help="folder of the autoencoder, if not that model's")
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--minutes", type=float, default=math.inf)
     parser.add_argument("--batch", type=int, default=8, help="clips a step")
     parser.add_argument("--noises", type=int, default=2, help="noise levels a clip")
     parser.add_argument("--pair-share", type=float, default=0.7)
-    parser.add_argument("--layers", type=int, default=8)
-    parser.add_argument("--heads", type=int, default=4)
-    parser.add_argument("--text-dim", type=int, default=64)
-    parser.add_argument("--text-layers", type=int, default=2)
+    for name in ("--layers", "--heads", "--text-layers", "--text-dim"):
+        parser.add_argument(name, type=int, help="as in the model to begin with, if left out")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--muon-rate", type=float, default=3e-3)
     parser.add_argument("--no-muon", dest="muon", action="store_false")
@@ -213,7 +231,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    args = parser().parse_args(arguments)
+    options = parser()
+    args = options.parse_args(arguments)
+    if not (args.init or args.codec):
+        options.error("give --init, a model to begin with, or --codec, an autoencoder")
     torch.set_num_threads(args.threads)
     trainer = FlowTrainer(args)
     resumed = trainer.load()

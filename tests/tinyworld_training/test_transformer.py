@@ -6,8 +6,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from bwcache.files import ASSETS
 from bwcache.tinyworld_training import transformer
-from bwcache.tinyworld_training.export import export
+from bwcache.tinyworld_training.export import averaged, export
 from bwcache.tinyworld_training.transformer import learning_rate, sample_sigmas, take_over
 
 from .conftest import flow_trainer
@@ -58,12 +59,32 @@ def test_training_starts_from_a_models_weights(run, codec_folder, tmp_path):
     assert trainer.train_step() > 0
 
 
+def test_training_goes_on_from_the_shipped_weights(codec_folder, tmp_path):
+    """Whatever its latents are: what fits is taken, in the size that the model has."""
+    shipped = ASSETS / "tinyworld"
+    args = ["--init", str(shipped), "--codec", str(codec_folder), "--out", str(tmp_path),
+            "--steps", "2", "--batch", "1", "--noises", "1", "--device", "cpu"]  # fmt: skip
+    transformer.main(args)
+    state = torch.load(tmp_path / transformer.CHECKPOINT, weights_only=True)
+    assert state["step"] == 2
+    weights = load_file(shipped / transformer.WEIGHTS["transformer"])
+    trained = averaged(state, "transformer")
+    assert trained.keys() == weights.keys()
+    name = "blocks.3.attn1.to_q.weight"
+    torch.testing.assert_close(trained[name], weights[name], atol=1e-2, rtol=0)
+
+
+def test_an_autoencoder_must_be_given(capsys):
+    with pytest.raises(SystemExit):
+        transformer.main(["--steps", "1"])
+    assert "--codec" in capsys.readouterr().err
+
+
 def test_the_history_of_the_weights_is_kept(run, codec_folder, tmp_path):
     export(run, codec_folder, tmp_path / "model", clips=1)
     transformer.main(
-        ["--out", str(tmp_path / "new"), "--codec", str(codec_folder), "--layers", "1",
-         "--heads", "1", "--text-layers", "1", "--batch", "1", "--steps", "1", "--device", "cpu",
-         "--init", str(tmp_path / "model")]
+        ["--out", str(tmp_path / "new"), "--init", str(tmp_path / "model"), "--batch", "1",
+         "--steps", "1", "--device", "cpu"]
     )  # fmt: skip
     export(tmp_path / "new", codec_folder, tmp_path / "again", clips=1)
     history = json.loads((tmp_path / "again" / transformer.HISTORY).read_text())
