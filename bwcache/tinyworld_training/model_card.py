@@ -147,7 +147,7 @@ def _check(check: dict) -> str:
 {clips["one shape"]} clips of one shape and {clips["two shapes"]} of two, of captions whose
 (colour, shape, motion) it was never trained on, measured on the raw frames
 (`python -m bwcache.tinyworld_training check`; {settings}). Overlap is intersection over union of
-a drawn shape with the nearest perfect one; clips drawn without any model reach a median of 0.978.
+a drawn shape with the nearest perfect one; clips drawn without any model reach a median of 0.97.
 
 | | is | goal |
 |---|---|---|
