@@ -20,11 +20,12 @@ MOTIONS = (
     *("moving left", "moving right", "moving up", "moving down"),
     *("bouncing", "growing", "shrinking", "still"),
 )
+STILL = "still"  # the motion of a shape that no motion is said of
 MAX_ACTORS = 2
 ARTICLES = ("a", "an", "the")
 SPELLINGS = {"grey": "gray"}  # other spellings of a word
 HELD_OUT_EVERY = 6  # one (colour, shape, motion) in six never appears in training
-_FALLBACK = {"colour": "red", "form": "circle", "motion": "still"}
+_FALLBACK = {"colour": "red", "form": "circle", "motion": STILL}
 
 
 class CaptionError(ConfigError):
@@ -97,7 +98,7 @@ def parse(caption: str) -> Scene:
     """The scene that a caption asks for.
 
     Case, punctuation, articles, the word `background` and the spelling of gray are free; the
-    background may be left out.
+    background may be left out, and a shape without a motion is still.
 
     Raises:
         CaptionError: The caption is no sentence of this language; says why, and names the nearest
@@ -151,8 +152,8 @@ def _background(spoken: list[str]) -> tuple[str | None, str | None]:
 
 def _actor(spoken: list[str]) -> tuple[Actor, str | None]:
     """The actor nearest to some words, and what is wrong with them."""
-    if len(spoken) > 2 and spoken[0] in COLOURS and spoken[1] in SHAPES:
-        motion = " ".join(spoken[2:])
+    if len(spoken) > 1 and spoken[0] in COLOURS and spoken[1] in SHAPES:
+        motion = " ".join(spoken[2:]) or STILL
         if motion in MOTIONS:
             return Actor(spoken[0], spoken[1], motion), None
     last_words = {motion.split()[-1]: motion for motion in MOTIONS}
@@ -160,13 +161,13 @@ def _actor(spoken: list[str]) -> tuple[Actor, str | None]:
     found, missing = {}, []
     for name, table in tables.items():
         hits = [hit for word in spoken if (hit := _nearest(word, table))]
-        if not hits:
+        if not hits and name != "motion":
             missing.append(name)
         found[name] = hits[0] if hits else _FALLBACK[name]
     actor = Actor(found["colour"], found["form"], last_words[found["motion"]])
     if missing:
         return actor, f"a shape needs a {' and a '.join(missing)}"
-    return actor, "a shape is a colour, a form and a motion, in this order"
+    return actor, "a shape is a colour, a form and its motion, in this order"
 
 
 def _nearest(word: str, table: tuple[str, ...]) -> str | None:

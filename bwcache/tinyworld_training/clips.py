@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ..tinyworld.autoencoder import SmoothCodec
-from ..tinyworld.grammar import COLOURS, Actor, Scene, all_actors, is_held_out
+from ..tinyworld.grammar import COLOURS, STILL, Actor, Scene, all_actors, is_held_out
 from ..tinyworld.world import FRAMES, SIZE, render
 
 PAIR_SHARE = 0.7  # of training clips that show two shapes
@@ -50,6 +50,8 @@ def caption(scene: Scene, rng: np.random.Generator | None = None) -> str:
     text = str(scene)
     if rng is None:
         return text
+    if rng.random() < 0.3:
+        text = text.replace(f" {STILL}", "")
     chance = rng.random()
     if chance < 0.06:
         text = text.split(" on ")[0]

@@ -48,12 +48,20 @@ def test_the_background_may_be_left_open():
     assert parse("a red circle moving left") == Scene((RED,), None)
 
 
+def test_a_shape_without_a_motion_is_still():
+    scene = Scene((RED, BLACK), "white")
+    assert parse("a red circle moving left and a black square on a white background") == scene
+    assert parse("black square") == Scene((BLACK,), None)
+
+
 @pytest.mark.parametrize(
     ("text", "fault", "nearest"),
     [
         ("a fluffy cat", "does not know fluffy, cat", "a red circle still"),
         ("a red circel growing", "circel", "a red circle growing"),
-        ("a blue square", "needs a motion", "a blue square still"),
+        ("a blue square running", "running", "a blue square still"),
+        ("a blue moving left", "needs a form", "a blue circle moving left"),
+        ("a red circle left", "in this order", "a red circle moving left"),
         ("bouncing on a white background", "needs a colour and a form",
          "a red circle bouncing on a white background"),
         ("a circle red growing", "in this order", "a red circle growing"),
