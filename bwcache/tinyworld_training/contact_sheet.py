@@ -54,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     torch.set_num_threads(args.threads)
     spec = find("tinyworld")
-    pipe = load(args.model.resolve() if args.model else ASSETS / spec.source).to(args.device)
+    pipe = load(args.model.resolve() if args.model else ASSETS / spec.weights.source).to(
+        args.device
+    )
     pipe.set_progress_bar_config(disable=True)
 
     def clips(captions: list[str], seed: int) -> list[np.ndarray]:

@@ -1,11 +1,13 @@
 import json
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
 from bwcache.models import find
 from bwcache.tinyworld.load import PARTS, load
+from bwcache.tinyworld_training import check, contact_sheet
 from bwcache.tinyworld_training.__main__ import main
 from bwcache.tinyworld_training.check import generate
 from bwcache.tinyworld_training.contact_sheet import GAP, sheet, strip
@@ -84,6 +86,36 @@ def test_a_contact_sheet_holds_its_pictures():
     assert paper.shape == (2 * 8 + 3 * GAP, 2 * 24 + 3 * GAP, 3)
     assert np.allclose(paper[GAP : GAP + 8, GAP : GAP + 24] / 255, shown, atol=1 / 255)
     assert Image.fromarray(paper).size == (60, 28)
+
+
+@pytest.fixture
+def few_scenes(monkeypatch):
+    """One caption of one shape and one of two, and one example."""
+    scenes = check.check_scenes()
+    for module in (check, contact_sheet):
+        monkeypatch.setattr(module, "check_scenes", lambda plain: [scenes[0], scenes[-1]])
+    monkeypatch.setattr(contact_sheet, "SEEDS", 1)
+
+
+def test_the_check_and_the_sheets_are_made_of_a_models_clips(
+    few_scenes, run, codec_folder, tmp_path, capsys
+):
+    export(run, codec_folder, tmp_path / "model", clips=1)
+    model = ["--model", str(tmp_path / "model"), "--steps", "1", "--device", "cpu"]
+    assert main(["check", *model, "--seeds", "2", "--json", str(tmp_path / "check.json")]) == 1
+    assert "2 clips of one shape, 2 of two" in capsys.readouterr().out
+    result = json.loads((tmp_path / "check.json").read_text())
+    assert result["settings"]["num_inference_steps"] == 1
+    assert not result["passed"]
+    assert main(["sheet", *model, "--out", str(tmp_path / "sheets")]) == 0
+    made = {path.name for path in (tmp_path / "sheets").iterdir()}
+    assert made == {"one-shape.png", "one-shape.txt", "two-shapes.png", "two-shapes.txt",
+                    "examples.png"}  # fmt: skip
+
+
+def test_a_model_that_is_missing_is_named(tmp_path, capsys):
+    assert main(["check", "--model", str(tmp_path / "nowhere")]) == 2
+    assert "nowhere" in capsys.readouterr().err
 
 
 def test_a_command_that_does_not_exist_is_refused(capsys):
