@@ -141,7 +141,7 @@ class SmoothCodec(ModelMixin, ConfigMixin):
         )
 
 
-def principal_components(video: torch.Tensor, count: int) -> tuple[torch.Tensor, ...]:
+def principal_components(video: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Of the cells of half-sized clips.
 
     Args:
@@ -149,13 +149,12 @@ def principal_components(video: torch.Tensor, count: int) -> tuple[torch.Tensor,
         count: How many.
 
     Returns:
-        The cells' mean `[768]`, the components `[768, count]`, their standard deviations `[count]`.
+        The cells' mean `[768]` and the components `[768, count]`, the strongest first.
     """
     first = video[:, :, :1].expand(-1, -1, TEMPORAL - 1, -1, -1)
     small = functional.avg_pool3d(torch.cat([first, video], dim=2), HALF)
     cells = fold(small, TEMPORAL // HALF, SPATIAL // HALF).movedim(1, -1).flatten(0, 3)
     mean = cells.mean(0)
     centred = cells - mean
-    variance, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
-    std = variance.flip(0)[:count].clamp_min(1e-12).sqrt()
-    return mean, vectors.flip(1)[:, :count], std
+    vectors = torch.linalg.eigh(centred.T @ centred / len(centred)).eigenvectors
+    return mean, vectors.flip(1)[:, :count]

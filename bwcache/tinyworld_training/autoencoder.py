@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import WanTransformer3DModel
+from safetensors.torch import load_file
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import UMT5EncoderModel
@@ -48,24 +49,39 @@ def learning_rate(step: int, progress: float) -> float:
     return fall * min(1.0, (step + 1) / WARMUP_STEPS)
 
 
-def fitted_codec(z_dim: int, decoder_width: int, seed: int, clips: int) -> SmoothCodec:
+@torch.no_grad()
+def fitted_codec(
+    z_dim: int, decoder_width: int, seed: int, clips: int, components: Path | None = None
+) -> SmoothCodec:
     """An autoencoder that encodes by the principal components of clips, and cannot decode yet.
 
-    Each component is scaled by the root of its standard deviation, halfway between raw and
-    whitened: coarse parts stay stronger than fine ones, as in a picture. All have unit mean square.
+    Each latent is scaled by the root of its standard deviation, halfway between raw and whitened:
+    coarse parts stay stronger than fine ones, as in a picture. All together have unit mean square.
+
+    Args:
+        z_dim: Numbers of a cell.
+        decoder_width: Channels of the decoder on its finest grid.
+        seed: Of the clips and of the decoder's first weights.
+        clips: How many the components are fitted to and the scale is measured on.
+        components: A model to take the components of: a transformer that takes over that model's
+            weights finds its first latents where they were.
     """
     rng = np.random.default_rng(seed)
     video = video_of([random_scene(rng) for _ in range(clips)], rng)
-    mean, basis, std = principal_components(video, z_dim)
-    spread = std.sqrt() / std.mean().sqrt()
-    codec = SmoothCodec(
-        z_dim=z_dim,
-        latents_mean=(0.0,) * z_dim,
-        latents_std=tuple((std / spread).tolist()),
-        decoder_width=decoder_width,
-    )
+    if components is None:
+        mean, basis = principal_components(video, z_dim)
+    else:
+        weights = load_file(components / "vae" / "diffusion_pytorch_model.safetensors")
+        mean, basis = weights["mean"], weights["basis"][:, :z_dim]
+    codec = SmoothCodec(z_dim=z_dim, decoder_width=decoder_width)
     codec.mean.data.copy_(mean)
     codec.basis.data.copy_(basis)
+    latents = codec.encode(video).movedim(1, -1).flatten(0, 3)
+    std = latents.std(0).clamp_min(1e-6)
+    spread = std.sqrt() / std.mean().sqrt()
+    codec.register_to_config(
+        latents_mean=tuple(latents.mean(0).tolist()), latents_std=tuple((std / spread).tolist())
+    )
     return codec
 
 
@@ -113,7 +129,9 @@ class CodecTrainer(Trainer):
         if args.init:
             self.codec = SmoothCodec.from_pretrained(args.init)
         else:
-            self.codec = fitted_codec(args.z_dim, args.width, args.seed, args.fitted_clips)
+            self.codec = fitted_codec(
+                args.z_dim, args.width, args.seed, args.fitted_clips, args.components
+            )
         self.codec.to(args.device)
         self.optimizer = torch.optim.AdamW(
             self.codec.decoder.parameters(), args.rate, betas=(0.9, 0.99)
@@ -197,6 +215,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/autoencoder"))
     parser.add_argument("--init", type=Path, help="folder of an autoencoder to begin with")
+    parser.add_argument("--components", type=Path, help="folder of a model whose to encode by")
     parser.add_argument("--transformer", type=Path, help="folder of a model, for its errors")
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--minutes", type=float, default=math.inf)

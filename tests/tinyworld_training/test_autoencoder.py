@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from bwcache.files import ASSETS
 from bwcache.tinyworld.autoencoder import SmoothCodec
 from bwcache.tinyworld_training.autoencoder import cut, fitted_codec, learning_rate, psnr
 from bwcache.tinyworld_training.clips import random_scene, video_of
@@ -93,6 +95,18 @@ def test_latents_have_unit_mean_square_and_coarse_parts_are_stronger():
     spread = codec.normalise(codec.encode(video)).square().mean((0, 2, 3, 4)).sqrt()
     assert 0.5 < float(spread.square().mean()) < 2
     assert spread[0] > spread[3]
+
+
+def test_components_may_be_those_of_the_shipped_model():
+    """Whose cells are half as large, but so are the clips that components are of."""
+    codec = fitted_codec(4, 4, seed=0, clips=6, components=ASSETS / "tinyworld")
+    weights = load_file(ASSETS / "tinyworld" / "vae" / "diffusion_pytorch_model.safetensors")
+    assert torch.equal(codec.basis, weights["basis"][:, :4])
+    rng = np.random.default_rng(0)
+    video = video_of([random_scene(rng) for _ in range(6)], rng)
+    latents = codec.normalise(codec.encode(video))
+    assert latents.mean((0, 2, 3, 4)).abs().max() < 0.1
+    assert float(latents.square().mean()) == pytest.approx(1, abs=0.1)
 
 
 def test_the_rate_warms_up_stays_and_falls():
