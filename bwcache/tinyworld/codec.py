@@ -1,8 +1,8 @@
-"""TinyWorld's autoencoder: principal components of 8×8×4 pixel patches, and a learned decoder.
+"""The first TinyWorld's autoencoder, as far as its weights need it: decoding.
 
 It stands where `AutoencoderKLWan` stands in `WanPipeline`: same config names, same `decode` call.
-Encoding is linear and fixed; decoding is the linear inverse or, where trained, a small
-convolutional network that paints with a palette, without block edges and with sharp outlines.
+A linear decoder draws roughly; where trained, a small convolutional network paints with a palette,
+without block edges and with sharp outlines. Goes when better weights ship (`autoencoder`).
 Knows pixels and latents; knows nothing of prompts, diffusion or caching.
 """
 
@@ -102,7 +102,7 @@ class Painter(nn.Module):
 
 
 class PatchCodec(ModelMixin, ConfigMixin):
-    """Frames to latents and back.
+    """Latents to frames.
 
     Video is `[B, 3, 4(T-1)+1, 8h, 8w]` in −1…1, latents are `[B, z_dim, T, h, w]`: the first
     latent holds the first frame alone, as in Wan. `decode` takes latents as `WanPipeline` hands
@@ -133,13 +133,8 @@ class PatchCodec(ModelMixin, ConfigMixin):
         self.painter = Painter(z_dim, painter_width, painter_colours) if painter_width else None
 
     def paint(self, latents: torch.Tensor) -> torch.Tensor:
-        """The painter's frames `[B, 3, 4T, 8h, 8w]` of normalised latents; for its training."""
+        """The painter's frames `[B, 3, 4T, 8h, 8w]` of normalised latents."""
         return self.painter(latents, self.decode_linear(latents * self._std(latents)))
-
-    def encode_normalised(self, video: torch.Tensor) -> torch.Tensor:
-        """Latents `[B, z_dim, T, h, w]` of a video, divided by `latents_std`, as trained on."""
-        coefficients = (to_patches(video) - self.mean) @ self.basis
-        return coefficients.movedim(-1, 1) / self._std(coefficients)
 
     def decode_linear(self, latents: torch.Tensor) -> torch.Tensor:
         """The rough frames `[B, 3, 4T, 8h, 8w]`; the first four all show the first frame."""
@@ -158,40 +153,8 @@ class PatchCodec(ModelMixin, ConfigMixin):
         return like.new_tensor(self.config.latents_std).view(1, -1, 1, 1, 1)
 
 
-def to_patches(video: torch.Tensor) -> torch.Tensor:
-    """Patches `[B, T, h, w, 768]` of a video `[B, 3, 4(T-1)+1, 8h, 8w]`, first frame repeated."""
-    first = video[:, :, :1].expand(-1, -1, TEMPORAL - 1, -1, -1)
-    video = torch.cat([first, video], dim=2)
-    video = video.unflatten(4, (-1, SPATIAL)).unflatten(3, (-1, SPATIAL))
-    video = video.unflatten(2, (-1, TEMPORAL))
-    return video.permute(0, 2, 4, 6, 1, 3, 5, 7).flatten(4)
-
-
 def from_patches(patches: torch.Tensor) -> torch.Tensor:
-    """The inverse of `to_patches`, all four copies of the first frame kept."""
+    """Frames `[B, 3, 4T, 8h, 8w]` of patches `[B, T, h, w, 768]`."""
     cells = patches.unflatten(4, (3, TEMPORAL, SPATIAL, SPATIAL))
     cells = cells.permute(0, 4, 1, 5, 2, 6, 3, 7)
     return cells.flatten(6, 7).flatten(4, 5).flatten(2, 3)
-
-
-def fit(patches: torch.Tensor, z_dim: int = 32) -> tuple[PatchCodec, float]:
-    """A codec from sample patches `[n, 768]`.
-
-    Returns:
-        The codec without painter, and the share of the patches' variance that it keeps.
-
-    Each component is scaled by the root of its standard deviation, halfway between raw and
-    whitened: coarse parts stay stronger than fine ones, as in a picture, and all together have
-    unit mean square.
-    """
-    mean = patches.mean(0)
-    centred = (patches - mean).double()
-    variance, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
-    variance, vectors = variance.flip(0), vectors.flip(1)
-    std = variance[:z_dim].clamp_min(1e-12).sqrt()
-    scale = std.sqrt() * std.mean().sqrt()
-    # by name: diffusers takes what is given by place for a default, and a copy would lose it
-    codec = PatchCodec(z_dim=z_dim, latents_mean=(0.0,) * z_dim, latents_std=tuple(scale.tolist()))
-    codec.mean.data.copy_(mean)
-    codec.basis.data.copy_(vectors[:, :z_dim])
-    return codec, float(variance[:z_dim].sum() / variance.sum())

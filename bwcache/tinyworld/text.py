@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 from ..errors import ConfigError
-from .scenes import words
+from .grammar import words
 
 MAX_WORDS = 24  # tokens of a padded caption, the end mark included
 TEXT_DIM = 64
@@ -34,16 +34,16 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def build_text_encoder() -> UMT5EncoderModel:
-    """Two layers of UMT5 with random weights, about 0.1 M parameters."""
+def build_text_encoder(dim: int = TEXT_DIM, layers: int = 2) -> UMT5EncoderModel:
+    """UMT5 with random weights, about 0.1 M parameters with two layers of width 64."""
     return UMT5EncoderModel(
         UMT5Config(
             vocab_size=64,
-            d_model=TEXT_DIM,
+            d_model=dim,
             d_kv=16,
-            d_ff=2 * TEXT_DIM,
-            num_layers=2,
-            num_heads=4,
+            d_ff=2 * dim,
+            num_layers=layers,
+            num_heads=dim // 16,
             dropout_rate=0.0,
         )
     )

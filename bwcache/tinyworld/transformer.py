@@ -6,18 +6,27 @@ from diffusers import WanTransformer3DModel
 
 from .text import TEXT_DIM
 
-FLOW_SHIFT = 2.0
+FLOW_SHIFT = 5.0  # of the scheduler that a newly trained model is exported with
 
 
-def build_transformer(layers: int = 8, heads: int = 4) -> WanTransformer3DModel:
-    """A Wan transformer over single latent cells: 2.0 M parameters with 8 blocks of width 128."""
+def build_transformer(
+    layers: int = 8, heads: int = 4, z_dim: int = 32, text_dim: int = TEXT_DIM
+) -> WanTransformer3DModel:
+    """A Wan transformer over single latent cells: 2.0 M parameters with 8 blocks of width 128.
+
+    Args:
+        layers: Its blocks.
+        heads: Of each block's attention, 32 numbers wide.
+        z_dim: Numbers of a latent cell.
+        text_dim: Numbers of an embedded word.
+    """
     return WanTransformer3DModel(
         patch_size=(1, 1, 1),
         num_attention_heads=heads,
         attention_head_dim=32,
-        in_channels=32,
-        out_channels=32,
-        text_dim=TEXT_DIM,
+        in_channels=z_dim,
+        out_channels=z_dim,
+        text_dim=text_dim,
         freq_dim=64,
         ffn_dim=96 * heads,
         num_layers=layers,

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from . import check, export, painter
-from .transformer import train
+from . import autoencoder, check, contact_sheet, export, transformer
 
-
-def _train(arguments: list[str]) -> None:
-    """Train; a finished run is exported to `OUT/model`."""
-    trainer = train(arguments)
-    if trainer.rank == 0 and trainer.step == trainer.args.steps:
-        export.export(trainer.args.out, None, trainer.args.out / "model")
-
-
-COMMANDS = {"train": _train, "painter": painter.main, "export": export.main, "check": check.main}
+COMMANDS = {
+    "autoencoder": autoencoder.main,
+    "train": transformer.main,
+    "export": export.main,
+    "check": check.main,
+    "sheet": contact_sheet.main,
+}
 
 
 def main(arguments: list[str]) -> int:

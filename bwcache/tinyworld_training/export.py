@@ -1,7 +1,8 @@
 """A training run's result, as a folder that diffusers can read.
 
-Writes the averaged weights as safetensors in the layout of a `WanPipeline`, and a model card that
-states only what was measured. The folder appears whole or not at all.
+Writes the averaged weights as safetensors in the layout of a `WanPipeline`, `training.json` with
+every run that these weights went through, and a model card that states only what was measured.
+The folder appears whole or not at all.
 Knows checkpoints and layout; `model_card` knows the words.
 """
 
@@ -18,13 +19,16 @@ import diffusers
 import torch
 from diffusers import UniPCMultistepScheduler
 
-from ..tinyworld.codec import PatchCodec
+from ..models.machine import processor
+from ..tinyworld.autoencoder import SmoothCodec
 from ..tinyworld.text import build_text_encoder, build_tokenizer
 from ..tinyworld.transformer import FLOW_SHIFT, build_transformer
+from .autoencoder import psnr
 from .model_card import Facts, model_card
-from .painter import WIDTH, codec_of_run, load_painter, psnr
+from .transformer import CHECKPOINT, EARLIER, HISTORY
 
 HEAD_WIDTH = 32
+NOISES = (0.0, 0.1, 0.3)  # on the latents, for the card
 
 
 def averaged(state: dict, part: str) -> dict[str, torch.Tensor]:
@@ -40,13 +44,22 @@ def averaged(state: dict, part: str) -> dict[str, torch.Tensor]:
 def transformer_of(weights: dict[str, torch.Tensor]):
     """The transformer that those weights belong to; its size is read off them."""
     layers = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("blocks."))
-    heads = len(weights["patch_embedding.bias"]) // HEAD_WIDTH
-    transformer = build_transformer(layers, heads)
+    width, z_dim = weights["patch_embedding.weight"].shape[:2]
+    text_dim = weights["condition_embedder.text_embedder.linear_1.weight"].shape[1]
+    transformer = build_transformer(layers, width // HEAD_WIDTH, z_dim, text_dim)
     transformer.load_state_dict(weights)
     return transformer
 
 
-def write_model(folder: Path, transformer, text_encoder, codec: PatchCodec) -> None:
+def text_encoder_of(weights: dict[str, torch.Tensor]):
+    """The text encoder that those weights belong to; its size is read off them."""
+    layers = 1 + max(int(n.split(".")[2]) for n in weights if n.startswith("encoder.block."))
+    encoder = build_text_encoder(weights["shared.weight"].shape[1], layers)
+    encoder.load_state_dict(weights)
+    return encoder
+
+
+def write_model(folder: Path, transformer, text_encoder, codec: SmoothCodec) -> None:
     """The diffusers layout, into an existing empty folder."""
     build_tokenizer().save_pretrained(folder / "tokenizer")
     text_encoder.save_pretrained(folder / "text_encoder", safe_serialization=True)
@@ -63,7 +76,7 @@ def write_model(folder: Path, transformer, text_encoder, codec: PatchCodec) -> N
         "tokenizer": ["transformers", "PreTrainedTokenizerFast"],
         "transformer": ["diffusers", "WanTransformer3DModel"],
         "transformer_2": [None, None],
-        "vae": ["bwcache.tinyworld.codec", "PatchCodec"],
+        "vae": ["bwcache.tinyworld.autoencoder", "SmoothCodec"],
     }
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
 
@@ -80,39 +93,46 @@ def replace_folder(new: Path, target: Path) -> None:
 
 def export(
     run: Path,
-    decoder: Path | None,
+    codec_folder: Path,
     out: Path,
     check: dict | None = None,
     curve: dict | None = None,
     notes: tuple[str, ...] = (),
+    clips: int = 24,
 ) -> None:
     """Write the model of a training run.
 
     Args:
-        run: Folder with the run's `checkpoint.pt`.
-        decoder: Folder with the painter's `decoder.pt`; without it, decoding is linear.
+        run: Folder with the transformer's checkpoint.
+        codec_folder: The autoencoder that the run's latents are of; its decoder may be newer.
         out: Where the model goes; replaced if it exists.
-        check: What `check --json` printed, for the card.
+        check: What `check --json` wrote, for the card.
         curve: `prompt`, `steps` and `indicator` (one number a step, null where there is none).
         notes: Sentences for the card, on how training went and what the model does badly.
+        clips: How many the autoencoder's decibels are measured on.
     """
-    state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
+    state = torch.load(run / CHECKPOINT, map_location="cpu", weights_only=True)
     transformer = transformer_of(averaged(state, "transformer"))
-    text_encoder = build_text_encoder()
-    text_encoder.load_state_dict(averaged(state, "text_encoder"))
-    codec = codec_of_run(run / "checkpoint.pt", width=WIDTH if decoder else 0)
-    training = load_painter(codec, decoder) if decoder else None
+    text_encoder = text_encoder_of(averaged(state, "text_encoder"))
+    codec = SmoothCodec.from_pretrained(codec_folder).eval()
+    earlier = run / EARLIER
+    history = json.loads(earlier.read_text()) if earlier.exists() else []
+    history.append(
+        {
+            "steps": state["step"],
+            "minutes": round(state["seconds"] / 60, 1),
+            "processor": processor(),
+            "losses": state["losses"],
+        }
+    )
     facts = Facts(
-        step=state["step"],
-        seconds=state["seconds"],
-        losses=state["losses"],
+        history=history,
         parameters={
             "transformer": _count(transformer),
             "text encoder": _count(text_encoder),
             "autoencoder": _count(codec),
         },
-        decibels={noise: psnr(codec, noise) for noise in (0.0, 0.05, 0.15)},
-        decoder=training,
+        decibels={noise: psnr(codec, noise, clips) for noise in NOISES},
         check=check,
         curve=curve,
         notes=notes,
@@ -121,6 +141,7 @@ def export(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     write_model(partial, transformer, text_encoder, codec)
+    (partial / HISTORY).write_text(json.dumps(history) + "\n")
     (partial / "README.md").write_text(model_card(facts))
     replace_folder(partial, out)
 
@@ -136,12 +157,12 @@ def _json(path: Path | None) -> dict | None:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("runs/tinyworld"))
-    parser.add_argument("--decoder", type=Path)
+    parser.add_argument("--codec", type=Path, default=Path("runs/autoencoder/vae"))
     parser.add_argument("--out", type=Path, default=Path("assets/tinyworld"))
-    parser.add_argument("--check", type=Path, help="what `check --json` printed")
+    parser.add_argument("--check", type=Path, help="what `check --json` wrote")
     parser.add_argument("--curve", type=Path, help="a measured indicator curve")
     parser.add_argument("--note", action="append", default=[], help="a sentence for the card")
     args = parser.parse_args(arguments)
-    export(args.run, args.decoder, args.out, _json(args.check), _json(args.curve), tuple(args.note))
+    export(args.run, args.codec, args.out, _json(args.check), _json(args.curve), tuple(args.note))
     size = sum(path.stat().st_size for path in args.out.rglob("*.safetensors"))
     print(f"{args.out}: {size / 1e6:.1f} MB of weights")

@@ -1,72 +1,139 @@
 """Flow-matching training of TinyWorld's transformer and text encoder, resumable and seeded.
 
-Draws its clips as it goes, so there is no data set. `--minutes` or `--steps` ends a run; the next
-one with the same `--out` goes on where it stopped. A finished run writes its model and the model's
-card to `OUT/model`; a learned decoder is trained apart (`decoder_training`) and joins by `export`.
+Draws its clips as it goes, so there is no data set. A run ends with `--steps` or `--minutes`, its
+rate having come down to zero; the next one with the same `--out` goes on where it stopped, and one
+with `--init FOLDER` begins with the weights of an exported model. The autoencoder must be trained
+before and stays as it is.
 
-Under `torchrun --nproc-per-node N -m …` each of N processes draws a batch of its own and gradients
-are averaged: on a busy CPU, two processes of one thread are faster than one of two threads.
+On a GPU, `--device cuda` computes in bfloat16.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
-from collections.abc import Sequence
+import shutil
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-import torch.distributed as dist
+from safetensors.torch import load_file
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..tinyworld import codec as codecs
+from ..tinyworld.autoencoder import SmoothCodec
 from ..tinyworld.text import build_text_encoder, build_tokenizer, encode
-from ..tinyworld.transformer import FLOW_SHIFT, build_transformer
-from .clips import sample_batch
+from ..tinyworld.transformer import build_transformer
+from .clips import Batch, Batches
 from .loop import Stateful, Trainer
-from .muon import Muon
 
-EMA_DECAY = 0.998
-WARMUP_STEPS = 100
-FLAT_SHARE = 0.6
+WEIGHTS = {
+    "transformer": "transformer/diffusion_pytorch_model.safetensors",
+    "text_encoder": "text_encoder/model.safetensors",
+}
+# the projections through which a block adds to its input
+BLOCK_OUTPUTS = (
+    *("attn1.to_out", "attn2.to_out", "ffn.net.2"),
+    *("SelfAttention.o.", "DenseReluDense.wo."),
+)
+CHECKPOINT = "flow.pt"
+HISTORY = "training.json"  # in a model's folder: every run its weights went through
+EARLIER = "earlier.json"  # in a run's folder: the history of the weights it began with
+SIZES = (8, 4, 4, 64)  # layers, heads, text layers, text width of a new model
+TRAINING_SHIFT = 3.0  # moves noise levels towards noise, where a caption decides the picture
+EMA_DECAY = 0.995
+WARMUP_STEPS = 50
+FLAT_SHARE = 0.6  # of a run, at the full rate
 
 
 def sample_sigmas(size: int, generator: torch.Generator) -> torch.Tensor:
-    """Noise levels `[size]` in 0–1: logit-normal, then moved towards noise as at inference."""
-    sigma = torch.randn(size, generator=generator).sigmoid()
-    return FLOW_SHIFT * sigma / (1 + (FLOW_SHIFT - 1) * sigma)
+    """Noise levels `[size]` in 0–1: logit-normal, evenly spread over a batch, shifted to noise."""
+    place = torch.randperm(size, generator=generator) + torch.rand(size, generator=generator)
+    sigma = torch.special.ndtri((place / size).clamp(1e-4, 1 - 1e-4)).sigmoid()
+    return TRAINING_SHIFT * sigma / (1 + (TRAINING_SHIFT - 1) * sigma)
 
 
-def learning_rate(step: int, total: int) -> float:
-    """Factor on the peak rate: linear warm-up, flat, linear to zero."""
-    if step < WARMUP_STEPS:
-        return (step + 1) / WARMUP_STEPS
-    flat = FLAT_SHARE * total
-    return 1.0 if step < flat else max(0.0, (total - step) / (total - flat))
+def learning_rate(step: int, progress: float) -> float:
+    """Factor on the peak rate: linear warm-up, flat, linear to zero.
+
+    Args:
+        step: Of the training, from 0.
+        progress: Share of the run that is over.
+    """
+    warm_up = min(1.0, (step + 1) / WARMUP_STEPS)
+    return warm_up * min(1.0, max(0.0, 1 - progress) / (1 - FLAT_SHARE))
 
 
-class ModelTrainer(Trainer):
-    """The transformer's and the text encoder's training, on a codec fitted first."""
+def take_over(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> list[str]:
+    """Copy another model's weights into a model; returns the names of those it has none for.
+
+    Where a tensor has another number of latent channels or text numbers, the part that both have
+    is copied. Blocks which the other model lacks begin as the identity: what they add is zero.
+    """
+    left = []
+    for name, parameter in model.state_dict().items():
+        source = weights.get(name)
+        if source is None:
+            left.append(name)
+            if any(output in name for output in BLOCK_OUTPUTS):
+                parameter.zero_()
+            continue
+        both = tuple(slice(min(a, b)) for a, b in zip(parameter.shape, source.shape, strict=True))
+        parameter[both].copy_(source[both])
+    return left
+
+
+def sizes(args: argparse.Namespace) -> tuple[int, int, int, int]:
+    """Layers and heads of the transformer, layers and width of the text encoder.
+
+    What the command line leaves open is as in the model to begin with, or else `SIZES`.
+    """
+    given = (args.layers, args.heads, args.text_layers, args.text_dim)
+    known = SIZES
+    if args.init:
+        transformer = json.loads((args.init / "transformer" / "config.json").read_text())
+        text_encoder = json.loads((args.init / "text_encoder" / "config.json").read_text())
+        known = (
+            transformer["num_layers"],
+            transformer["num_attention_heads"],
+            text_encoder["num_layers"],
+            text_encoder["d_model"],
+        )
+    return tuple(other if one is None else one for one, other in zip(given, known, strict=True))
+
+
+class FlowTrainer(Trainer):
+    """The training of a transformer and its text encoder on a finished autoencoder's latents.
+
+    Args:
+        args: `out`, `init` and `codec` (folders of a model and of an autoencoder, or None), and
+            the numbers that `main` reads from the command line.
+    """
 
     def __init__(self, args: argparse.Namespace):
-        super().__init__(args, "checkpoint.pt", dist.get_rank() if dist.is_initialized() else 0)
+        super().__init__(args, CHECKPOINT)
         torch.manual_seed(args.seed)
         self.tokenizer = build_tokenizer()
+        self.codec = SmoothCodec.from_pretrained(args.codec or args.init / "vae").eval()
+        layers, heads, text_layers, text_dim = sizes(args)
         self.model = torch.nn.ModuleDict(
             {
-                "transformer": build_transformer(args.layers, args.heads),
-                "text_encoder": build_text_encoder(),
+                "transformer": build_transformer(layers, heads, self.codec.config.z_dim, text_dim),
+                "text_encoder": build_text_encoder(text_dim, text_layers),
             }
-        ).to(args.device)
+        )
+        if args.init:
+            for part, file in WEIGHTS.items():
+                take_over(self.model[part], load_file(args.init / file))
+        self.model.to(args.device)
         self.ema = AveragedModel(
             self.model, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=False
         )
-        rng = np.random.default_rng(args.seed)
-        patches = codecs.to_patches(sample_batch(rng, 256)[0]).flatten(0, 3)
-        self.codec, self.kept_variance = codecs.fit(patches)
         self.optimizers = self._optimizers()
+        self.batches: Iterator[Batch] | None = None
+        self.started = time.monotonic()
         if args.compile:
             for block in self.model["transformer"].blocks:
                 block.compile()
@@ -80,73 +147,98 @@ class ModelTrainer(Trainer):
         rate = self.args.learning_rate
         optimizers = [torch.optim.AdamW(rest, rate, betas=(0.9, 0.99), weight_decay=0.01)]
         if matrices:
-            optimizers.append(Muon(matrices, self.args.muon_rate))
+            optimizers.append(
+                torch.optim.Muon(
+                    matrices,
+                    self.args.muon_rate,
+                    weight_decay=0.01,
+                    adjust_lr_fn="match_rms_adamw",
+                )
+            )
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["peak"] = group["lr"]
         return optimizers
 
+    def progress(self) -> float:
+        """Share of this run that is over, by steps or by minutes, whichever is more."""
+        minutes = (time.monotonic() - self.started) / 60
+        return max(self.step / self.args.steps, minutes / self.args.minutes)
+
+    def batch(self) -> Batch:
+        """The clips of the next step; the first call decides which step that is."""
+        if self.batches is None:
+            data = Batches(self.codec, self.args.seed, self.args.batch, self.args.pair_share)
+            self.batches = data.since(self.step, self.args.steps, self.args.workers)
+        return next(self.batches)
+
+    def _precision(self) -> torch.autocast:
+        on = self.args.device.startswith("cuda") or self.args.bfloat16
+        return torch.autocast(torch.device(self.args.device).type, torch.bfloat16, enabled=on)
+
     def train_step(self) -> float:
-        """One update on fresh clips; all randomness follows from (seed, step, process)."""
-        rng = np.random.default_rng((self.args.seed, 1 + self.step, self.rank))
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        video, captions = sample_batch(rng, self.args.batch)
-        latents = self.codec.encode_normalised(video)
-        noise = torch.randn(latents.shape, generator=generator)
-        sigma = sample_sigmas(len(latents), generator)
+        """One update; each clip is seen with several noises. Randomness follows seed and step."""
+        device, noises = self.args.device, self.args.noises
+        batch = self.batch()
+        generator = torch.Generator().manual_seed(batch.seed)
+        latents = batch.latents.to(device).repeat(noises, 1, 1, 1, 1)
+        noise = torch.randn(latents.shape, generator=generator).to(device)
+        sigma = sample_sigmas(len(latents), generator).to(device)
         mixed = torch.lerp(latents, noise, sigma.view(-1, 1, 1, 1, 1))
-        latents, noise, mixed, sigma = (
-            x.to(self.args.device) for x in (latents, noise, mixed, sigma)
-        )
-        text = encode(self.tokenizer, self.model["text_encoder"], captions)
-        velocity = self.model["transformer"](mixed, sigma * 1000, text, return_dict=False)[0]
+        with self._precision():
+            text = encode(self.tokenizer, self.model["text_encoder"], batch.captions)
+            text = text.repeat(noises, 1, 1)
+            velocity = self.model["transformer"](mixed, sigma * 1000, text, return_dict=False)[0]
         loss = functional.mse_loss(velocity.float(), noise - latents)
         loss.backward()
-        self._average_gradients()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        factor = learning_rate(self.step, self.progress())
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * learning_rate(self.step, self.args.steps)
+                group["lr"] = group["peak"] * factor
             optimizer.step()
             optimizer.zero_grad()
         self.ema.update_parameters(self.model)
         return float(loss.detach())
 
-    def _average_gradients(self) -> None:
-        """The mean over all processes, in one exchange."""
-        if not dist.is_initialized():
-            return
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
-        dist.all_reduce(flat)
-        flat /= dist.get_world_size()
-        parts = flat.split([gradient.numel() for gradient in gradients])
-        for gradient, part in zip(gradients, parts, strict=True):
-            gradient.copy_(part.view_as(gradient))
-
     def stateful(self) -> dict[str, Stateful]:
         optimizers = {f"optimizer_{i}": one for i, one in enumerate(self.optimizers)}
-        return {"model": self.model, "ema": self.ema, "codec": self.codec, **optimizers}
+        return {"model": self.model, "ema": self.ema, **optimizers}
 
 
-def train(arguments: Sequence[str] | None = None) -> ModelTrainer:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/tinyworld"))
-    parser.add_argument("--steps", type=int, default=3500)
+    parser.add_argument("--init", type=Path, help="folder of a model to begin with")
+    parser.add_argument("--codec", type=Path, help="folder of the autoencoder, if not that model's")
+    parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--minutes", type=float, default=math.inf)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--layers", type=int, default=8)
-    parser.add_argument("--heads", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=8, help="clips a step")
+    parser.add_argument("--noises", type=int, default=2, help="noise levels a clip")
+    parser.add_argument("--pair-share", type=float, default=0.7)
+    for name in ("--layers", "--heads", "--text-layers", "--text-dim"):
+        parser.add_argument(name, type=int, help="as in the model to begin with, if left out")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--muon-rate", type=float, default=3e-3)
     parser.add_argument("--no-muon", dest="muon", action="store_false")
+    parser.add_argument("--bfloat16", action="store_true", help="on a CPU, too")
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw clips")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    args = parser.parse_args(arguments)
-    if dist.is_torchelastic_launched():
-        dist.init_process_group("nccl" if args.device == "cuda" else "gloo")
-    trainer = ModelTrainer(args)
-    trainer.load()
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parser()
+    args = options.parse_args(arguments)
+    if not (args.init or args.codec):
+        options.error("give --init, a model to begin with, or --codec, an autoencoder")
+    torch.set_num_threads(args.threads)
+    trainer = FlowTrainer(args)
+    resumed = trainer.load()
+    if args.init and not resumed and (args.init / HISTORY).exists():
+        args.out.mkdir(parents=True, exist_ok=True)
+        shutil.copy(args.init / HISTORY, args.out / EARLIER)
     trainer.run()
-    return trainer

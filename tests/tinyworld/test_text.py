@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from bwcache.errors import ConfigError
-from bwcache.tinyworld.scenes import words
+from bwcache.tinyworld.grammar import words
 from bwcache.tinyworld.text import (
     MAX_WORDS,
     TEXT_DIM,

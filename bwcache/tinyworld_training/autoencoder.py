@@ -1,0 +1,245 @@
+"""Training of TinyWorld's autoencoder, resumable and seeded.
+
+The encoder is fitted: principal components of clips. The decoder learns to give back clean clips
+from latents that carry noise. With `--init FOLDER` the encoder and the decoder's first weights are
+those of another autoencoder; latents, and every transformer trained on them, stay valid.
+`--transformer FOLDER` then gives the decoder latents with that model's own errors: noised, and
+denoised in one step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import math
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import WanTransformer3DModel
+from safetensors.torch import load_file
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from transformers import UMT5EncoderModel
+
+from ..tinyworld.autoencoder import SPATIAL, TEMPORAL, SmoothCodec, principal_components
+from ..tinyworld.text import build_tokenizer, encode
+from .clips import Batch, Batches, held_out_scene, random_scene, video_of
+from .loop import Stateful, Trainer
+
+CHECKPOINT = "autoencoder.pt"
+NOISE = 0.3  # strongest, in normalised latents
+MODEL_NOISE = 0.6  # strongest that a transformer is asked to remove in one step
+ANYWHERE = 0.25  # of the clips, cut at any place; the others where there is most to see
+EMA_DECAY = 0.99
+WARMUP_STEPS = 50
+FLAT_SHARE = 0.5
+
+
+def learning_rate(step: int, progress: float) -> float:
+    """Factor on the peak rate: linear warm-up, flat, linear to a fiftieth.
+
+    Args:
+        step: Of the training, from 0.
+        progress: Share of the run that is over.
+    """
+    fall = min(1.0, max(0.02, (1 - progress) / (1 - FLAT_SHARE)))
+    return fall * min(1.0, (step + 1) / WARMUP_STEPS)
+
+
+@torch.no_grad()
+def fitted_codec(
+    z_dim: int, decoder_width: int, seed: int, clips: int, components: Path | None = None
+) -> SmoothCodec:
+    """An autoencoder that encodes by the principal components of clips, and cannot decode yet.
+
+    Each latent is scaled by the root of its standard deviation, halfway between raw and whitened:
+    coarse parts stay stronger than fine ones, as in a picture. All together have unit mean square.
+
+    Args:
+        z_dim: Numbers of a cell.
+        decoder_width: Channels of the decoder on its finest grid.
+        seed: Of the clips and of the decoder's first weights.
+        clips: How many the components are fitted to and the scale is measured on.
+        components: A model to take the components of: a transformer that takes over that model's
+            weights finds its first latents where they were.
+    """
+    rng = np.random.default_rng(seed)
+    video = video_of([random_scene(rng) for _ in range(clips)], rng)
+    if components is None:
+        mean, basis = principal_components(video, z_dim)
+    else:
+        weights = load_file(components / "vae" / "diffusion_pytorch_model.safetensors")
+        mean, basis = weights["mean"], weights["basis"][:, :z_dim]
+    codec = SmoothCodec(z_dim=z_dim, decoder_width=decoder_width)
+    codec.mean.data.copy_(mean)
+    codec.basis.data.copy_(basis)
+    latents = codec.encode(video).movedim(1, -1).flatten(0, 3)
+    std = latents.std(0).clamp_min(1e-6)
+    spread = std.sqrt() / std.mean().sqrt()
+    codec.register_to_config(
+        latents_mean=tuple(latents.mean(0).tolist()), latents_std=tuple((std / spread).tolist())
+    )
+    return codec
+
+
+@torch.no_grad()
+def psnr(codec: SmoothCodec, noise: float, clips: int = 24) -> float:
+    """Decibels of decoded held-out clips, mean over clips, with that much noise on the latents."""
+    rng, generator = np.random.default_rng(1), torch.Generator().manual_seed(1)
+    decibels = []
+    for i in range(clips):
+        video = video_of([held_out_scene(rng, 1 + i % 2)], rng)
+        latents = codec.normalise(codec.encode(video))
+        latents = latents + noise * torch.randn(latents.shape, generator=generator)
+        decoded = codec.decoder(latents)[:, :, TEMPORAL - 1 :].clamp(-1, 1)
+        error = float(functional.mse_loss(decoded, video)) / 4
+        decibels.append(-10 * math.log10(max(error, 1e-10)))
+    return sum(decibels) / len(decibels)
+
+
+def cut(
+    latents: torch.Tensor, video: torch.Tensor, side: int, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same part of latents and video, `side` cells high and wide, another one for each clip.
+
+    Most parts lie where the latents change most from cell to cell: there is an outline.
+    """
+    most = [size - side for size in latents.shape[-2:]]
+    detail = (latents - latents.mean((2, 3, 4), keepdim=True)).square().sum((1, 2))
+    parts, pictures = [], []
+    for i, weight in enumerate(detail.flatten(1).double().cpu().numpy()):
+        share = None if rng.random() < ANYWHERE else weight / weight.sum()
+        place = divmod(int(rng.choice(len(weight), p=share)), latents.shape[-1])
+        top, left = (min(max(0, at - side // 2), end) for at, end in zip(place, most, strict=True))
+        parts.append(latents[i, :, :, top : top + side, left : left + side])
+        rows, columns = (slice(SPATIAL * at, SPATIAL * (at + side)) for at in (top, left))
+        pictures.append(video[i, :, :, rows, columns])
+    return torch.stack(parts), torch.stack(pictures)
+
+
+class CodecTrainer(Trainer):
+    """The decoder's training; `args` as `main` reads them."""
+
+    def __init__(self, args: argparse.Namespace):
+        super().__init__(args, CHECKPOINT)
+        torch.manual_seed(args.seed)
+        if args.init:
+            self.codec = SmoothCodec.from_pretrained(args.init)
+        else:
+            self.codec = fitted_codec(
+                args.z_dim, args.width, args.seed, args.fitted_clips, args.components
+            )
+        self.codec.to(args.device)
+        self.optimizer = torch.optim.AdamW(
+            self.codec.decoder.parameters(), args.rate, betas=(0.9, 0.99)
+        )
+        self.ema = AveragedModel(self.codec, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
+        self.batches: Iterator[Batch] | None = None
+        self.started = time.monotonic()
+        self.transformer = None
+        if args.transformer:
+            self.tokenizer = build_tokenizer()
+            folder = args.transformer
+            self.text_encoder = UMT5EncoderModel.from_pretrained(folder / "text_encoder")
+            self.transformer = WanTransformer3DModel.from_pretrained(folder / "transformer")
+            for part in (self.text_encoder, self.transformer):
+                part.eval().to(args.device)
+
+    def _precision(self) -> torch.autocast:
+        on = self.args.device.startswith("cuda") or self.args.bfloat16
+        return torch.autocast(torch.device(self.args.device).type, torch.bfloat16, enabled=on)
+
+    @torch.no_grad()
+    def denoised(
+        self, latents: torch.Tensor, captions: list[str], generator: torch.Generator
+    ) -> torch.Tensor:
+        """Latents noised, and given back by the transformer in one step."""
+        sigma = MODEL_NOISE * torch.rand(len(latents), 1, 1, 1, 1, generator=generator)
+        sigma = sigma.to(latents.device)
+        noise = torch.randn(latents.shape, generator=generator).to(latents.device)
+        mixed = torch.lerp(latents, noise, sigma)
+        text = encode(self.tokenizer, self.text_encoder, captions)
+        velocity = self.transformer(mixed, sigma.flatten() * 1000, text, return_dict=False)[0]
+        return mixed - sigma * velocity.float()
+
+    def batch(self) -> Batch:
+        """The clips of the next step; the first call decides which step that is."""
+        if self.batches is None:
+            encoder = copy.deepcopy(self.codec).cpu()
+            data = Batches(
+                encoder, self.args.seed, self.args.batch, with_video=True, drop_captions=False
+            )
+            self.batches = data.since(self.step, self.args.steps, self.args.workers)
+        return next(self.batches)
+
+    def train_step(self) -> float:
+        """One update on fresh clips; every step's randomness follows from (seed, step)."""
+        batch = self.batch()
+        rng, generator = np.random.default_rng(batch.seed), torch.Generator()
+        generator.manual_seed(batch.seed)
+        latents = batch.latents
+        level = NOISE * torch.rand(len(latents), 1, 1, 1, 1, generator=generator)
+        noise = level * torch.randn(latents.shape, generator=generator)
+        if self.transformer is not None and self.step % 2:
+            with self._precision():
+                latents = self.denoised(latents.to(self.args.device), batch.captions, generator)
+        latents = latents + noise.to(latents.device)
+        latents, video = cut(latents, batch.video.to(latents.device), self.args.crop, rng)
+        latents, video = latents.to(self.args.device), video.to(self.args.device)
+        with self._precision():
+            decoded = self.codec.decoder(latents)[:, :, TEMPORAL - 1 :]
+        loss = functional.l1_loss(decoded.float(), video)  # squared error would blur outlines
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.codec.decoder.parameters(), 1.0)
+        minutes = (time.monotonic() - self.started) / 60
+        progress = max(self.step / self.args.steps, minutes / self.args.minutes)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.args.rate * learning_rate(self.step, progress)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.ema.update_parameters(self.codec)
+        return float(loss.detach())
+
+    def stateful(self) -> dict[str, Stateful]:
+        return {"codec": self.codec, "ema": self.ema, "optimizer": self.optimizer}
+
+    def finished(self) -> SmoothCodec:
+        """The averaged autoencoder."""
+        return self.ema.module.eval()
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("runs/autoencoder"))
+    parser.add_argument("--init", type=Path, help="folder of an autoencoder to begin with")
+    parser.add_argument("--components", type=Path, help="folder of a model whose to encode by")
+    parser.add_argument("--transformer", type=Path, help="folder of a model, for its errors")
+    parser.add_argument("--steps", type=int, default=100_000)
+    parser.add_argument("--minutes", type=float, default=math.inf)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--crop", type=int, default=4, help="cells a side, of 8")
+    parser.add_argument("--z-dim", type=int, default=12, help="numbers of a cell")
+    parser.add_argument("--width", type=int, default=48, help="of the decoder's finest grid")
+    parser.add_argument("--fitted-clips", type=int, default=48, help="for the components")
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--bfloat16", action="store_true", help="on a CPU, too")
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw clips")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    args = parser().parse_args(arguments)
+    torch.set_num_threads(args.threads)
+    trainer = CodecTrainer(args)
+    trainer.load()
+    trainer.run()
+    codec = trainer.finished().cpu()
+    codec.save_pretrained(args.out / "vae", safe_serialization=True)
+    for noise in (0.0, 0.1, 0.3):
+        print(f"noise {noise:.1f}: {psnr(codec, noise):.1f} dB")
