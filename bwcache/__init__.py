@@ -5,22 +5,36 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for editors and type checkers; a program imports each name when it is used
     from .cache.block_stacks import BlockStack
-    from .cache.install import cached
+    from .cache.install import SAFE, cached, disable, enable
+    from .cache.method import Method, Plan, Probe, Span
+    from .cache.methods import METHODS
     from .cache.methods.bwcache import BWCacheConfig
+    from .cache.methods.first_block_cache import FirstBlockCacheConfig
+    from .cache.methods.magcache import MagCacheConfig
     from .cache.predict import predict
     from .cache.trace import StepRecord, Trace, TraceFile
     from .errors import CacheError, ConfigError, TraceError
 
 __all__ = [
+    "METHODS",
+    "SAFE",
     "BWCacheConfig",
     "BlockStack",
     "CacheError",
     "ConfigError",
+    "FirstBlockCacheConfig",
+    "MagCacheConfig",
+    "Method",
+    "Plan",
+    "Probe",
+    "Span",
     "StepRecord",
     "Trace",
     "TraceError",
     "TraceFile",
     "cached",
+    "disable",
+    "enable",
     "predict",
 ]
 __version__ = "0.1.0"

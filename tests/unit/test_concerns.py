@@ -14,8 +14,9 @@ from bwcache.models import loading
 from bwcache.runs.compare import compare
 from bwcache.runs.request import Request
 from bwcache.runs.result_files import save
-from bwcache.runs.verdict import CATALOGUE, warning
+from bwcache.runs.verdict import warning
 from bwcache.runs.video import padding, write_mp4
+from bwcache.ui.languages import LANGUAGES, say_verdict
 from tests.conftest import build_wan
 
 
@@ -29,7 +30,7 @@ def measured(steps: int) -> Trace:
     return Trace(steps, 1, {}, tuple(records))
 
 
-@pytest.mark.parametrize("language", CATALOGUE.languages)
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_every_warning_of_a_trace_is_said_in_every_language(language):
     numbers = {"steps": 30, "few": 12, "step": 3}
     for name in WARNINGS:
@@ -39,8 +40,8 @@ def test_every_warning_of_a_trace_is_said_in_every_language(language):
             "config": BWCacheConfig().as_dict(),
             "concerns": [(name, numbers)],
         }
-        assert warning(summary, {}, language)
-    assert warning({**summary, "concerns": []}, {}, language) is None
+        assert warning(summary, {}, say_verdict(language))
+    assert warning({**summary, "concerns": []}, {}, say_verdict(language)) is None
 
 
 @pytest.mark.parametrize("steps", [4, 8, FEW_STEPS - 1])
