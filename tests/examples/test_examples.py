@@ -97,3 +97,12 @@ def test_each_runs_as_a_script(name):
         env={"PYTHONPATH": str(FOLDER.parent), "PATH": "/usr/bin:/bin"},
     )
     assert set(done.stdout.strip()) == {"C", "r"}
+
+
+def test_a_server():
+    module = example("server")
+    served = list(module.serve(list(module.SPEC.examples[:2]), steps=12))
+    assert [trace.num_steps for _, trace in served] == [12, 12]
+    assert all(trace.steps_reused for _, trace in served)
+    with cached(module.load(module.SPEC.name, "cpu")) as run:  # nothing is left enabled
+        assert run.traces == []
