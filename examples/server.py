@@ -1,6 +1,6 @@
 """Caching that stays on, in a server or a notebook: enabled once, gone with `disable`.
 
-    python examples/server.py
+python examples/server.py
 """
 
 from bwcache import BWCacheConfig, disable, enable
@@ -19,7 +19,7 @@ def serve(prompts: list[str], steps: int = 30):
         for prompt in prompts:  # every call starts afresh
             frames = pipe(prompt, num_inference_steps=steps, **SIZE, **SPEC.call).frames[0]
             yield frames, run.trace
-            run.traces.clear()  # or they pile up, one for each call
+            run.clear()  # or traces pile up, one for each call
     finally:
         disable(pipe)
 

@@ -57,6 +57,10 @@ class Run:
         """One trace for each call of the pipeline, oldest first."""
         return list(self._controller.traces)
 
+    def clear(self) -> None:
+        """Forget the traces of earlier calls; the latest stays. For whoever stays enabled."""
+        del self._controller.traces[:-1]
+
     @property
     def branches(self) -> list[Branch]:
         """What each guidance branch keeps right now; empty before a run and after leaving."""

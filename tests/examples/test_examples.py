@@ -106,3 +106,12 @@ def test_a_server():
     assert all(trace.steps_reused for _, trace in served)
     with cached(module.load(module.SPEC.name, "cpu")) as run:  # nothing is left enabled
         assert run.traces == []
+
+
+def test_what_stays_enabled_need_not_grow():
+    pipe = ToyPipeline()
+    with cached(pipe, BWCacheConfig(0.0)) as run:
+        for steps in (3, 4, 5):
+            pipe(steps)
+            run.clear()
+            assert [trace.num_steps for trace in run.traces] == [steps]
