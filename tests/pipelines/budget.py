@@ -18,12 +18,12 @@ from types import SimpleNamespace
 from unittest import mock
 
 import torch
-from diffusers import WanTransformer3DModel
+from diffusers import FlowMatchEulerDiscreteScheduler, WanTransformer3DModel
 from torch._subclasses import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bwcache import BWCacheConfig, Method
-from bwcache.cache import controller, install
+from bwcache import BWCacheConfig, Method, cached
+from bwcache.cache import controller
 from bwcache.files import ASSETS
 
 FILE = ASSETS / "results" / "wan-1.3b-budget.json"
@@ -61,15 +61,6 @@ class Added:
     replay_bytes: int
     sample_bytes: int
     host_reads: int
-
-
-class _Scheduler:
-    """As much of a scheduler as ends a step."""
-
-    def set_timesteps(self) -> None: ...
-
-    def step(self, velocity: object, timestep: float, latents: object) -> tuple[object]:
-        return (latents,)
 
 
 class _Operations(TorchDispatchMode):
@@ -121,7 +112,6 @@ def added(method: Method | None = None) -> Added:
     """
     method = BWCacheConfig(threshold=1e6, reuse_interval=1) if method is None else method
     levels = [1 - step / STEPS for step in range(STEPS)]
-    plan = controller.RunPlan(levels, torch.device("cpu"))
     reads: list[int] = []
 
     def read(numbers):
@@ -138,13 +128,11 @@ def added(method: Method | None = None) -> Added:
         plain, tokens = operations.count, 21 * 30 * 52
         del output
     steps = []
-    pipe = SimpleNamespace(transformer=model, scheduler=_Scheduler(), device=plan.device)
+    scheduler = FlowMatchEulerDiscreteScheduler()
+    pipe = SimpleNamespace(transformer=model, scheduler=scheduler, device=torch.device("cpu"))
     kept = (0, 0)
-    with (
-        mock.patch.object(controller, "_on_host", read),
-        mock.patch.object(install, "plan_of", return_value=plan),
-        install.cached(pipe, method) as run,
-    ):
+    with mock.patch.object(controller, "_on_host", read), cached(pipe, method) as run:
+        run.begin(STEPS, levels)
         for level in levels:
             before = len(reads)
             with fake, torch.no_grad(), _Operations() as operations:
@@ -156,7 +144,7 @@ def added(method: Method | None = None) -> Added:
                         sum(_bytes(branch.replay_tensors) for branch in run.branches),
                         sum(_bytes(branch.sample_tensors) for branch in run.branches),
                     )
-                pipe.scheduler.step(None, 1000 * level, None)
+                run.step(timestep=1000 * level)
             steps.append((operations.count, len(reads) - before))
     by_action = {record.action: steps[record.step_index] for record in run.trace.steps[1:]}
     blocks = run.trace.num_blocks
