@@ -19,7 +19,13 @@ from ..models.spec import Offload
 from .baselines import BaselineStore, measuring, remembering
 from .events import ComparisonFinished, Event, Events, RunFinished, RunName, RunStarted, StepDone
 from .generate import generate
-from .metrics import PSNR_CONVENTION, difference, difference_gain, pixel_distance
+from .metrics import (
+    PSNR_CONVENTION,
+    difference,
+    difference_gain,
+    pixel_distance,
+    sound_difference_db,
+)
 from .request import Request
 from .summary import ControlRun, Summary
 from .verdict import sentence, warning
@@ -180,11 +186,18 @@ def summarise(
         offload=cached.offload,
         versions=versions(),
         control=None if control is None else _control_run(control, baseline),
+        sound_snr_db=_sound_snr_db(cached, baseline),
         concerns=tuple(cached.trace.concerns()),
     )
     numbers = summary.as_dict()
     limits = models.find(request.model).facts(request.config.name).pays_from
     return replace(summary, verdict=sentence(numbers), warning=warning(numbers, limits))
+
+
+def _sound_snr_db(cached: RunFinished, baseline: RunFinished) -> float | None:
+    if cached.sound is None or baseline.sound is None:
+        return None
+    return sound_difference_db(cached.sound, baseline.sound)
 
 
 def _reuse_starts_above(trace: Trace, config: Method) -> float | None:

@@ -51,6 +51,7 @@ class RunFinished:
             one run; `bench memory` counts the tensors there.
         remembered: Whether it was made earlier.
         offload: How the model was put on the device; runs of different modes do not compare.
+        sound: The samples of its sound, floats `[channels, samples]`; None for a silent model.
     """
 
     run: RunName
@@ -60,6 +61,7 @@ class RunFinished:
     peak_memory_bytes: int | None
     remembered: bool = False
     offload: Offload = "none"
+    sound: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 from ..cache.install import cached
@@ -105,9 +106,18 @@ def _run(
         torch.cuda.reset_peak_memory_stats(device)
     started = time.perf_counter()
     with cached(pipe, config, on_step=report) as state, _same_noise(device, seed):
-        frames = pipe(**call).frames[0]
+        output = pipe(**call)
     seconds = time.perf_counter() - started
-    return RunFinished(run, state.trace, frames, seconds, _peak_bytes(device))
+    peak, sound = _peak_bytes(device), sound_of(output)
+    return RunFinished(run, state.trace, output.frames[0], seconds, peak, sound=sound)
+
+
+def sound_of(output: object) -> np.ndarray | None:
+    """The first video's sound, where a model makes one (LTX-2): it is cached with the picture."""
+    audio = getattr(output, "audio", None)
+    if audio is None:
+        return None
+    return torch.as_tensor(audio[0]).detach().float().cpu().numpy()
 
 
 @contextmanager

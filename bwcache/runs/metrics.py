@@ -42,6 +42,28 @@ class Difference:
     frames_ssim: list[float]
 
 
+def sound_difference_db(sound: np.ndarray, reference: np.ndarray) -> float | None:
+    """How far a sound is from another: signal-to-noise ratio in dB, of the reference's energy.
+
+    Args:
+        sound: Samples, floats of any shape.
+        reference: Another of the same shape.
+
+    Returns:
+        Higher is more alike; None where identical, since it is infinite there.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    if sound.shape != reference.shape:
+        raise ValueError(f"sound: shapes {sound.shape} and {reference.shape} differ")
+    noise = float(np.square(sound.astype(float) - reference).sum())
+    if not noise:
+        return None
+    energy = float(np.square(reference.astype(float)).sum())
+    return 10 * math.log10(energy / noise) if energy else -math.inf
+
+
 def difference(frames: np.ndarray, reference: np.ndarray) -> Difference:
     """PSNR and SSIM between two videos, as a whole and frame by frame.
 

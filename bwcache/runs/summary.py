@@ -63,6 +63,8 @@ class Summary:
             `control_psnr_db` of the file, which lacks them otherwise.
         verdict: The result in a sentence.
         warning: What to mind, or None.
+        sound_snr_db: Of the cached run's sound against the uncached one's, in dB; None where there
+            is none or they are identical.
         concerns: What the cached run's trace says that one should mind: names and numbers of
             `bwcache.cache.trace.WARNINGS`.
         added: What a command writes after all these, such as its `suggestion`.
@@ -107,6 +109,7 @@ class Summary:
     control: ControlRun | None = None
     verdict: str = ""
     warning: str | None = None
+    sound_snr_db: float | None = None
     concerns: Sequence[tuple[str, Mapping[str, int]]] = ()
     added: Mapping[str, object] = field(default_factory=dict)
 

@@ -203,6 +203,9 @@ def test_a_pipeline_is_as_a_fresh_one_after_anything(name, sequence):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    "'slow' not in config.getoption('markexpr')", reason="takes many minutes: pytest -m slow"
+)
 @given(st.sampled_from(sorted(BUILDS)), SEQUENCES)
 @settings(max_examples=300, deadline=None, suppress_health_check=QUIET)
 def test_a_pipeline_is_as_a_fresh_one_after_anything_at_length(name, sequence):

@@ -113,7 +113,7 @@ CONTROL_KEYS = ["control_steps", "control_seconds", "control_psnr_db"]
 @pytest.mark.parametrize("control", [False, True])
 def test_the_file_has_its_keys_in_their_order(control, tmp_path):
     finished = finish(request(control=control))
-    ends = [*(CONTROL_KEYS if control else []), "verdict", "warning", "concerns"]
+    ends = [*(CONTROL_KEYS if control else []), "verdict", "warning", "sound_snr_db", "concerns"]
     assert list(finished.summary.as_dict()) == [*KEYS, *ends]
     more = replace(finished, summary=finished.summary.adding(suggestion=None))
     written = json.loads(save(more, tmp_path)["summary"].read_text())

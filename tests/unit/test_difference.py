@@ -1,6 +1,7 @@
 """What differs between two videos, frame by frame and as a picture, on frames made by hand."""
 
 import json
+import math
 from dataclasses import replace
 
 import imageio.v3 as iio
@@ -8,7 +9,7 @@ import numpy as np
 import plotly.colors
 import pytest
 
-from bwcache.runs.metrics import difference, difference_gain, pixel_distance
+from bwcache.runs.metrics import difference, difference_gain, pixel_distance, sound_difference_db
 from bwcache.runs.request import Request
 from bwcache.runs.result_files import save
 from bwcache.runs.video import INFERNO, heat
@@ -93,3 +94,13 @@ def test_the_file_shows_where_the_videos_differ(changed, tmp_path):
     assert np.abs(right - [0, 0, 4]).max() < 12
     assert np.abs(left - ([0xFC, 0xFF, 0xA4] if changed else [0, 0, 4])).max() < 12
     assert json.loads(written["summary"].read_text())["difference_gain"] == gain
+
+
+def test_sounds_are_compared_as_signal_to_noise():
+    """An error of a tenth everywhere is 20 dB."""
+    sound = np.random.default_rng(0).normal(size=(2, 100)).astype(np.float32)
+    assert sound_difference_db(sound * 1.1, sound) == pytest.approx(20, abs=1e-3)
+    assert sound_difference_db(sound, sound) is None
+    assert sound_difference_db(sound, np.zeros_like(sound)) == -math.inf
+    with pytest.raises(ValueError, match="shapes"):
+        sound_difference_db(sound, sound[:1])
