@@ -5,11 +5,11 @@ import pytest
 from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.runs.metrics import LPIPS_REASON
 from bwcache.testing import FRAMES, FakeBackend
-from bwcache.ui.languages import CATALOGUE
+from bwcache.ui.panel import panel_texts
 from tests.e2e.conftest import Visit, serving, visiting
 
 pytestmark = pytest.mark.e2e
-FPS, NAME = 8, CATALOGUE.text("en", f"labels.reuse_{BWCacheConfig().reuse}")
+FPS, NAME = 8, panel_texts()["en"][f"method_{BWCacheConfig().reuse}"]
 VIEWS = ("Side by side", "Wipe", "Difference", "Blind test")
 VIDEOS = "[...document.querySelectorAll('.bw-stage video')]"
 # Pixels between the mark of the present frame and the first frame of the curve below.
