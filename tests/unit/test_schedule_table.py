@@ -8,6 +8,7 @@ from itertools import pairwise, product
 
 import pytest
 
+from bwcache.cache.method import Method
 from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.cache.predict import Prediction, predict
 from bwcache.cache.schedule_table import LETTERS, choices, schedule_table
@@ -104,7 +105,7 @@ def test_only_complete_uncached_runs_have_a_table():
 
 
 @dataclass(frozen=True)
-class AccumulatingConfig:
+class AccumulatingConfig(Method):
     """A method that reuses until its measurements sum up to the threshold, as TeaCache does."""
 
     threshold: float = 0.0
