@@ -185,6 +185,7 @@ class DoneRow(TypedDict, total=False):
     speedup: float | None
     steps_computed: int
     steps_reused: int
+    steps_partial: int
     psnr_db: float | None
     ssim: float | None
     lpips: float | None
@@ -461,6 +462,7 @@ def done(summary: Summary, files: Mapping[str, str], say: Say = english) -> Done
         "speedup": rounded(summary.speedup),
         "steps_computed": summary.steps_computed,
         "steps_reused": summary.steps_reused,
+        "steps_partial": summary.steps_partial,
         "psnr_db": rounded(summary.psnr_db),
         "ssim": rounded(summary.ssim),
         "lpips": rounded(summary.lpips),

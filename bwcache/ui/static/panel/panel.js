@@ -95,7 +95,8 @@ export function start({ element, props, watch, trigger }) {
     },
     video: (row) => player.load(row.run, base + row.url),
     done(row) {
-      root.dataset.phase = row.steps_reused ? "done" : "nothing";
+      const reused = row.steps_reused + (row.steps_partial ?? 0);
+      root.dataset.phase = reused ? "done" : "nothing";
       race.draw(state);
       race.showSaved(row);
       player.begin();

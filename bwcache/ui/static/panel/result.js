@@ -14,10 +14,13 @@ export function createResult({ root, texts, numbers, base }) {
   function tilesOf(row) {
     const saved = row.baseline_seconds - row.cached_seconds;
     const seconds = fill(texts.seconds, { s: numbers.seconds(Math.abs(saved)) });
+    const partial = row.steps_partial ?? 0; // recorded runs of former versions have none
+    const reused = row.steps_reused + partial;
+    const steps = `${reused} / ${row.steps_computed + reused}`;
     const found = [
       [seconds, saved >= 0 ? texts.saved : texts.lost],
       [`${numbers.fixed(row.speedup, 2)}×`, texts.speedup],
-      [`${row.steps_reused} / ${row.steps_computed + row.steps_reused}`, texts.reused],
+      [steps, partial ? texts.reused_in_part : texts.reused],
       [numbers.decibels(row.psnr_db), texts.psnr],
       [numbers.fixed(row.ssim, 3), texts.ssim],
     ];
