@@ -88,6 +88,8 @@ KEYS = [
     "baseline_remembered",
     "steps_computed",
     "steps_reused",
+    "steps_partial",
+    "compute_share",
     "trigger_step",
     "indicator_share",
     "block_share",
