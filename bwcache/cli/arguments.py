@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import NoReturn, get_args
+from typing import Any, NoReturn
 
-from ..cache.methods.bwcache import BWCacheConfig, Gate, Reuse, parse_interval
+from ..cache.method import Knob, Method
+from ..cache.methods import METHODS
+from ..cache.methods.bwcache import BWCacheConfig, parse_interval
 from ..errors import ConfigError
 from ..models import find
 
 USAGE_ERROR = 2
-INDICATOR_PARTS = ("indicator_blocks", "indicator_tokens")
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,45 +34,66 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_config_arguments(parser: argparse.ArgumentParser, required: bool = False) -> None:
-    """Add the caching method's settings, which `read_config` reads.
+    """Add the caching method and the settings of all methods, which `read_config` reads.
 
     Args:
-        required: Whether the threshold must be given; else it is the model's default preset's.
+        required: Whether BWCache's threshold must be given; else a method's first setting is that
+            of the model's default preset, and so are those that belong with it.
     """
-    defaults = BWCacheConfig()
-    about = "delta" if required else "delta; with its interval from the default preset if left out"
-    parser.add_argument("--threshold", type=float, required=required, help=about)
-    parser.add_argument("--reuse-interval", type=interval, help="steps, or a share of them")
-    parser.add_argument("--tail-fraction", type=float, default=defaults.tail_fraction)
-    parser.add_argument("--reuse", choices=get_args(Reuse), default=defaults.reuse)
-    parser.add_argument("--gate", choices=get_args(Gate), default=defaults.gate)
-    for part in INDICATOR_PARTS:
-        about = "how many are measured, or all; the model's usual number if left out"
-        option = f"--{part.replace('_', '-')}"
-        parser.add_argument(option, type=count, default=argparse.SUPPRESS, help=about)
+    usual = BWCacheConfig.name
+    parser.add_argument("--method", choices=tuple(METHODS), default=usual, help="%(default)s")
+    for name, knobs in _settings().items():
+        about = "; ".join(dict.fromkeys(knob.expert.rstrip(".") for _, knob in knobs))
+        whose = [method.title for method, _ in knobs]
+        if len(whose) < len(METHODS):
+            about = f"{about} ({', '.join(whose)})"
+        choices = {tuple(value for value, _ in knob.choices) for _, knob in knobs}
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            required=required and name == BWCacheConfig.knobs()[0].name,
+            choices=next(iter(choices)) if len(choices) == 1 and any(choices) else None,
+            help=about.replace("%", "%%"),
+        )
 
 
-def read_config(args: argparse.Namespace) -> BWCacheConfig:
-    """The settings asked for; without a threshold, the model's default preset.
+def _settings() -> dict[str, list[tuple[type[Method], Knob]]]:
+    """Every setting by its name, with the methods that have it."""
+    found: dict[str, list[tuple[type[Method], Knob]]] = {}
+    for method in METHODS.values():
+        for knob in method.knobs():
+            found.setdefault(knob.name, []).append((method, knob))
+    return found
+
+
+def read_config(args: argparse.Namespace) -> Method:
+    """The method and the settings asked for.
+
+    Without its first setting (BWCache's threshold) the others begin as in the model's default
+    preset for the method, where there is one.
 
     Raises:
-        ConfigError: One is out of its bounds, or the model is unknown.
+        ConfigError: One is out of its bounds or of another method, or the model is unknown.
     """
-    threshold, reuse_interval = args.threshold, BWCacheConfig.reuse_interval
-    if threshold is None:
-        preset = find(args.model).default_preset.config
-        threshold, reuse_interval = preset.threshold, preset.reuse_interval
-    # a trace says nothing of the model's usual indicator: `predict` has no `model`
-    indicator = dict(find(args.model).indicator) if hasattr(args, "model") else {}
-    asked = {part: getattr(args, part) for part in INDICATOR_PARTS if hasattr(args, part)}
-    return BWCacheConfig(
-        threshold=threshold,
-        reuse_interval=reuse_interval if args.reuse_interval is None else args.reuse_interval,
-        tail_fraction=args.tail_fraction,
-        reuse=args.reuse,
-        gate=args.gate,
-        **{**indicator, **asked},
-    )
+    method = METHODS[args.method]
+    texts = {name: getattr(args, name) for name in _settings() if getattr(args, name) is not None}
+    own = [knob.name for knob in method.knobs()]
+    for name in texts:
+        if name not in own:
+            raise ConfigError(name, texts[name], f"one of {', '.join(own)} for {method.name}")
+    asked = {name: method.knob(name).read(text) for name, text in texts.items()}
+    # a trace says nothing of the model: `predict` has none
+    spec = find(args.model) if hasattr(args, "model") else None
+    usual: dict[str, Any] = {}
+    if spec is not None:
+        usual = {name: value for name, value in spec.indicator.items() if name in own}
+        preset = (
+            spec.default_preset
+            if method is BWCacheConfig
+            else spec.facts(method.name).default_preset
+        )
+        if own[0] not in asked and preset is not None:
+            usual = preset.config.as_dict() | usual
+    return method.from_dict({**usual, **asked})
 
 
 def add_json_argument(parser: argparse.ArgumentParser) -> None:
