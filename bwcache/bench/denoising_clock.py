@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 
 from ..cache.stopwatch import synchronise
-from ..cache.wrapped_method import then, watched
+from ..cache.wrapped_method import then, wrapped_method
 
 
 class DenoisingClock:
@@ -66,5 +66,5 @@ def denoising_clock(pipe) -> Iterator[DenoisingClock]:
             if (transformer := getattr(pipe, name, None)) is not None:
                 hook = transformer.register_forward_pre_hook(clock.begin, prepend=True)
                 undo.callback(hook.remove)
-        undo.enter_context(watched(pipe.scheduler, "step", then(clock.step_ended)))
+        undo.enter_context(wrapped_method(pipe.scheduler, "step", then(clock.step_ended)))
         yield clock

@@ -13,7 +13,7 @@ import torch
 
 from ..cache.block_gate import in_calling_order
 from ..cache.install import stack_of
-from ..cache.wrapped_method import then, watched
+from ..cache.wrapped_method import then, wrapped_method
 
 
 class PaperStyle:
@@ -69,7 +69,7 @@ def paper_style(pipe) -> Iterator[PaperStyle]:
                 undo.callback(transformer.register_forward_pre_hook(state.begin_call).remove)
                 for block, hook in _block_hooks(transformer, state):
                     undo.callback(block.register_forward_hook(hook).remove)
-        undo.enter_context(watched(pipe.scheduler, "step", then(state.end_step)))
+        undo.enter_context(wrapped_method(pipe.scheduler, "step", then(state.end_step)))
         yield state
 
 

@@ -29,7 +29,7 @@ from .ranks import Ranks
 from .run import Run
 from .scheduler_watch import Stepping
 from .steps_told import timestep_of
-from .wrapped_method import watched
+from .wrapped_method import wrapped_method
 
 _open: set[ExitStack] = set()  # one for each `cached` that has not been left
 _enabled: WeakKeyDictionary[torch.nn.Module, ExitStack] = WeakKeyDictionary()
@@ -171,7 +171,7 @@ def _methods(config: Method | Sequence[Method] | None, transformers: int) -> tup
     return given
 
 
-def strip() -> int:
+def remove_leftovers() -> int:
     """Take out what every `cached` of this process that was never left has put into its pipeline.
 
     For the start of a job in a process that outlives its jobs, where one may have been cut short:
@@ -456,5 +456,5 @@ def _announced(place: _Place) -> Iterator[None]:
         undo.callback(handle.remove)
         undo.callback(transformer.register_forward_hook(_Hook(report)).remove)
         if hasattr(transformer, "cache_context"):
-            undo.enter_context(watched(transformer, "cache_context", naming, transformer))
+            undo.enter_context(wrapped_method(transformer, "cache_context", naming, transformer))
         yield

@@ -14,7 +14,7 @@ from ..errors import CacheError
 from .controller import Controller, RunPlan
 from .noise_levels import noise_levels
 from .steps_told import StepsTold
-from .wrapped_method import watched
+from .wrapped_method import wrapped_method
 
 
 class Stepping:
@@ -41,7 +41,7 @@ class Stepping:
     def __enter__(self) -> Stepping:
         self.follow()
         if callable(getattr(self._pipe, "progress_bar", None)):
-            self._bar = watched(self._pipe, "progress_bar", self._showing, self._pipe)
+            self._bar = wrapped_method(self._pipe, "progress_bar", self._showing, self._pipe)
             self._bar.__enter__()
         else:
             self._bar = None
@@ -64,7 +64,7 @@ class Stepping:
         self._controller.reset()
         self._scheduler = scheduler
         for name, wrap in (("set_timesteps", self._starting), ("step", self._ending)):
-            self._watch.enter_context(watched(scheduler, name, wrap, self._pipe))
+            self._watch.enter_context(wrapped_method(scheduler, name, wrap, self._pipe))
 
     def called(self, context: str | None, timestep: object) -> None:
         """A transformer is about to be called.

@@ -17,7 +17,7 @@ from ..errors import CacheError
 Wrap = Callable[[Callable], Callable]
 
 
-class Watched:
+class WrappedMethod:
     """A bound method with a wrapper around it; a deep copy binds to the copied object.
 
     Args:
@@ -28,7 +28,7 @@ class Watched:
     def __init__(self, method: Any, wrap: Wrap, whole: object = None):
         self._method, self._wrap, self._whole = method, wrap, whole
         self._call = wrap(method)
-        update_wrapper(self, method, updated=())  # the fields of a watched method are its own
+        update_wrapper(self, method, updated=())  # the fields of a wrapped method are its own
 
     def __call__(self, *args, **kwargs):
         return self._call(*args, **kwargs)
@@ -40,15 +40,15 @@ class Watched:
             "saving-inside",
         )
 
-    def __deepcopy__(self, memo: dict) -> Watched:
-        if isinstance(self._method, Watched):
+    def __deepcopy__(self, memo: dict) -> WrappedMethod:
+        if isinstance(self._method, WrappedMethod):
             method = deepcopy(self._method, memo)
         else:
             owner = getattr(self._method, "__self__", None)
             if id(owner) not in memo:
                 return self
             method = self._method.__func__.__get__(memo[id(owner)])
-        return method if id(self._whole) in memo else Watched(method, self._wrap, self._whole)
+        return method if id(self._whole) in memo else WrappedMethod(method, self._wrap, self._whole)
 
 
 def then(act: Callable[[], None]) -> Wrap:
@@ -67,15 +67,15 @@ def then(act: Callable[[], None]) -> Wrap:
 
 
 @contextmanager
-def watched(owner: object, name: str, wrap: Wrap, whole: object = None) -> Iterator[None]:
+def wrapped_method(owner: object, name: str, wrap: Wrap, whole: object = None) -> Iterator[None]:
     """Wrap `owner.name` while inside; then the object is exactly as it was.
 
     Args:
         owner, name, wrap: What is wrapped in what.
-        whole: See `Watched`.
+        whole: See `WrappedMethod`.
     """
     had_own, original = name in vars(owner), getattr(owner, name)
-    setattr(owner, name, Watched(original, wrap, whole))
+    setattr(owner, name, WrappedMethod(original, wrap, whole))
     try:
         yield
     finally:

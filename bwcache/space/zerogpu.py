@@ -100,16 +100,16 @@ def in_worker(make: Callable[..., Events]) -> Callable[..., Iterator[Event | Ref
         device: str | None = None,
         **options: object,
     ) -> Iterator[Event | Refused]:
-        from ..cache.install import strip
+        from ..cache.install import remove_leftovers
 
-        strip()
+        remove_leftovers()
         try:
             with closing(make(request, baseline, device, **options)) as events:
                 yield from events
         except (ConfigError, ModelError) as error:
             yield Refused(str(error))
         finally:
-            strip()
+            remove_leftovers()
 
     return work
 

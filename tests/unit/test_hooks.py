@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bwcache import BWCacheConfig, CacheError, cached
-from bwcache.cache.install import strip
+from bwcache.cache.install import remove_leftovers
 from tests.toy import NamingTransformer, ToyPipeline
 
 UNCACHED = [4, 8, 12, 16, 20, 24, 28, 32]
@@ -139,7 +139,7 @@ def test_what_was_never_left_is_taken_out_and_leaving_it_late_does_no_harm():
         pipe(5)
     pipe.before_step = lambda step, latents: latents
     assert run.branches
-    assert strip() == 1
+    assert remove_leftovers() == 1
     assert [sorted(vars(part)) for part in parts] == before
     assert not pipe.transformer._forward_pre_hooks
     assert run.branches == []
@@ -148,7 +148,7 @@ def test_what_was_never_left_is_taken_out_and_leaving_it_late_does_no_harm():
         assert pipe(8)[4] == 17
     assert anew.trace.steps_reused == 3
     assert pipe(8) == UNCACHED
-    assert strip() == 0
+    assert remove_leftovers() == 0
 
 
 def test_a_changed_shape_computes_and_says_so():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bwcache import BWCacheConfig, CacheError, cached, disable, enable
-from bwcache.cache.install import strip
+from bwcache.cache.install import remove_leftovers
 from tests.toy import NamingTransformer, ToyPipeline, ToyScheduler, ToyTransformer
 
 UNCACHED = [4, 8, 12, 16, 20, 24, 28, 32]
@@ -162,7 +162,7 @@ def test_enable_and_disable():
     with pytest.raises(CacheError, match="enable"):
         disable(pipe)
     enable(pipe.transformer, CONFIG)
-    assert strip() == 1
+    assert remove_leftovers() == 1
     disable(pipe)
     assert pipe(8) == UNCACHED
 
