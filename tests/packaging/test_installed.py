@@ -18,14 +18,13 @@ NOT_INSTALLED = "bwcache/tinyworld_training/"
 ASSETS = ("assets/tinyworld/", "assets/runs/", "assets/prompts/")
 BUILD_THE_PAGE = """
 import bwcache.files
-from bwcache.runs.baselines import BaselineStore
 from bwcache.runs.compare import compare
 from bwcache.runs.recorded import RUNS, listing
 from bwcache.ui import build
 
 print(bwcache.files.ASSETS)
 assert listing(RUNS)
-build(compare, BaselineStore, runs=RUNS)
+build(compare, runs=RUNS)
 """
 
 
