@@ -33,7 +33,6 @@ WORKS_WITH: Mapping[str, tuple[str, ...]] = MappingProxyType(
             f"{P}/test_works_with.py::test_lora_loaded_and_taken_out_inside",
         ),
         "bfloat16 and float16": (f"{P}/test_works_with.py::test_half_precision",),
-        "int8 weights by torchao": (f"{P}/test_sound.py::test_weights_in_int8_by_torchao",),
         "`torch.inference_mode`": (f"{P}/test_sound.py::test_inference_mode",),
         "`compile_repeated_blocks()`": (
             f"{P}/test_compiled.py::test_compiled_blocks_keep_their_graphs",
