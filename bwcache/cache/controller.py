@@ -428,6 +428,9 @@ class Controller:
 
     def _states(self) -> dict[str, Any]:
         """What the methods remember, as the trace tells it."""
+        if len(self._run.experts) == 1:
+            expert = self._run.expert
+            return {"state": expert.method.facts(expert.asked.state), "experts": ()}
         found = [
             ExpertRecord(
                 number,
@@ -441,7 +444,7 @@ class Controller:
         ]
         triggered = [each for each in found if each.state.get("trigger_step") is not None]
         state = (triggered or found)[0].state
-        return {"state": state, "experts": tuple(found) if len(found) > 1 else ()}
+        return {"state": state, "experts": tuple(found)}
 
     def _shares(self, call: Call) -> Shares | None:
         """Whose the call's rows are; None where one video and one process are all there is."""
