@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bwcache import BWCacheConfig, ConfigError, cached
-from bwcache.cache.install import strip
+from bwcache.cache.install import remove_leftovers
 from bwcache.cache.trace import StepRecord
 from bwcache.models import ModelError
 from bwcache.models.progress import Loading
@@ -76,18 +76,18 @@ def test_gates_are_taken_out_before_and_after_whatever_happened():
         entered[-1].__enter__()
 
     def compare(request, store, device):
-        assert strip() == 0
+        assert remove_leftovers() == 0
         enter()
         yield Loading("load")
 
     enter()
     assert list(in_worker(compare)(REQUEST)) == [Loading("load")]
     assert len(entered) == 2
-    assert strip() == 0
+    assert remove_leftovers() == 0
     events = in_worker(compare)(REQUEST)
     next(events)
     events.close()
-    assert strip() == 0
+    assert remove_leftovers() == 0
 
 
 def test_closing_reaches_the_comparison():
