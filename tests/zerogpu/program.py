@@ -141,17 +141,15 @@ def close_gate() -> None:
 
 def page(request, session: str) -> list[dict]:
     """The rows that a click on Generate shows, for a visitor of that session."""
-    from bwcache.runs.baselines import BaselineStore
-    from bwcache.ui import form
+    from bwcache.ui import Host
+    from bwcache.ui.events import comparison_job
     from bwcache.ui.handlers import Handlers
     from bwcache.ui.sessions import Visitors
 
     if "page" not in _wrapped:
-        _wrapped["page"] = Handlers(wrapped("real"), Visitors(BaselineStore), "cpu", str)
-    config, interval = request.config, str(request.config.reuse_interval)
-    given = {**vars(request), **vars(config), "interval": interval}
-    fields = [given[name] for name in form.FIELDS]
-    shown = [rows for rows, *_ in _wrapped["page"].generate(*fields, session=session)]
+        job = comparison_job(wrapped("real"), Host("cpu"), str)
+        _wrapped["page"] = Handlers(job, Visitors())
+    shown = [rows for rows, *_ in _wrapped["page"].run(request, session, "en")]
     return shown[-2]  # the last one is a short one
 
 
