@@ -8,7 +8,7 @@ from bwcache.models import find
 from bwcache.models.loading import load
 
 SPEC = find("tinyworld")
-SIZE = {"height": SPEC.height, "width": SPEC.width, "num_frames": SPEC.num_frames}
+SIZE = {name: getattr(SPEC.shape, name) for name in ("height", "width", "num_frames")}
 
 
 def serve(prompts: list[str], steps: int = 30):

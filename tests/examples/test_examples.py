@@ -101,8 +101,8 @@ def test_each_runs_as_a_script(name):
 
 def test_a_server():
     module = example("server")
-    served = list(module.serve(list(module.SPEC.examples[:2]), steps=12))
-    assert [trace.num_steps for _, trace in served] == [12, 12]
+    served = list(module.serve(list(module.SPEC.examples[:2])))
+    assert [trace.num_steps for _, trace in served] == [30, 30]
     assert all(trace.steps_reused for _, trace in served)
     with cached(module.load(module.SPEC.name, "cpu")) as run:  # nothing is left enabled
         assert run.traces == []
