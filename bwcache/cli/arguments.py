@@ -109,11 +109,6 @@ def interval(text: str) -> int | float:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def count(text: str) -> int | None:
-    """Reads how many: "4", or "all", which is None."""
-    return None if text == "all" else int(text)
-
-
 def threshold(text: str) -> float:
     """Reads one of several thresholds; for use with `listed`."""
     try:
