@@ -88,6 +88,28 @@ class Decoder(nn.Module):
         return video
 
 
+class Encoder(nn.Module):
+    """Latents from frames, over the decoder's grids from the finest to the cells."""
+
+    def __init__(self, z_dim: int, width: int):
+        super().__init__()
+        patch = 3 * FINE_FRAMES * FINE**2
+        self.fine = nn.Sequential(nn.Conv3d(patch, width, 1), Block(width), Block(width))
+        self.middle = nn.Sequential(
+            nn.Conv3d(8 * width, 2 * width, 1), Block(2 * width), Block(2 * width)
+        )
+        self.cells = nn.Sequential(
+            nn.Conv3d(8 * 2 * width, 4 * width, 1), Block(4 * width), Block(4 * width), nn.SiLU()
+        )
+        self.latents = nn.Conv3d(4 * width, z_dim, 1)
+
+    def forward(self, video: torch.Tensor) -> torch.Tensor:
+        """Latents `[B, z, T, h, w]` of a video `[B, 3, 8T, 16h, 16w]`."""
+        hidden_states = self.fine(fold(video, FINE_FRAMES, FINE))
+        hidden_states = self.middle(fold(hidden_states, 2, 2))
+        return self.latents(self.cells(fold(hidden_states, 2, 2)))
+
+
 class SmoothCodec(ModelMixin, ConfigMixin):
     """Frames to latents and back.
 
@@ -110,16 +132,20 @@ class SmoothCodec(ModelMixin, ConfigMixin):
         scale_factor_temporal: int = TEMPORAL,
         scale_factor_spatial: int = SPATIAL,
         decoder_width: int = 48,
+        encoder_width: int = 0,
     ):
         super().__init__()
         self.mean = nn.Parameter(torch.zeros(PATCH), requires_grad=False)
         self.basis = nn.Parameter(torch.zeros(PATCH, z_dim), requires_grad=False)
+        self.encoder = Encoder(z_dim, encoder_width) if encoder_width else None
         self.decoder = Decoder(z_dim, decoder_width)
 
     def encode(self, video: torch.Tensor) -> torch.Tensor:
         """Latents `[B, z_dim, T, h, w]` of a video, before they are normalised."""
         first = video[:, :, :1].expand(-1, -1, TEMPORAL - 1, -1, -1)
         video = torch.cat([first, video], dim=2)
+        if self.encoder is not None:
+            return self.encoder(video)
         small = functional.avg_pool3d(video, HALF)
         patches = fold(small, TEMPORAL // HALF, SPATIAL // HALF).movedim(1, -1)
         return ((patches - self.mean) @ self.basis).movedim(-1, 1)

@@ -1,13 +1,18 @@
 """The world TinyWorld knows, drawn: a scene and a seed give a clip of softly lit flat shapes.
 
-Every clip lasts from time 0 to time 1; shapes are exact and antialiased. NumPy only.
+Every clip lasts from time 0 to time 1; shapes are exact and antialiased. A clip is planned as a few
+numbers (`plan`), which is cheap and may happen in another process, and drawn from them (`draw`) on
+any device, many at once.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from typing import NamedTuple
 
-from .grammar import Actor, Scene
+import numpy as np
+import torch
+
+from .grammar import MAX_ACTORS, SHAPES, Actor, Scene
 
 FRAMES, SIZE, FPS = 33, 128, 16  # pixels are square
 RGB = {
@@ -67,56 +72,23 @@ def track(motion: str, centre: tuple[float, float], radius: float, alone: bool) 
     return np.stack([x, y, size], axis=1)
 
 
-def distance(shape: str, dx: np.ndarray, dy: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    """How far outside a shape's outline a point lies, in pixels; negative inside.
+class Plan(NamedTuple):
+    """Clips before they are drawn, as float32 tensors.
 
     Args:
-        shape: One of `grammar.SHAPES`.
-        dx, dy: From the shape's centre, in pixels; y points down.
-        radius: The shape's size in pixels, of a shape that can be broadcast.
+        background: RGB in 0–1, `[B, 3]`.
+        colours: Of each actor, `[B, MAX_ACTORS, 3]`.
+        shapes: Index in `grammar.SHAPES`, −1 for an actor that is not there, `[B, MAX_ACTORS]`.
+        tracks: Centre x, centre y and radius in pixels, `[B, MAX_ACTORS, FRAMES, 3]`.
     """
-    if shape == "circle":
-        return np.hypot(dx, dy) - radius
-    if shape == "square":
-        return np.maximum(np.abs(dx), np.abs(dy)) - 0.9 * radius
-    # an upright triangle with its base at y + 0.8 r and its tip at y - r
-    slope = np.array([1.8, 1.0], np.float32) / np.float32(np.hypot(1.8, 1.0))
-    sides = np.abs(dx) * slope[0] - (dy + radius) * slope[1]
-    return np.maximum(sides, dy - 0.8 * radius)
 
+    background: torch.Tensor
+    colours: torch.Tensor
+    shapes: torch.Tensor
+    tracks: torch.Tensor
 
-def coverage(shape: str, path: np.ndarray, size: int = SIZE) -> np.ndarray:
-    """Share of each pixel that a shape covers, edges antialiased.
-
-    Args:
-        shape: One of `grammar.SHAPES`.
-        path: Centre x, centre y and radius, `[n, 3]` in pixels.
-        size: Width and height of the picture, in pixels.
-
-    Returns:
-        `[n, size, size]` in 0–1.
-    """
-    x, y, radius = (path[:, i, None, None].astype(np.float32) for i in range(3))
-    axis = np.arange(size, dtype=np.float32) + 0.5
-    dx, dy = axis[None, None, :] - x, axis[None, :, None] - y
-    return np.clip(0.5 - distance(shape, dx, dy, radius), 0.0, 1.0)
-
-
-def draw(frames: np.ndarray, actor: Actor, path: np.ndarray) -> None:
-    """Paint an actor over frames `[FRAMES, SIZE, SIZE, 3]` in 0–1, in place."""
-    side = min(SIZE, 2 * int(np.ceil(path[:, 2].max())) + 4)
-    corner = np.clip(np.round(path[:, :2] - side / 2), 0, SIZE - side).astype(int)
-    axis = np.arange(side, dtype=np.float32) + 0.5
-    radius = path[:, 2, None, None].astype(np.float32)
-    dx = axis[None, None, :] + (corner[:, 0] - path[:, 0]).astype(np.float32)[:, None, None]
-    dy = axis[None, :, None] + (corner[:, 1] - path[:, 1]).astype(np.float32)[:, None, None]
-    alpha = np.clip(0.5 - distance(actor.shape, dx, dy, radius), 0.0, 1.0)[..., None]
-    light = (-SHADE / 2) * (dx + dy) / radius
-    paint = np.asarray(RGB[actor.colour], np.float32) / 255 + light[..., None]
-    np.clip(paint, 0.0, 1.0, out=paint)
-    for frame, (left, top), share, colour in zip(frames, corner, alpha, paint, strict=True):
-        box = frame[top : top + side, left : left + side]
-        box += share * (colour - box)
+    def to(self, device: str | torch.device) -> Plan:
+        return Plan(*(part.to(device, non_blocking=True) for part in self))
 
 
 def tracks(scene: Scene, rng: np.random.Generator) -> list[np.ndarray]:
@@ -129,20 +101,93 @@ def tracks(scene: Scene, rng: np.random.Generator) -> list[np.ndarray]:
     ]
 
 
-def render(scene: Scene, rng: np.random.Generator, frames: np.ndarray | None = None) -> np.ndarray:
+def plan(scenes: list[Scene], rng: np.random.Generator) -> Plan:
+    """What clips of some scenes will show.
+
+    Args:
+        scenes: What is seen; their backgrounds are named.
+        rng: Source of where the shapes start and how large they are.
+    """
+    count = len(scenes)
+    background = np.array([RGB[scene.background] for scene in scenes], np.float32) / 255
+    colours = np.zeros((count, MAX_ACTORS, 3), np.float32)
+    shapes = np.full((count, MAX_ACTORS), -1, np.float32)
+    paths = np.ones((count, MAX_ACTORS, FRAMES, 3), np.float32)
+    for i, scene in enumerate(scenes):
+        for k, path in enumerate(tracks(scene, rng)):
+            actor = scene.actors[k]
+            colours[i, k] = np.array(RGB[actor.colour]) / 255
+            shapes[i, k], paths[i, k] = SHAPES.index(actor.shape), path
+    return Plan(*map(torch.from_numpy, (background, colours, shapes, paths)))
+
+
+def distance(shape: str, dx: torch.Tensor, dy: torch.Tensor, radius: torch.Tensor) -> torch.Tensor:
+    """How far outside a shape's outline a point lies, in pixels; negative inside.
+
+    Args:
+        shape: One of `grammar.SHAPES`.
+        dx, dy: From the shape's centre, in pixels; y points down.
+        radius: The shape's size in pixels; all three can be broadcast together.
+    """
+    if shape == "circle":
+        return torch.hypot(dx, dy) - radius
+    if shape == "square":
+        return torch.maximum(dx.abs(), dy.abs()) - 0.9 * radius
+    # an upright triangle with its base at y + 0.8 r and its tip at y - r
+    length = float(np.hypot(1.8, 1.0))
+    sides = dx.abs() * (1.8 / length) - (dy + radius) / length
+    return torch.maximum(sides, dy - 0.8 * radius)
+
+
+def coverage(shape: str, path: np.ndarray) -> np.ndarray:
+    """Share of each pixel that a shape covers, edges antialiased.
+
+    Args:
+        shape: One of `grammar.SHAPES`.
+        path: Centre x, centre y and radius, `[n, 3]` in pixels.
+
+    Returns:
+        `[n, SIZE, SIZE]` in 0–1.
+    """
+    dx, dy, radius = _places(torch.from_numpy(path.astype(np.float32)))
+    return (0.5 - distance(shape, dx, dy, radius)).clamp(0, 1).numpy()
+
+
+def draw(plan: Plan) -> torch.Tensor:
+    """Draw clips where their plan lies.
+
+    Returns:
+        `[B, 3, FRAMES, SIZE, SIZE]`, float32 RGB in 0–1.
+    """
+    video = plan.background[:, :, None, None, None].expand(-1, -1, FRAMES, SIZE, SIZE)
+    for k in range(MAX_ACTORS):
+        dx, dy, radius = _places(plan.tracks[:, k])
+        chosen = plan.shapes[:, k, None, None, None]
+        outside = torch.full_like(dx + dy, torch.inf)
+        for i, shape in enumerate(SHAPES):
+            outside = torch.where(chosen == i, distance(shape, dx, dy, radius), outside)
+        share = (0.5 - outside).clamp(0, 1)[:, None]
+        light = ((-SHADE / 2) * (dx + dy) / radius)[:, None]
+        paint = (plan.colours[:, k, :, None, None, None] + light).clamp(0, 1)
+        video = video + share * (paint - video)
+    return video
+
+
+def _places(path: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Of every pixel of a path `[..., 3]`: right of the centre, below it; and the radius."""
+    axis = torch.arange(SIZE, device=path.device) + 0.5
+    x, y, radius = path[..., None, None, :].unbind(-1)
+    return axis - x, axis[:, None] - y, radius
+
+
+def render(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     """Draw a scene.
 
     Args:
         scene: What is seen; its background is named.
         rng: Source of where the shapes start and how large they are.
-        frames: Where to draw it; a new array where there is none.
 
     Returns:
         Frames `[FRAMES, SIZE, SIZE, 3]`, float32 RGB in 0–1.
     """
-    if frames is None:
-        frames = np.empty((FRAMES, SIZE, SIZE, 3), np.float32)
-    frames[:] = np.asarray(RGB[scene.background], np.float32) / 255
-    for actor, path in zip(scene.actors, tracks(scene, rng), strict=True):
-        draw(frames, actor, path)
-    return frames
+    return draw(plan([scene], rng))[0].permute(1, 2, 3, 0).contiguous().numpy()

@@ -10,7 +10,6 @@ denoised in one step.
 from __future__ import annotations
 
 import argparse
-import copy
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -26,6 +25,7 @@ from transformers import UMT5EncoderModel
 
 from ..tinyworld.autoencoder import SPATIAL, TEMPORAL, SmoothCodec, principal_components
 from ..tinyworld.text import build_tokenizer, encode
+from ..tinyworld.world import plan
 from .clips import Batch, Batches, held_out_scene, random_scene, video_of
 from .loop import Stateful, Trainer
 
@@ -51,7 +51,12 @@ def learning_rate(step: int, progress: float) -> float:
 
 @torch.no_grad()
 def fitted_codec(
-    z_dim: int, decoder_width: int, seed: int, clips: int, components: Path | None = None
+    z_dim: int,
+    decoder_width: int,
+    seed: int,
+    clips: int,
+    components: Path | None = None,
+    encoder_width: int = 0,
 ) -> SmoothCodec:
     """An autoencoder that encodes by the principal components of clips, and cannot decode yet.
 
@@ -67,13 +72,13 @@ def fitted_codec(
             weights finds its first latents where they were.
     """
     rng = np.random.default_rng(seed)
-    video = video_of([random_scene(rng) for _ in range(clips)], rng)
+    video = video_of(plan([random_scene(rng) for _ in range(clips)], rng))
     if components is None:
         mean, basis = principal_components(video, z_dim)
     else:
         weights = load_file(components / "vae" / "diffusion_pytorch_model.safetensors")
         mean, basis = weights["mean"], weights["basis"][:, :z_dim]
-    codec = SmoothCodec(z_dim=z_dim, decoder_width=decoder_width)
+    codec = SmoothCodec(z_dim=z_dim, decoder_width=decoder_width, encoder_width=encoder_width)
     codec.mean.data.copy_(mean)
     codec.basis.data.copy_(basis)
     latents = codec.encode(video).movedim(1, -1).flatten(0, 3)
@@ -91,7 +96,7 @@ def psnr(codec: SmoothCodec, noise: float, clips: int = 24) -> float:
     rng, generator = np.random.default_rng(1), torch.Generator().manual_seed(1)
     decibels = []
     for i in range(clips):
-        video = video_of([held_out_scene(rng, 1 + i % 2)], rng)
+        video = video_of(plan([held_out_scene(rng, 1 + i % 2)], rng))
         latents = codec.normalise(codec.encode(video))
         latents = latents + noise * torch.randn(latents.shape, generator=generator)
         decoded = codec.decoder(latents)[:, :, TEMPORAL - 1 :].clamp(-1, 1)
@@ -107,8 +112,11 @@ def cut(
 
     Most parts lie where the latents change most from cell to cell: there is an outline.
     """
+    if side == latents.shape[-1]:
+        return latents, video
     most = [size - side for size in latents.shape[-2:]]
-    detail = (latents - latents.mean((2, 3, 4), keepdim=True)).square().sum((1, 2))
+    detail = latents.detach()
+    detail = (detail - detail.mean((2, 3, 4), keepdim=True)).square().sum((1, 2))
     parts, pictures = [], []
     for i, weight in enumerate(detail.flatten(1).double().cpu().numpy()):
         share = None if rng.random() < ANYWHERE else weight / weight.sum()
@@ -130,11 +138,30 @@ class CodecTrainer(Trainer):
             self.codec = SmoothCodec.from_pretrained(args.init)
         else:
             self.codec = fitted_codec(
-                args.z_dim, args.width, args.seed, args.fitted_clips, args.components
+                args.z_dim,
+                args.width,
+                args.seed,
+                args.fitted_clips,
+                args.components,
+                args.encoder_width,
             )
+        self.learns_to_encode = args.encoder_width > 0 and not args.init
         self.codec.to(args.device)
+        self.scale = torch.nn.BatchNorm3d(
+            self.codec.config.z_dim, affine=False, momentum=0.01, device=args.device
+        )
+        self.draw = video_of
+        if args.compile:
+            self.draw = torch.compile(video_of)
+            self.codec.decoder.compile()
+            if self.codec.encoder is not None:
+                self.codec.encoder.compile()
+        learning = [self.codec.decoder, *([self.codec.encoder] if self.learns_to_encode else [])]
         self.optimizer = torch.optim.AdamW(
-            self.codec.decoder.parameters(), args.rate, betas=(0.9, 0.99)
+            [p for part in learning for p in part.parameters()],
+            args.rate,
+            betas=(0.9, 0.99),
+            fused=args.device.startswith("cuda"),
         )
         self.ema = AveragedModel(self.codec, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
         self.batches: Iterator[Batch] | None = None
@@ -157,9 +184,9 @@ class CodecTrainer(Trainer):
         self, latents: torch.Tensor, captions: list[str], generator: torch.Generator
     ) -> torch.Tensor:
         """Latents noised, and given back by the transformer in one step."""
-        sigma = MODEL_NOISE * torch.rand(len(latents), 1, 1, 1, 1, generator=generator)
-        sigma = sigma.to(latents.device)
-        noise = torch.randn(latents.shape, generator=generator).to(latents.device)
+        at = {"generator": generator, "device": latents.device}
+        sigma = MODEL_NOISE * torch.rand(len(latents), 1, 1, 1, 1, **at)
+        noise = torch.randn(latents.shape, **at)
         mixed = torch.lerp(latents, noise, sigma)
         text = encode(self.tokenizer, self.text_encoder, captions)
         velocity = self.transformer(mixed, sigma.flatten() * 1000, text, return_dict=False)[0]
@@ -168,32 +195,37 @@ class CodecTrainer(Trainer):
     def batch(self) -> Batch:
         """The clips of the next step; the first call decides which step that is."""
         if self.batches is None:
-            encoder = copy.deepcopy(self.codec).cpu()
-            data = Batches(
-                encoder, self.args.seed, self.args.batch, with_video=True, drop_captions=False
-            )
+            data = Batches(self.args.seed, self.args.batch, drop_captions=False)
             self.batches = data.since(self.step, self.args.steps, self.args.workers)
         return next(self.batches)
 
-    def train_step(self) -> float:
+    def latents(self, video: torch.Tensor) -> torch.Tensor:
+        """Normalised latents; an encoder that learns is normalised by the batch's own numbers."""
+        if self.codec.encoder is None or not self.learns_to_encode:
+            with torch.no_grad():
+                return self.codec.normalise(self.codec.encode(video).float())
+        with self._precision():
+            latents = self.codec.encode(video)
+        return self.scale(latents.float())
+
+    def train_step(self) -> torch.Tensor:
         """One update on fresh clips; every step's randomness follows from (seed, step)."""
-        batch = self.batch()
-        rng, generator = np.random.default_rng(batch.seed), torch.Generator()
-        generator.manual_seed(batch.seed)
-        latents = batch.latents
-        level = NOISE * torch.rand(len(latents), 1, 1, 1, 1, generator=generator)
-        noise = level * torch.randn(latents.shape, generator=generator)
+        batch, device = self.batch(), self.args.device
+        rng = np.random.default_rng(batch.seed)
+        generator = torch.Generator(device).manual_seed(batch.seed)
+        video = self.draw(batch.plan.to(device))
+        latents = self.latents(video)
         if self.transformer is not None and self.step % 2:
             with self._precision():
-                latents = self.denoised(latents.to(self.args.device), batch.captions, generator)
-        latents = latents + noise.to(latents.device)
-        latents, video = cut(latents, batch.video.to(latents.device), self.args.crop, rng)
-        latents, video = latents.to(self.args.device), video.to(self.args.device)
+                latents = self.denoised(latents, batch.captions, generator)
+        level = NOISE * torch.rand(len(latents), 1, 1, 1, 1, generator=generator, device=device)
+        noise = torch.randn(latents.shape, generator=generator, device=device)
+        latents, video = cut(latents + level * noise, video, self.args.crop, rng)
         with self._precision():
             decoded = self.codec.decoder(latents)[:, :, TEMPORAL - 1 :]
         loss = functional.l1_loss(decoded.float(), video)  # squared error would blur outlines
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.codec.decoder.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(self.codec.parameters(), 1.0)
         minutes = (time.monotonic() - self.started) / 60
         progress = max(self.step / self.args.steps, minutes / self.args.minutes)
         for group in self.optimizer.param_groups:
@@ -201,14 +233,21 @@ class CodecTrainer(Trainer):
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.ema.update_parameters(self.codec)
-        return float(loss.detach())
+        return loss.detach()
 
     def stateful(self) -> dict[str, Stateful]:
-        return {"codec": self.codec, "ema": self.ema, "optimizer": self.optimizer}
+        parts = {"codec": self.codec, "ema": self.ema, "optimizer": self.optimizer}
+        return parts | {"scale": self.scale}
 
     def finished(self) -> SmoothCodec:
         """The averaged autoencoder."""
-        return self.ema.module.eval()
+        codec = self.ema.module.eval()
+        if self.learns_to_encode:
+            codec.register_to_config(
+                latents_mean=tuple(self.scale.running_mean.tolist()),
+                latents_std=tuple(self.scale.running_var.sqrt().tolist()),
+            )
+        return codec
 
 
 def parser() -> argparse.ArgumentParser:
@@ -223,6 +262,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--crop", type=int, default=4, help="cells a side, of 8")
     parser.add_argument("--z-dim", type=int, default=12, help="numbers of a cell")
     parser.add_argument("--width", type=int, default=48, help="of the decoder's finest grid")
+    parser.add_argument("--encoder-width", type=int, default=0, help="0: principal components")
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--fitted-clips", type=int, default=48, help="for the components")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--bfloat16", action="store_true", help="on a CPU, too")

@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from ..tinyworld.autoencoder import SmoothCodec
 from ..tinyworld.grammar import COLOURS, STILL, Actor, Scene, all_actors, is_held_out
-from ..tinyworld.world import FRAMES, SIZE, render
+from ..tinyworld.world import Plan, draw, plan
 
 PAIR_SHARE = 0.7  # of training clips that show two shapes
 CAPTION_DROP = 0.1  # of captions left empty, for guidance
@@ -71,56 +70,41 @@ def sample_captions(scenes: list[Scene], rng: np.random.Generator) -> list[str]:
     return ["" if rng.random() < CAPTION_DROP else caption(scene, rng) for scene in scenes]
 
 
-def video_of(scenes: list[Scene], rng: np.random.Generator) -> torch.Tensor:
-    """Videos `[B, 3, frames, height, width]` in −1…1."""
-    frames = np.empty((len(scenes), FRAMES, SIZE, SIZE, 3), np.float32)
-    for scene, clip in zip(scenes, frames, strict=True):
-        render(scene, rng, clip)
-    return torch.from_numpy(frames).mul_(2).sub_(1).permute(0, 4, 1, 2, 3)
+def video_of(plan: Plan) -> torch.Tensor:
+    """Videos `[B, 3, frames, height, width]` in −1…1, drawn where the plan lies."""
+    return draw(plan) * 2 - 1
 
 
 class Batch(NamedTuple):
     """What one training step sees.
 
     Args:
-        video: `[B, 3, frames, height, width]` in −1…1.
-        latents: Of the videos, normalised, `[B, z, T, h, w]`.
+        plan: Of the clips.
         captions: One for each, some of them empty where training asks for it.
         seed: For all further randomness of the step.
     """
 
-    video: torch.Tensor | None
-    latents: torch.Tensor
+    plan: Plan
     captions: list[str]
     seed: int
 
 
 class Batches(Dataset):
-    """The batch of every step, drawn anew each time it is asked for; the same for the same seed.
+    """The batch of every step, planned anew each time it is asked for; the same for the same seed.
 
     Args:
-        codec: On the CPU; its encoder is linear, so it costs little.
         seed: Of the training.
         size: Clips a batch.
         pair_share: Of clips with two shapes.
-        with_video: Whether videos are handed over, or latents only.
         drop_captions: Whether some captions are left empty.
     """
 
     def __init__(
-        self,
-        codec: SmoothCodec,
-        seed: int,
-        size: int,
-        pair_share: float = PAIR_SHARE,
-        with_video: bool = False,
-        drop_captions: bool = True,
+        self, seed: int, size: int, pair_share: float = PAIR_SHARE, drop_captions: bool = True
     ):
-        self.codec, self.seed, self.size = codec, seed, size
-        self.pair_share, self.with_video = pair_share, with_video
-        self.drop_captions = drop_captions
+        self.seed, self.size = seed, size
+        self.pair_share, self.drop_captions = pair_share, drop_captions
 
-    @torch.no_grad()
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng((self.seed, 1 + step))
         seed = int(rng.integers(2**62))
@@ -129,16 +113,14 @@ class Batches(Dataset):
             captions = sample_captions(scenes, rng)
         else:
             captions = [caption(scene, rng) for scene in scenes]
-        video = video_of(scenes, rng)
-        latents = self.codec.normalise(self.codec.encode(video))
-        return Batch(video if self.with_video else None, latents, captions, seed)
+        return Batch(plan(scenes, rng), captions, seed)
 
     def since(self, step: int, steps: int, workers: int) -> Iterator[Batch]:
-        """The batches of the steps from `step` up to `steps`, drawn ahead by other processes.
+        """The batches of the steps from `step` up to `steps`, planned ahead by other processes.
 
         Args:
             step, steps: The first, and the one after the last.
-            workers: How many processes; 0 draws in this one.
+            workers: How many processes; 0 plans in this one.
         """
         loader = DataLoader(self, batch_size=None, sampler=range(step, steps), num_workers=workers)
         return iter(loader)

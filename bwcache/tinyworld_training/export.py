@@ -19,7 +19,6 @@ import diffusers
 import torch
 from diffusers import UniPCMultistepScheduler
 
-from ..models.machine import processor
 from ..tinyworld.autoencoder import SmoothCodec
 from ..tinyworld.text import build_text_encoder, build_tokenizer
 from ..tinyworld.transformer import FLOW_SHIFT, build_transformer
@@ -121,7 +120,7 @@ def export(
         {
             "steps": state["step"],
             "minutes": round(state["seconds"] / 60, 1),
-            "processor": processor(),
+            "processor": state["device"],
             "losses": state["losses"],
         }
     )

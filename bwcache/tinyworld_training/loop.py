@@ -14,6 +14,8 @@ from typing import Protocol
 import torch
 from tqdm import tqdm
 
+from ..models.machine import describe_device
+
 LOSS_EVERY, SAVE_EVERY = 50, 200  # steps
 
 
@@ -43,14 +45,17 @@ class Trainer(ABC):
         """Everything that a resumed run must have back, by name."""
 
     @abstractmethod
-    def train_step(self) -> float:
-        """One update; returns its loss. All randomness follows from the seed and the step."""
+    def train_step(self) -> torch.Tensor:
+        """One update; returns its loss, still on the device: reading it would wait for the device.
+
+        All randomness follows from the seed and the step.
+        """
 
     def run(self) -> None:
         """Train until the steps or the minutes are used up; saved then and on the way."""
         deadline = time.monotonic() + 60 * self.args.minutes
         bar = tqdm(total=self.args.steps, initial=self.step, unit="step", disable=self.rank > 0)
-        recent: list[float] = []
+        recent: list[torch.Tensor] = []
         while self.step < self.args.steps and time.monotonic() < deadline:
             started = time.perf_counter()
             recent.append(self.train_step())
@@ -58,7 +63,7 @@ class Trainer(ABC):
             self.seconds += time.perf_counter() - started
             bar.update()
             if self.step % LOSS_EVERY == 0:
-                self.losses.append((self.step, round(sum(recent) / len(recent), 5)))
+                self.losses.append((self.step, round(float(torch.stack(recent).mean()), 5)))
                 bar.set_postfix(loss=self.losses[-1][1])
                 recent.clear()
             if self.step % SAVE_EVERY == 0:
@@ -72,6 +77,7 @@ class Trainer(ABC):
             return
         state = {name: part.state_dict() for name, part in self.stateful().items()}
         state |= {"step": self.step, "seconds": self.seconds, "losses": self.losses}
+        state["device"] = describe_device(self.args.device)
         self.args.out.mkdir(parents=True, exist_ok=True)
         target = self.args.out / self.file_name
         partial = target.with_suffix(".partial")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from ..tinyworld.grammar import SHAPES, Actor
 from ..tinyworld.world import RGB, distance
@@ -193,10 +194,13 @@ def _fit(
 
 def _perfect(shape: str, rows, columns, x, y, radius) -> np.ndarray:
     """Perfect shapes on a part of the pixel grid, `[n, rows, columns]` in 0–1."""
-    dx = (columns[None, None, :] - x[:, None, None]).astype(np.float32)
-    dy = (rows[None, :, None] - y[:, None, None]).astype(np.float32)
-    away = distance(shape, dx, dy, radius[:, None, None].astype(np.float32))
-    return np.clip(0.5 - away, 0, 1)
+    places = (
+        columns[None, None, :] - x[:, None, None],
+        rows[None, :, None] - y[:, None, None],
+        radius[:, None, None],
+    )
+    away = distance(shape, *(torch.from_numpy(place.astype(np.float32)) for place in places))
+    return (0.5 - away).clamp(0, 1).numpy()
 
 
 def _motion(centres: np.ndarray, area: np.ndarray, side: int) -> str:

@@ -26,7 +26,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ..tinyworld.autoencoder import SmoothCodec
 from ..tinyworld.text import build_text_encoder, build_tokenizer, encode
 from ..tinyworld.transformer import build_transformer
-from .clips import Batch, Batches
+from ..tinyworld.world import Plan
+from .clips import Batch, Batches, video_of
 from .loop import Stateful, Trainer
 
 WEIGHTS = {
@@ -43,14 +44,14 @@ HISTORY = "training.json"  # in a model's folder: every run its weights went thr
 EARLIER = "earlier.json"  # in a run's folder: the history of the weights it began with
 SIZES = (8, 4, 4, 64)  # layers, heads, text layers, text width of a new model
 TRAINING_SHIFT = 3.0  # moves noise levels towards noise, where a caption decides the picture
-EMA_DECAY = 0.995
 WARMUP_STEPS = 50
 FLAT_SHARE = 0.6  # of a run, at the full rate
 
 
 def sample_sigmas(size: int, generator: torch.Generator) -> torch.Tensor:
     """Noise levels `[size]` in 0–1: logit-normal, evenly spread over a batch, shifted to noise."""
-    place = torch.randperm(size, generator=generator) + torch.rand(size, generator=generator)
+    at = {"generator": generator, "device": generator.device}
+    place = torch.randperm(size, **at) + torch.rand(size, **at)
     sigma = torch.special.ndtri((place / size).clamp(1e-4, 1 - 1e-4)).sigmoid()
     return TRAINING_SHIFT * sigma / (1 + (TRAINING_SHIFT - 1) * sigma)
 
@@ -115,6 +116,7 @@ class FlowTrainer(Trainer):
     def __init__(self, args: argparse.Namespace):
         super().__init__(args, CHECKPOINT)
         torch.manual_seed(args.seed)
+        self.on_cuda = args.device.startswith("cuda")
         self.tokenizer = build_tokenizer()
         self.codec = SmoothCodec.from_pretrained(args.codec or args.init / "vae").eval()
         layers, heads, text_layers, text_dim = sizes(args)
@@ -129,12 +131,17 @@ class FlowTrainer(Trainer):
                 take_over(self.model[part], load_file(args.init / file))
         self.model.to(args.device)
         self.ema = AveragedModel(
-            self.model, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=False
+            self.model, multi_avg_fn=get_ema_multi_avg_fn(args.ema_decay), use_buffers=False
         )
         self.optimizers = self._optimizers()
         self.batches: Iterator[Batch] | None = None
         self.started = time.monotonic()
+        self.codec.to(args.device)
+        self.draw = video_of
         if args.compile:
+            self.draw = torch.compile(video_of)
+            if self.codec.encoder is not None:
+                self.codec.encoder.compile()
             for block in self.model["transformer"].blocks:
                 block.compile()
 
@@ -145,7 +152,9 @@ class FlowTrainer(Trainer):
         chosen = {id(p) for p in matrices}
         rest = [p for _, p in named if id(p) not in chosen]
         rate = self.args.learning_rate
-        optimizers = [torch.optim.AdamW(rest, rate, betas=(0.9, 0.99), weight_decay=0.01)]
+        optimizers = [
+            torch.optim.AdamW(rest, rate, betas=(0.9, 0.99), weight_decay=0.01, fused=self.on_cuda)
+        ]
         if matrices:
             optimizers.append(
                 torch.optim.Muon(
@@ -168,22 +177,29 @@ class FlowTrainer(Trainer):
     def batch(self) -> Batch:
         """The clips of the next step; the first call decides which step that is."""
         if self.batches is None:
-            data = Batches(self.codec, self.args.seed, self.args.batch, self.args.pair_share)
+            data = Batches(self.args.seed, self.args.batch, self.args.pair_share)
             self.batches = data.since(self.step, self.args.steps, self.args.workers)
         return next(self.batches)
 
     def _precision(self) -> torch.autocast:
-        on = self.args.device.startswith("cuda") or self.args.bfloat16
+        on = self.on_cuda or self.args.bfloat16
         return torch.autocast(torch.device(self.args.device).type, torch.bfloat16, enabled=on)
 
-    def train_step(self) -> float:
+    @torch.no_grad()
+    def latents(self, plan: Plan) -> torch.Tensor:
+        """Normalised latents of clips, drawn on the device."""
+        with self._precision():
+            latents = self.codec.encode(self.draw(plan))
+        return self.codec.normalise(latents.float())
+
+    def train_step(self) -> torch.Tensor:
         """One update; each clip is seen with several noises. Randomness follows seed and step."""
         device, noises = self.args.device, self.args.noises
         batch = self.batch()
-        generator = torch.Generator().manual_seed(batch.seed)
-        latents = batch.latents.to(device).repeat(noises, 1, 1, 1, 1)
-        noise = torch.randn(latents.shape, generator=generator).to(device)
-        sigma = sample_sigmas(len(latents), generator).to(device)
+        generator = torch.Generator(device).manual_seed(batch.seed)
+        latents = self.latents(batch.plan.to(device)).repeat(noises, 1, 1, 1, 1)
+        noise = torch.randn(latents.shape, generator=generator, device=device)
+        sigma = sample_sigmas(len(latents), generator)
         mixed = torch.lerp(latents, noise, sigma.view(-1, 1, 1, 1, 1))
         with self._precision():
             text = encode(self.tokenizer, self.model["text_encoder"], batch.captions)
@@ -199,7 +215,7 @@ class FlowTrainer(Trainer):
             optimizer.step()
             optimizer.zero_grad()
         self.ema.update_parameters(self.model)
-        return float(loss.detach())
+        return loss.detach()
 
     def stateful(self) -> dict[str, Stateful]:
         optimizers = {f"optimizer_{i}": one for i, one in enumerate(self.optimizers)}
@@ -220,6 +236,7 @@ def parser() -> argparse.ArgumentParser:
         parser.add_argument(name, type=int, help="as in the model to begin with, if left out")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--muon-rate", type=float, default=3e-3)
+    parser.add_argument("--ema-decay", type=float, default=0.995, help="of the averaged weights")
     parser.add_argument("--no-muon", dest="muon", action="store_false")
     parser.add_argument("--bfloat16", action="store_true", help="on a CPU, too")
     parser.add_argument("--compile", action="store_true")

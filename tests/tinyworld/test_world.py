@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+import torch
 
 from bwcache.tinyworld.grammar import MOTIONS, SHAPES, Actor, Scene
-from bwcache.tinyworld.world import FRAMES, RGB, SIZE, coverage, render, tracks
+from bwcache.tinyworld.world import FRAMES, RGB, SIZE, coverage, draw, plan, render, tracks
 
 
 def scene_of(*captions: tuple[str, str, str], background: str = "white") -> Scene:
@@ -19,11 +20,15 @@ def test_a_clip_is_what_the_seed_says():
     assert not np.array_equal(first, other)
 
 
-def test_drawing_into_an_array_is_the_same():
-    scene = scene_of(("blue", "square", "growing"))
-    given = np.full((FRAMES, SIZE, SIZE, 3), 7, np.float32)
-    render(scene, np.random.default_rng(3), given)
-    assert np.array_equal(given, render(scene, np.random.default_rng(3)))
+def test_many_clips_at_once_are_the_same_as_one_by_one():
+    scenes = [
+        scene_of(("blue", "square", "growing")),
+        scene_of(("red", "circle", "still"), ("black", "triangle", "bouncing")),
+    ]
+    rng = np.random.default_rng(3)
+    alone = [draw(plan([scene], rng)) for scene in scenes]
+    together = draw(plan(scenes, np.random.default_rng(3)))
+    assert torch.equal(together, torch.cat(alone))
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -1,7 +1,6 @@
 import numpy as np
 import torch
 
-from bwcache.tinyworld.autoencoder import SmoothCodec
 from bwcache.tinyworld.grammar import COLOURS, is_held_out, parse
 from bwcache.tinyworld.world import FRAMES, SIZE
 from bwcache.tinyworld_training.clips import (
@@ -10,6 +9,7 @@ from bwcache.tinyworld_training.clips import (
     held_out_scene,
     random_scene,
     sample_captions,
+    video_of,
 )
 
 
@@ -43,25 +43,24 @@ def test_every_way_to_say_it_is_a_caption_of_the_same_scene():
     assert spoken == {True, False}
 
 
-def test_a_batch_is_what_seed_and_step_say(codec_folder):
-    batches = Batches(SmoothCodec.from_pretrained(codec_folder), seed=1, size=2, with_video=True)
+def test_a_batch_is_what_seed_and_step_say():
+    batches = Batches(seed=1, size=2)
     first, again, next_one = batches[0], batches[0], batches[1]
-    assert first.video.shape == (2, 3, FRAMES, SIZE, SIZE)
-    assert first.latents.shape == (2, 4, 5, 8, 8)
-    assert -1 <= first.video.min() < first.video.max() <= 1
+    video = video_of(first.plan)
+    assert video.shape == (2, 3, FRAMES, SIZE, SIZE)
+    assert -1 <= video.min() < video.max() <= 1
     assert first.captions == again.captions
     assert first.seed == again.seed != next_one.seed
-    assert torch.equal(first.latents, again.latents)
-    assert not torch.equal(first.latents, next_one.latents)
+    assert torch.equal(first.plan.tracks, again.plan.tracks)
+    assert not torch.equal(first.plan.tracks, next_one.plan.tracks)
 
 
-def test_batches_drawn_by_other_processes_are_the_same(codec_folder):
-    batches = Batches(SmoothCodec.from_pretrained(codec_folder), seed=1, size=1)
+def test_batches_planned_by_other_processes_are_the_same():
+    batches = Batches(seed=1, size=1)
     here, there = (list(batches.since(2, 4, workers)) for workers in (0, 1))
     assert [batch.seed for batch in here] == [batch.seed for batch in there]
-    assert all(batch.video is None for batch in here)
     for one, other in zip(here, there, strict=True):
-        assert torch.equal(one.latents, other.latents)
+        assert all(map(torch.equal, one.plan, other.plan))
 
 
 def test_some_captions_are_empty_for_guidance():
