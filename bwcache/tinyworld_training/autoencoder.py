@@ -27,7 +27,7 @@ from ..tinyworld.autoencoder import SPATIAL, TEMPORAL, SmoothCodec, principal_co
 from ..tinyworld.text import build_tokenizer, encode
 from ..tinyworld.world import plan
 from .clips import Batch, Batches, held_out_scene, random_scene, video_of
-from .loop import Stateful, Trainer
+from .loop import Stateful, Trainer, memory_format
 
 CHECKPOINT = "autoencoder.pt"
 NOISE = 0.3  # strongest, in normalised latents
@@ -146,7 +146,7 @@ class CodecTrainer(Trainer):
                 args.encoder_width,
             )
         self.learns_to_encode = args.encoder_width > 0 and not args.init
-        self.codec.to(args.device)
+        self.codec.to(args.device, memory_format=memory_format(args.device))
         self.scale = torch.nn.BatchNorm3d(
             self.codec.config.z_dim, affine=False, momentum=0.01, device=args.device
         )
@@ -214,13 +214,18 @@ class CodecTrainer(Trainer):
         rng = np.random.default_rng(batch.seed)
         generator = torch.Generator(device).manual_seed(batch.seed)
         video = self.draw(batch.plan.to(device))
+        if self.learns_to_encode:
+            coarse = functional.avg_pool3d(video, (1, SPATIAL, SPATIAL))
+            _, video = cut(coarse, video, self.args.crop, rng)
         latents = self.latents(video)
         if self.transformer is not None and self.step % 2:
             with self._precision():
                 latents = self.denoised(latents, batch.captions, generator)
         level = NOISE * torch.rand(len(latents), 1, 1, 1, 1, generator=generator, device=device)
         noise = torch.randn(latents.shape, generator=generator, device=device)
-        latents, video = cut(latents + level * noise, video, self.args.crop, rng)
+        latents = latents + level * noise
+        if not self.learns_to_encode:
+            latents, video = cut(latents, video, self.args.crop, rng)
         with self._precision():
             decoded = self.codec.decoder(latents)[:, :, TEMPORAL - 1 :]
         loss = functional.l1_loss(decoded.float(), video)  # squared error would blur outlines

@@ -28,7 +28,7 @@ from ..tinyworld.text import build_text_encoder, build_tokenizer, encode
 from ..tinyworld.transformer import build_transformer
 from ..tinyworld.world import Plan
 from .clips import Batch, Batches, video_of
-from .loop import Stateful, Trainer
+from .loop import Stateful, Trainer, memory_format
 
 WEIGHTS = {
     "transformer": "transformer/diffusion_pytorch_model.safetensors",
@@ -136,7 +136,7 @@ class FlowTrainer(Trainer):
         self.optimizers = self._optimizers()
         self.batches: Iterator[Batch] | None = None
         self.started = time.monotonic()
-        self.codec.to(args.device)
+        self.codec.to(args.device, memory_format=memory_format(args.device))
         self.draw = video_of
         if args.compile:
             self.draw = torch.compile(video_of)
