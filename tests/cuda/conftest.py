@@ -47,8 +47,8 @@ def pytest_runtest_logreport(report) -> None:
     if path is None or WORKER in os.environ or not told:
         return
     message = report.longreprtext if report.failed else ""
-    if report.skipped and isinstance(report.longrepr, tuple):
-        message = report.longrepr[-1]
+    if report.skipped and isinstance(report.longrepr, tuple | list):
+        message = str(report.longrepr[-1])
     line = {
         "name": report.nodeid,
         "outcome": report.outcome,
