@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 
 import torch
 
@@ -24,7 +25,8 @@ class DenoisingClock:
 
     def __init__(self, device: torch.device):
         self._device = device
-        self._first = self._last = None
+        self._first = None
+        self._ends: list = []
 
     def begin(self, *_) -> None:
         """The transformer is about to be called."""
@@ -34,14 +36,21 @@ class DenoisingClock:
 
     def step_ended(self) -> None:
         """The scheduler has stepped."""
-        self._last = self._now()
+        self._ends.append(self._now())
 
     def seconds(self) -> float:
         """What the loop took, device work included."""
+        return sum(self.step_seconds())
+
+    def step_seconds(self) -> list[float]:
+        """What each step took, from the end of the one before it."""
         synchronise(self._device)
+        return [self._between(*pair) for pair in pairwise([self._first, *self._ends])]
+
+    def _between(self, earlier, later) -> float:
         if self._device.type == "cpu":
-            return self._last - self._first
-        return self._first.elapsed_time(self._last) / 1000
+            return later - earlier
+        return earlier.elapsed_time(later) / 1000
 
     def _now(self):
         if self._device.type == "cpu":

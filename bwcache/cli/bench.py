@@ -6,9 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..bench.gpu.pieces import PARTS, chosen
 from ..cache.method import LETTERS
 from ..cache.methods.bwcache import parse_interval
-from ..files import check_file, write
+from ..errors import ConfigError, is_number
+from ..files import ASSETS, check_file, check_folder, write
 from .arguments import (
     Parser,
     add_json_argument,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 HELP = "measure what caching costs and what it gives"
 MIB = 2**20
+MOST_MINUTES = 1440
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +52,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     methods.add_argument("--thresholds", type=listed(threshold), help="such as 0.05,0.1")
     methods.add_argument("--intervals", type=listed(parse_interval), help="such as 1,2,4")
 
+    gpu = benches.add_parser("gpu", help="everything that needs a GPU, in the minutes there are")
+    gpu.add_argument("--minutes", type=float, default=25.0, help="in all (%(default)g)")
+    gpu.add_argument("--out", type=Path, help="folder for the results; a second call goes on there")
+    gpu.add_argument("--work", type=Path, help="folder for what is needed meanwhile; OUT/work")
+    gpu.add_argument("--parts", type=listed(str), help=f"of {','.join(PARTS)}; all by default")
+    gpu.add_argument("--device", choices=("cpu", "cuda"), help="the best there is by default")
+    gpu.add_argument("--small", action="store_true", help="tiny shapes, for any machine")
+    gpu.add_argument("--list", action="store_true", help="say what would be done, and do nothing")
+
 
 def _add_workload(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
@@ -68,6 +80,8 @@ def _add_reuse(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run a benchmark; its result as JSON, or in a few lines, on stdout; with `--out` in a file."""
+    if args.bench == "gpu":
+        return _gpu(args)
     from ..bench.workload import Workload
 
     workload = Workload(
@@ -97,6 +111,30 @@ def run(args: argparse.Namespace) -> int:
         print(f"{result['model']}{weights}, {shape}, {result['steps']} steps, {result['device']}")
         print("\n".join(lines(result)))
     return 0
+
+
+def _gpu(args: argparse.Namespace) -> int:
+    """Everything that needs a GPU; 0 where all of it is done, 1 where some failed or is left."""
+    from ..bench.gpu.runner import listing, run_pieces
+
+    pieces = chosen(args.parts)
+    if not is_number(args.minutes) or not 0 < args.minutes <= MOST_MINUTES:
+        raise ConfigError("minutes", args.minutes, f"a number up to {MOST_MINUTES}")
+    if args.list:
+        folders = [ASSETS / "results", *([] if args.out is None else [args.out])]
+        print("\n".join(listing(pieces, folders)))
+        return 0
+    if args.out is None:
+        raise ConfigError("out", None, "a folder for the results")
+    work = args.out / "work" if args.work is None else args.work
+    for folder in (args.out, work):
+        check_folder(folder)
+
+    def tell(line: str) -> None:
+        print(line, flush=True)
+
+    done = run_pieces(pieces, args.minutes, args.out, work, args.device, args.small, tell)
+    return 0 if done else 1
 
 
 # -- each benchmark: the result, and a function that puts it in words ---------------------------

@@ -22,7 +22,7 @@ from bwcache.models.spec import ModelSpec
 from bwcache.runs.compare import compare
 from bwcache.runs.events import ComparisonFinished, StepDone
 from bwcache.runs.request import Request
-from tests.pipelines.narrow import narrowed
+from bwcache.bench.narrow import narrowed
 from tests.pipelines.parts import picture
 from tests.pipelines.test_works_with import model_offload, sequential_offload
 

@@ -16,7 +16,7 @@ from bwcache.models.catalogue import CATALOGUE
 from bwcache.runs.compare import compare
 from bwcache.runs.request import Request
 from bwcache.tinyworld import random_weights
-from tests.pipelines.narrow import narrowed
+from bwcache.bench.narrow import narrowed
 
 PROMPT = "a red circle moving right on a white background"
 WAN = models.find("wan2.1-t2v-1.3b")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bwcache.models.spec import ModelSpec, Part
+from ..models.spec import ModelSpec, Part
 
 TEXT = 16
 BLOCKS = (8, 8, 8, 8)
