@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -122,36 +122,63 @@ class FakeBackend:
     def _compare(
         self, request: Request, baseline: RunFinished | None, device: str | None
     ) -> Events:
-        uncached = measuring(find(request.model))
-        remembered = baseline is not None
-        if baseline is not None:
-            yield RunStarted("baseline", request.steps, remembered=True)
-            for record in baseline.trace.steps:
-                yield StepDone("baseline", record)
-            yield replace(baseline, remembered=True)
-        else:
-            baseline = yield from self._run("baseline", request.steps, uncached)
+        uncached, remembered = measuring(find(request.model)), baseline is not None
+        if baseline is None:
+            baseline = self._made("baseline", request.steps, uncached)
         found = _foretold(baseline.trace, request.config)
-        cached = yield from self._run("cached", request.steps, request.config, found)
-        control = None
+        cached = self._made("cached", request.steps, request.config, found)
+        runs = [replace(baseline, remembered=remembered), cached]
         if request.control:
-            steps = max(cached.trace.steps_computed, 1)
-            control = yield from self._run("control", steps, uncached)
-        summary = summarise(request, baseline, cached, control, DEVICE, remembered)
+            runs.append(self._made("control", max(cached.trace.steps_computed, 1), uncached))
+        yield from self._one_by_one(runs) if request.sequential else self._in_turns(runs)
+        control = runs[2] if request.control else None
+        waited = sum(run.total_seconds for run in runs)
+        summary = summarise(
+            request, baseline, cached, control, DEVICE, remembered, waited_seconds=waited
+        )
         of = (request.model, request.prompt, request.seed)
         trace_file = TraceFile(*of, baseline.trace, cached.trace)
-        runs = (baseline, cached) if control is None else (baseline, cached, control)
-        yield ComparisonFinished(summary, trace_file, runs)
+        yield ComparisonFinished(summary, trace_file, tuple(runs))
 
-    def _run(
+    def _one_by_one(self, runs: Sequence[RunFinished]) -> Iterator[Event]:
+        for run in runs:
+            yield RunStarted(run.run, run.trace.num_steps, run.remembered)
+            yield from self._steps(run)
+            yield run
+
+    def _in_turns(self, runs: Sequence[RunFinished]) -> Iterator[Event]:
+        """The next step is that of the run whose clock shows less; a control run's come last."""
+        racing, control = runs[:2], runs[2:]
+        for run in racing:
+            yield RunStarted(run.run, run.trace.num_steps, run.remembered)
+        steps = [(run, self._steps(run)) for run in racing]
+        clocks = dict.fromkeys((run.run for run in racing), 0.0)
+        while steps:
+            run, coming = min(steps, key=lambda pair: clocks[pair[0].run])
+            if (event := next(coming, None)) is None:
+                steps.remove((run, coming))
+                continue
+            record = event.record
+            clocks[run.run] += record.seconds if run.run == "cached" else record.net_seconds
+            yield event
+        for run in control:
+            yield RunStarted(run.run, run.trace.num_steps)
+            yield from self._steps(run)
+        yield from runs
+
+    def _steps(self, run: RunFinished) -> Iterator[StepDone]:
+        for record, picture in zip(run.trace.steps, run.previews, strict=True):
+            if not run.remembered:
+                time.sleep(self.pause)
+            if run.run == "cached" and record.step_index == self.fail_at:
+                raise self.error()
+            yield StepDone(run.run, record, picture)
+
+    def _made(
         self, run: RunName, steps: int, config: Method, found: Prediction | None = None
-    ) -> Generator[Event, None, RunFinished]:
-        yield RunStarted(run, steps)
+    ) -> RunFinished:
         records: list[StepRecord] = []
         for step in range(steps):
-            time.sleep(self.pause)
-            if run == "cached" and step == self.fail_at:
-                raise self.error()
             action = "compute" if found is None else found.schedule[step]
             share = {"compute": 1.0, "partial": 1 / self.blocks, "reuse": 0.0}[action]
             computed, reused = round(share * self.blocks), action != "compute"
@@ -170,7 +197,6 @@ class FakeBackend:
                     compute_share=share,
                 )
             )
-            yield StepDone(run, records[-1], preview(step, steps))
         trace = Trace(
             num_steps=steps,
             num_blocks=self.blocks,
@@ -180,6 +206,5 @@ class FakeBackend:
             method=config.name,
         )
         made = frames(0.02 * (steps - trace.steps_computed))
-        finished = RunFinished(run, trace, made, trace.seconds + 0.3, None)
-        yield finished
-        return finished
+        pictures = tuple(preview(step, steps) for step in range(steps))
+        return RunFinished(run, trace, made, trace.seconds + 0.3, None, previews=pictures)

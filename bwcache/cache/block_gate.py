@@ -17,8 +17,9 @@ import torch
 from ..errors import CacheError
 from .block_stacks import BlockStack
 from .branch import SAMPLE
-from .controller import GIVE, Controller
+from .controller import GIVE
 from .in_place import Tensors
+from .lanes import Switch
 
 
 class BlockGate:
@@ -28,14 +29,12 @@ class BlockGate:
         block: The block.
         index: Its place in the call, from 0.
         stack: What passes through it.
-        controller: Who decides.
+        switch: Knows who decides: the controller of the run whose turn it is.
     """
 
-    def __init__(
-        self, block: torch.nn.Module, index: int, stack: BlockStack, controller: Controller
-    ):
+    def __init__(self, block: torch.nn.Module, index: int, stack: BlockStack, switch: Switch):
         self._block, self._index = block, index
-        self._stack, self._controller = stack, controller
+        self._stack, self._switch = stack, switch
         self._feature = stack.streams.index(stack.feature)
         names = list(inspect.signature(type(block).forward).parameters)[1:]
         self._places = {name: place for place, name in enumerate(names)}
@@ -49,7 +48,7 @@ class BlockGate:
         self._compiled: Callable[..., Any] | None = None
 
     def __call__(self, *args, **kwargs):
-        controller, index = self._controller, self._index
+        controller, index = self._switch.controller, self._index
         if not controller.doing:  # called by somebody else than the pipeline's transformer
             return self.run(args, kwargs)
         if controller.entered[index]:
@@ -81,9 +80,9 @@ class BlockGate:
 
     def passed_by(self, args: tuple, kwargs: dict):
         """What the block returns where it does not run: its inputs; at a span's end the replay."""
-        streams = self.inputs(args, kwargs)
-        if self._controller.doing[self._index] == GIVE:
-            streams = self._controller.replay(self._index, streams)
+        streams, controller = self.inputs(args, kwargs), self._switch.controller
+        if controller.doing[self._index] == GIVE:
+            streams = controller.replay(self._index, streams)
         return streams if len(streams) > 1 else streams[0]
 
     def _argument(self, name: str, args: tuple, kwargs: dict):
@@ -119,22 +118,20 @@ class SideGate(BlockGate):
     """The gate of a block that only feeds the stack's blocks (see `BlockStack.side_list`)."""
 
     def __call__(self, *args, **kwargs):
-        controller = self._controller
+        controller = self._switch.controller
         if not controller.doing or not controller.passes_stack(self.inputs(args, kwargs)):
             return self.run(args, kwargs)
         features = self._argument(self._stack.side_stream, args, kwargs)
         return features, features
 
 
-def gates_of(
-    transformer: torch.nn.Module, stack: BlockStack, controller: Controller
-) -> list[BlockGate]:
+def gates_of(transformer: torch.nn.Module, stack: BlockStack, switch: Switch) -> list[BlockGate]:
     """A gate for each block of a transformer, in calling order, not yet in place."""
     side = passable_side_blocks(transformer, stack)
     blocks = in_calling_order(transformer, stack)
     return [
-        *(SideGate(block, index, stack, controller) for index, block in enumerate(side)),
-        *(BlockGate(block, index, stack, controller) for index, block in enumerate(blocks)),
+        *(SideGate(block, index, stack, switch) for index, block in enumerate(side)),
+        *(BlockGate(block, index, stack, switch) for index, block in enumerate(blocks)),
     ]
 
 

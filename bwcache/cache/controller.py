@@ -369,6 +369,16 @@ class Controller:
         return self._run is None
 
     @property
+    def between_steps(self) -> bool:
+        """Whether the next call of a transformer is the first of a step, or of a run."""
+        return self._run is None or not self._running.calls
+
+    def set_back(self, seconds: float) -> None:
+        """Leave out so many seconds of the running step, which something else has taken."""
+        if self._run is not None and self._running.started is not None:
+            self._running.started += seconds
+
+    @property
     def in_first_step(self) -> bool:
         """Whether a run's first step is under way."""
         return self._run is not None and not self._running.step and bool(self._running.calls)

@@ -8,6 +8,7 @@ pinned exactly. No model's forward is copied; blocks are told to run or to be pa
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,17 +19,21 @@ from weakref import WeakKeyDictionary
 
 import torch
 from diffusers.hooks._helpers import TransformerBlockRegistry
+from diffusers.hooks.hooks import CacheContext, _set_cache_context
 
 from ..errors import CacheError, ConfigError
 from .block_gate import BlockGate, gates_of, in_calling_order
 from .block_stacks import GUESSES, REFUSED, STACKS, BlockStack
 from .controller import Call, Controller, StepCallback
+from .lanes import Lane, Switch
 from .method import Method
 from .methods.bwcache import BWCacheConfig
 from .ranks import Ranks
 from .run import Run
 from .scheduler_watch import Stepping
 from .steps_told import timestep_of
+from .trace import StepRecord
+from .turns import Runner, Turns
 from .wrapped_method import wrapped_method
 
 _open: set[ExitStack] = set()  # one for each `cached` that has not been left
@@ -92,12 +97,130 @@ def cached(
     """
     if isinstance(pipe, torch.nn.Module):
         pipe = SimpleNamespace(transformer=pipe)
-    gated = _transformers(pipe)
-    for transformer in gated:
+    gated = _gated(pipe)
+    with ExitStack() as undo:
+        lane = _lane(pipe, config, on_step, gated, undo)
+        _put_gates(gated, blocks, group, Switch(lane), undo)
+        yield Run(lane.controller, lane.stepping)
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A run that is to take turns with others.
+
+    Args:
+        pipe: Its pipeline; see `sharing`.
+        config: As of `cached`; with a threshold of 0 it is an uncached run.
+        on_step: As of `cached`.
+        runner: Its place among the others.
+        clock: What a step adds to its clock, in seconds.
+    """
+
+    pipe: object
+    config: Method | Sequence[Method]
+    runner: Runner
+    on_step: StepCallback | None = None
+    clock: Callable[[StepRecord], float] = lambda record: record.seconds
+
+
+@contextmanager
+def cached_in_turns(
+    entrants: Sequence[Entrant],
+    device: torch.device,
+    *,
+    blocks: str | Sequence[str] | BlockStack | None = None,
+    group: object = None,
+) -> Iterator[tuple[Turns, list[Run]]]:
+    """Like `cached`, for several runs over one set of weights that take turns step by step.
+
+    Each run is made in a thread of its own, by calling its entrant's pipeline inside
+    `with turns.taking_part(entrant.runner)`, after `turns.add(entrant.runner)`. What each gives is
+    what it gives alone, bit for bit.
+
+    Args:
+        entrants: The runs, all of whose pipelines have the same transformers.
+        device: Where they compute.
+        blocks, group: As of `cached`.
+
+    Yields:
+        The turns, and a `Run` for each entrant.
+
+    Raises:
+        CacheError: As `cached`, or the pipelines do not share their transformers.
+    """
+    gated = _gated(entrants[0].pipe)
+    for entrant in entrants[1:]:
+        if [*map(id, _transformers(entrant.pipe))] != [*map(id, gated)]:
+            raise CacheError(
+                "pipe: pipelines that take turns need the very same transformers", "two-caches"
+            )
+    with ExitStack() as undo:
+        lanes: dict[Runner, _LaneInTurns] = {}
+        for entrant in entrants:
+            lane = _LaneInTurns(entrant, gated, undo)
+            lanes[entrant.runner] = lane
+        switch = Switch(lanes[entrants[0].runner])
+        turns = Turns(device, lambda runner: switch.turn_to(lanes[runner]))
+        for lane in lanes.values():
+            lane.turns = turns
+        _put_gates(gated, blocks, group, switch, undo)
+        yield turns, [Run(lane.controller, lane.stepping) for lane in lanes.values()]
+
+
+class _LaneInTurns(Lane):
+    """A run that stands before its first step, between two, and behind its last one.
+
+    Args:
+        entrant: What it is.
+        gated: The transformers.
+        undo: What leaving undoes.
+    """
+
+    turns: Turns
+
+    def __init__(self, entrant: Entrant, gated: Sequence[torch.nn.Module], undo: ExitStack):
+        made = _lane(entrant.pipe, entrant.config, self._step, gated, undo)
+        super().__init__(made.controller, made.stepping)
+        self._entrant, self._gated = entrant, gated
+
+    def hold(self, transformer: torch.nn.Module) -> None:
+        runner, controller = self._entrant.runner, self.controller
+        started = time.perf_counter()
+        if controller.idle:
+            self.turns.stand(runner, "start")
+        self.turns.bring(runner, transformer, self._gated)
+        controller.set_back(time.perf_counter() - started)
+        if self.contexts and hasattr(transformer, "cache_context"):
+            name, more = self.contexts[-1]  # another run was in one of its own meanwhile
+            _set_cache_context(transformer, CacheContext(name, **more))
+
+    def _step(self, record: StepRecord, latents: torch.Tensor | None) -> None:
+        runner = self._entrant.runner
+        runner.clock += self._entrant.clock(record)
+        if self._entrant.on_step is not None:
+            self._entrant.on_step(record, latents)
+        over = self.controller.is_over
+        if over:
+            self.controller.free()  # it may wait for long
+        self.turns.stand(runner, "end" if over else "between steps")
+
+
+def _gated(pipe: object) -> list[torch.nn.Module]:
+    """A pipeline's transformers, none of which is cached yet."""
+    found = _transformers(pipe)
+    for transformer in found:
         _check_not_gated(transformer)
-    transformers = [(t, stack_of(t, blocks)) for t in gated]
-    for transformer, stack in transformers:
-        _check_own_blocks(transformer, stack)
+    return found
+
+
+def _lane(
+    pipe,
+    config: Method | Sequence[Method] | None,
+    on_step: StepCallback | None,
+    gated: Sequence[torch.nn.Module],
+    undo: ExitStack,
+) -> Lane:
+    """What belongs to one run: who decides, and who tells it when a step ends."""
     interrupted = lambda: getattr(pipe, "_interrupt", False) is True  # noqa: E731
     controller = Controller(_methods(config, len(gated)), on_step, interrupted)
 
@@ -108,20 +231,31 @@ def cached(
                 "replaced-inside",
             )
 
-    with ExitStack() as undo:
-        _open.add(undo)
-        undo.callback(_open.discard, undo)
-        undo.callback(controller.reset)
-        stepping = undo.enter_context(Stepping(pipe, controller, check))
-        for expert, (transformer, stack) in enumerate(transformers):
-            gates = gates_of(transformer, stack, controller)
-            for gate in gates:
-                undo.callback(gate.remove)
-                gate.put()
-            ranks = Ranks.of(transformer, group)
-            place = _Place(transformer, stack, expert, ranks, gates, stepping, controller)
-            undo.enter_context(_announced(place))
-        yield Run(controller, stepping)
+    undo.callback(controller.reset)
+    return Lane(controller, undo.enter_context(Stepping(pipe, controller, check)))
+
+
+def _put_gates(
+    gated: Sequence[torch.nn.Module],
+    blocks: str | Sequence[str] | BlockStack | None,
+    group: object,
+    switch: Switch,
+    undo: ExitStack,
+) -> None:
+    """Put a gate before every block, and have the transformers announce their calls."""
+    transformers = [(transformer, stack_of(transformer, blocks)) for transformer in gated]
+    for transformer, stack in transformers:
+        _check_own_blocks(transformer, stack)
+    _open.add(undo)
+    undo.callback(_open.discard, undo)
+    for expert, (transformer, stack) in enumerate(transformers):
+        gates = gates_of(transformer, stack, switch)
+        for gate in gates:
+            undo.callback(gate.remove)
+            gate.put()
+        ranks = Ranks.of(transformer, group)
+        place = _Place(transformer, stack, expert, ranks, gates, switch)
+        undo.enter_context(_announced(place))
 
 
 def enable(pipe, config: Method | Sequence[Method] | None = None, **more) -> Run:
@@ -340,7 +474,7 @@ class _Place:
         expert: Which of the pipeline's transformers it is, from 0.
         ranks: The processes that share its calls.
         gates: One for each of its blocks.
-        stepping, controller: Who is told.
+        switch: Knows who is told.
     """
 
     transformer: torch.nn.Module
@@ -348,8 +482,7 @@ class _Place:
     expert: int
     ranks: Ranks | None
     gates: list[BlockGate]
-    stepping: Stepping
-    controller: Controller
+    switch: Switch
 
     @property
     def lists(self) -> list[object]:
@@ -389,8 +522,7 @@ def _nothing(*given) -> None:
 @contextmanager
 def _announced(place: _Place) -> Iterator[None]:
     """Tell the controller whenever the transformer is called, and for which guidance branch."""
-    transformer, stack, controller = place.transformer, place.stack, place.controller
-    contexts: list[str] = []
+    transformer, stack, switch = place.transformer, place.stack, place.switch
     num_blocks = len(in_calling_order(transformer, stack))
     lists = place.lists
 
@@ -403,13 +535,16 @@ def _announced(place: _Place) -> Iterator[None]:
             )
 
     def announce(module, args, kwargs):
+        lane, controller = switch.lane, switch.controller
         _check_not_compiled(module)
+        if controller.between_steps:
+            lane.hold(module)
         if controller.idle:  # once a run: it looks at every module
             _check_no_other_cache(module)
         check_lists()
-        place.stepping.follow()
-        context = contexts[-1] if contexts else None
-        place.stepping.called(context, timestep_of(module, args, kwargs))
+        lane.stepping.follow()
+        context = lane.contexts[-1][0] if lane.contexts else None
+        lane.stepping.called(context, timestep_of(module, args, kwargs))
         for gate in place.gates:
             gate.put()  # compiling a block inside the `with` takes its place
         given = args[0] if args else next(iter(kwargs.values()), None)
@@ -423,11 +558,12 @@ def _announced(place: _Place) -> Iterator[None]:
             place.ranks,
             check_lists,
         )
-        controller.begin_call(call, place.stepping.plan)
+        controller.begin_call(call, lane.stepping.plan)
         if controller.measures_calls:
             controller.measure_call("call_input", given)
 
     def report(module, args, output):
+        controller = switch.controller
         if controller.unreached:
             raise CacheError(
                 "pipe: its transformer ran, but none of its blocks was reached: its forward was "
@@ -442,7 +578,8 @@ def _announced(place: _Place) -> Iterator[None]:
         @wraps(cache_context)
         @contextmanager
         def named(name, *args, **kwargs):
-            contexts.append(name)
+            contexts = switch.lane.contexts
+            contexts.append((name, kwargs))
             try:
                 with cache_context(name, *args, **kwargs):
                     yield

@@ -33,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--control", action="store_true", help="also run uncached with as many steps as computed"
     )
+    parser.add_argument(
+        "--sequential",
+        action="store_true",
+        help="one run after the other instead of in turns: tells each run's peak memory",
+    )
     parser.add_argument("--offload", choices=OFFLOADS, help="to the CPU; what fits by default")
     parser.add_argument("--image", type=Path, help="the picture to start from, for some models")
     add_config_arguments(parser)
@@ -49,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
     steps = find(args.model).steps if args.steps is None else args.steps
     image = start_picture.read(args.image)
-    of = (config, args.control, args.random_weights, image)
+    of = (config, args.control, args.random_weights, image, args.sequential)
     request = Request(args.prompt, args.model, steps, args.seed, *of)
     check_folder(args.out)
     finished = _finish(request, args.device, args.offload)
@@ -84,17 +89,28 @@ def _finish(request: Request, device: str | None, offload: Offload | None) -> Co
     from ..runs.compare import compare
     from ..runs.events import RunStarted, StepDone
 
-    bar, loading = None, LoadingBar()
+    bars: dict[str, tqdm] = {}
+    loading = LoadingBar()
     with closing(compare(request, device=device, offload=offload)) as events:
         for event in events:
             loading.show(event)
             if isinstance(event, RunStarted):
-                if bar is not None:
-                    bar.close()  # of a run that was cut short
-                bar = tqdm(total=event.num_steps, desc=event.run, unit="step", file=sys.stderr)
+                if event.run in bars:  # memory ran out: all begins anew
+                    _close(bars)
+                bars[event.run] = _bar(event.run, event.num_steps, len(bars))
             elif isinstance(event, StepDone):
+                bar = bars[event.run]
                 bar.update()
                 bar.set_postfix_str(event.record.action)
-                if event.record.step_index + 1 == bar.total:
-                    bar.close()
+    _close(bars)
     return event
+
+
+def _bar(run: str, steps: int, line: int) -> tqdm:
+    return tqdm(total=steps, desc=run, unit="step", file=sys.stderr, position=line)
+
+
+def _close(bars: dict[str, tqdm]) -> None:
+    for bar in bars.values():
+        bar.close()
+    bars.clear()

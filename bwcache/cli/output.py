@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 from ..files import finite
-from ..runs.verdict import CAVEAT
+from ..runs.verdict import CAVEAT, measure_of
 
 
 def print_json(data: object) -> None:
@@ -17,6 +17,8 @@ def print_json(data: object) -> None:
 def print_verdict(summary: Mapping[str, object]) -> None:
     """Print a comparison in words, with what to mind, and the setting to try next if any."""
     print(summary["verdict"])
+    if measure := measure_of(summary):
+        print(measure)
     for name in ("warning", "suggestion"):
         if summary.get(name):
             print(summary[name])

@@ -137,7 +137,8 @@ def search(
     remembered = baseline is not None
     if baseline is None:
         yield BaselineStarted(request.steps)
-        baseline = yield from _baseline(compare(request, store, device))
+        alone = replace(request, sequential=True)  # the schedules come of it: no other run yet
+        baseline = yield from _baseline(compare(alone, store, device))
     choice, saved = candidates(baseline.trace, config, thresholds, intervals, reuses)
     yield SearchStarted(baseline, remembered, len(choice), saved, most, filmstrip(baseline.frames))
 

@@ -1,8 +1,12 @@
-"""Uncached and cached under equal conditions: same prompt, seed, steps, scheduler and machine."""
+"""Uncached and cached under equal conditions: same prompt, seed, steps, scheduler and machine; in
+turns, step by step, unless one after the other is asked for.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import replace
 from statistics import median
 
@@ -26,9 +30,16 @@ from .metrics import (
     pixel_distance,
     sound_difference_db,
 )
+from .race import race, steps_of_work
 from .request import Request
+from .speedup import speedup
 from .summary import ControlRun, Summary
 from .verdict import sentence, warning
+
+NO_PEAK_IN_TURNS = (
+    "the runs were made in turns, so that memory is that of all; `--sequential` tells each run's"
+)
+NO_PEAK_ON_CPU = "nothing tells one run's memory from the process's on a CPU"
 
 
 def compare(
@@ -64,8 +75,8 @@ def make_comparison(
             then once more in the next lighter one if memory runs out.
 
     Yields:
-        What loading does, the events of each run in turn, then `ComparisonFinished`. Closing the
-        iterator stops.
+        What loading does, the events of the runs (see `race`; each run whole before the next where
+        the request says so), then `ComparisonFinished`. Closing the iterator stops.
 
     Raises:
         ConfigError: The model is unknown, or the prompt is not one that it understands.
@@ -92,45 +103,77 @@ def _runs(
 ) -> Events:
     """The runs of a comparison, all on the same model in the same mode, and their summary."""
 
+    started = time.perf_counter()
+    ghost = None
+    if baseline is not None and baseline.offload == model.offload:
+        ghost = baseline
+    make = _one_after_the_other if request.sequential else race
+    made = yield from _in_mode(make(model.pipe, spec, request, ghost), model.offload)
+    waited = time.perf_counter() - started
+    uncached, cached, *more = made
+    summary = summarise(
+        request,
+        uncached,
+        cached,
+        more[0] if more else None,
+        describe_device(device),
+        remembered=ghost is not None,
+        revision=model.revision,
+        waited_seconds=waited,
+    )
+    trace_file = TraceFile(
+        request.model, request.prompt, request.seed, uncached.trace, cached.trace
+    )
+    finished = ComparisonFinished(summary, trace_file, tuple(made))
+    learn(finished)
+    yield finished
+
+
+def _in_mode(
+    events: Generator[Event, None, list[RunFinished]], offload: Offload
+) -> Generator[Event, None, list[RunFinished]]:
+    """The events, with how the model was put on the device in each run that ends."""
+    with closing(events):
+        while True:
+            try:
+                event = next(events)
+            except StopIteration as end:
+                return [replace(run, offload=offload) for run in end.value]
+            yield replace(event, offload=offload) if isinstance(event, RunFinished) else event
+
+
+def _one_after_the_other(
+    pipe, spec: ModelSpec, request: Request, baseline: RunFinished | None
+) -> Generator[Event, None, list[RunFinished]]:
+    """As `race`, each run whole before the next begins."""
+
     def run(name: RunName, steps: int, config: Method) -> Generator[Event, None, RunFinished]:
-        made = generate(
-            model.pipe, spec, name, request.prompt, request.seed, steps, config, request.image
+        events = generate(
+            pipe, spec, name, request.prompt, request.seed, steps, config, request.image
         )
-        for event in made:
+        for event in events:
+            yield event
             if isinstance(event, RunFinished):
-                finished = replace(event, offload=model.offload)
-                yield finished
-            else:
-                yield event
+                finished = event
         return finished
 
-    remembered = False
-    if baseline is not None and baseline.offload == model.offload:
-        remembered = True
+    if baseline is not None:
         yield from _told_again(baseline)
     else:
         baseline = yield from run("baseline", request.steps, measuring(spec))
     cached = yield from run("cached", request.steps, request.config)
-    control = None
-    if request.control:
-        control = yield from run("control", steps_of_work(cached.trace), measuring(spec))
-    summary = summarise(
-        request, baseline, cached, control, describe_device(device), remembered, model.revision
-    )
-    trace_file = TraceFile(
-        request.model, request.prompt, request.seed, baseline.trace, cached.trace
-    )
-    runs = (baseline, cached) if control is None else (baseline, cached, control)
-    finished = ComparisonFinished(summary, trace_file, runs)
-    learn(finished)
-    yield finished
+    if not request.control:
+        return [baseline, cached]
+    control = yield from run("control", steps_of_work(cached.trace), measuring(spec))
+    return [baseline, cached, control]
 
 
 def _told_again(run: RunFinished) -> Events:
     """The events of a run that was made earlier."""
     yield RunStarted(run.run, run.trace.num_steps, remembered=True)
-    for record in run.trace.steps:
-        yield StepDone(run.run, record)
+    previews = run.previews or (None,) * len(run.trace.steps)
+    for record, preview in zip(run.trace.steps, previews, strict=True):
+        yield StepDone(run.run, record, preview)
     yield replace(run, remembered=True)
 
 
@@ -142,6 +185,7 @@ def summarise(
     device: str,
     remembered: bool,
     revision: str | None = None,
+    waited_seconds: float | None = None,
 ) -> Summary:
     """What the runs of a comparison say.
 
@@ -152,8 +196,10 @@ def summarise(
         device: The hardware, in words.
         remembered: Whether the uncached run was made earlier.
         revision: The hub's commit of the weights.
+        waited_seconds: From the first run's beginning to the end of all.
     """
     whole, part = baseline.trace.net_seconds, cached.trace.seconds
+    gain = speedup(baseline.trace, cached.trace, remembered)
     summary = Summary(
         model=request.model,
         random_weights=request.random_weights,
@@ -163,11 +209,19 @@ def summarise(
         steps=request.steps,
         method=request.config.name,
         config=request.config.as_dict(),
-        speedup=whole / part,
+        speedup=gain.figure,
+        speedup_measured=gain.measured,
+        speedup_ceiling=gain.ceiling,
+        speedup_robust=gain.robust,
+        speedup_spread=gain.spread,
+        busy=gain.busy,
+        disturbed_steps=gain.disturbed,
+        in_turns=not request.sequential,
         baseline_seconds=whole,
         cached_seconds=part,
         baseline_total_seconds=baseline.total_seconds,
         cached_total_seconds=cached.total_seconds,
+        waited_seconds=waited_seconds,
         baseline_remembered=remembered,
         steps_computed=cached.trace.steps_computed,
         steps_reused=cached.trace.steps_reused,
@@ -182,6 +236,7 @@ def summarise(
         psnr_convention=PSNR_CONVENTION,
         difference_gain=difference_gain(pixel_distance(cached.frames, baseline.frames)),
         peak_memory_bytes=cached.peak_memory_bytes,
+        peak_memory_reason=_peak_memory_reason(cached.peak_memory_bytes, request.sequential),
         device=device,
         offload=cached.offload,
         versions=versions(),
@@ -209,9 +264,10 @@ def _control_run(control: RunFinished, baseline: RunFinished) -> ControlRun:
     return ControlRun(control.trace.num_steps, control.trace.net_seconds, psnr)
 
 
-def steps_of_work(trace: Trace) -> int:
-    """How many whole steps a run's computed blocks amount to; at least one."""
-    return max(1, round((trace.compute_share or 0.0) * trace.num_steps))
+def _peak_memory_reason(peak: int | None, sequential: bool) -> str | None:
+    if peak is not None:
+        return None
+    return NO_PEAK_ON_CPU if sequential else NO_PEAK_IN_TURNS
 
 
 def learn(finished: ComparisonFinished) -> None:

@@ -21,7 +21,11 @@ RunName = Literal["baseline", "cached", "control"]
 
 @dataclass(frozen=True)
 class RunStarted:
-    """A run begins. `remembered`: it was made earlier, and its record follows at once."""
+    """A run begins. `remembered`: it was made earlier.
+
+    In a race the uncached and the cached run begin together, and their steps come in turns; those
+    of a remembered run come when the clock passes them, else at once.
+    """
 
     run: RunName
     num_steps: int
@@ -45,13 +49,16 @@ class RunFinished:
         run: Which.
         trace: Its steps.
         frames: The raw decoded video, float32 RGB `[frames, height, width, 3]` in 0-1.
-        total_seconds: From the call of the pipeline to its frames: text, denoising, decoding.
+        total_seconds: From the call of the pipeline to its frames: text, denoising, decoding; in a
+            race without the time in which the other runs had their turns.
         peak_memory_bytes: The most that was allocated on the GPU during the run, weights included.
-            None on a CPU: the process keeps what it once took, so that its size says nothing of
-            one run; `bench memory` counts the tensors there.
+            None in a race, where memory is that of all its runs, and on a CPU: the process keeps
+            what it once took, so that its size says nothing of one run; `bench memory` counts the
+            tensors there.
         remembered: Whether it was made earlier.
         offload: How the model was put on the device; runs of different modes do not compare.
         sound: The samples of its sound, floats `[channels, samples]`; None for a silent model.
+        previews: The small pictures of its steps, see `StepDone`, so that it can be shown again.
     """
 
     run: RunName
@@ -62,6 +69,7 @@ class RunFinished:
     remembered: bool = False
     offload: Offload = "none"
     sound: np.ndarray | None = None
+    previews: tuple[bytes | None, ...] = ()
 
 
 @dataclass(frozen=True)

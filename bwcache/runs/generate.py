@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -59,12 +60,14 @@ def generate(
         Exception: Whatever the pipeline raises, in the reader's thread.
     """
     events: queue.Queue[Event | BaseException | None] = queue.Queue()
+    previews: list[bytes | None] = []
     stop = threading.Event()
 
     def report(record: StepRecord, latents: torch.Tensor | None) -> None:
         if stop.is_set():
             raise Stopped
-        events.put(StepDone(run, record, latent_preview(pipe, latents, spec.latent_frames_axis)))
+        previews.append(latent_preview(pipe, latents, spec.latent_frames_axis))
+        events.put(StepDone(run, record, previews[-1]))
 
     def work() -> None:
         try:
@@ -72,7 +75,8 @@ def generate(
                 called = pipe if image is None else with_image(pipe, spec)
                 warm_up(called, spec, image)
                 call = call_arguments(spec, prompt, seed, steps, image)
-                events.put(_run(called, run, call, config, report, seed))
+                finished = _run(called, run, call, config, report, seed)
+                events.put(replace(finished, previews=tuple(previews)))
         except Stopped:
             pass
         except BaseException as error:  # handed over, so that nobody waits for ever
@@ -101,15 +105,20 @@ def _run(
     report: Report,
     seed: int,
 ) -> RunFinished:
-    device = torch.device(getattr(pipe, "_execution_device", None) or pipe.device)
+    device = place_of(pipe)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     started = time.perf_counter()
-    with cached(pipe, config, on_step=report) as state, _same_noise(device, seed):
+    with cached(pipe, config, on_step=report) as state, same_noise(device, seed):
         output = pipe(**call)
     seconds = time.perf_counter() - started
     peak, sound = _peak_bytes(device), sound_of(output)
     return RunFinished(run, state.trace, output.frames[0], seconds, peak, sound=sound)
+
+
+def place_of(pipe) -> torch.device:
+    """Where a pipeline computes."""
+    return torch.device(getattr(pipe, "_execution_device", None) or pipe.device)
 
 
 def sound_of(output: object) -> np.ndarray | None:
@@ -121,7 +130,7 @@ def sound_of(output: object) -> np.ndarray | None:
 
 
 @contextmanager
-def _same_noise(device: torch.device, seed: int) -> Iterator[None]:
+def same_noise(device: torch.device, seed: int) -> Iterator[None]:
     """Whatever a scheduler draws from PyTorch's own generators is the same in every run of a seed.
 
     Stochastic schedulers add noise in each step, and most pipelines hand them no generator.

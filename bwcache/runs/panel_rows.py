@@ -27,10 +27,11 @@ from .consume import Consumer
 from .events import ComparisonFinished, RunFinished, RunName, RunStarted, StepDone
 from .request import Request
 from .summary import Summary
-from .verdict import Say, english, sentence, warning
+from .verdict import Say, english, measure_of, sentence, warning
 
 MAX_BYTES = 1000
 FRAMES_A_ROW = 48
+MOST_DISTURBED = 20  # steps of a run that a row names
 EXPENDABLE: tuple[Literal["p", "w"], ...] = ("p", "w")  # dropped in this order if too long
 
 
@@ -54,11 +55,15 @@ class SettingsPart(TypedDict, total=False):
 
 
 class BeginRow(TypedDict, total=False):
-    """The first row: which runs will follow, and what they share."""
+    """The first row: which runs will follow, and what they share.
+
+    `race`: in turns, so that the rows of several runs come among one another.
+    """
 
     k: Required[Literal["begin"]]
     id: Required[str]
     runs: Required[list[RunName]]
+    race: bool
     steps: int
     method: str
     threshold: float | None
@@ -79,7 +84,7 @@ class LoadingRow(TypedDict):
 
 
 class StartRow(TypedDict):
-    """A run begins."""
+    """A run begins. In a race the uncached and the cached one do so together."""
 
     k: Literal["start"]
     run: RunName
@@ -90,6 +95,7 @@ class StartRow(TypedDict):
 class StepRow(TypedDict, total=False):
     """A step: `v` the indicator, `d` the distances, `s` seconds so far, `p` a WebP, `w` why.
 
+    `s` is the run's own clock: waiting for its turn, text and decoding are no part of it.
     Of the uncached run also `n`, the step's seconds without measuring, and `b`, those in blocks.
     `v` keeps every digit.
     """
@@ -167,10 +173,31 @@ class FramesRow(TypedDict):
 
 
 class Words(TypedDict):
-    """The verdict and the warning in one language."""
+    """The verdict, the warning, and how far the figure goes, in one language."""
 
     verdict: str
     warning: str | None
+    measure: str | None
+
+
+class SpeedRow(TypedDict):
+    """How many times as fast, and how far that can be trusted; see `speedup.Speedup`.
+
+    `disturbed`: by run, the first few steps that were. `waited`: seconds in all.
+    """
+
+    k: Literal["speed"]
+    race: bool
+    speedup: float | None
+    measured: float | None
+    ceiling: float | None
+    robust: float | None
+    spread: float | None
+    busy: bool
+    disturbed: dict[str, list[int]]
+    waited: float | None
+    baseline_total: float | None
+    cached_total: float | None
 
 
 class DoneRow(TypedDict, total=False):
@@ -179,6 +206,7 @@ class DoneRow(TypedDict, total=False):
     k: Required[Literal["done"]]
     verdict: str
     warning: str | None
+    measure: str | None
     device: str
     baseline_seconds: float | None
     cached_seconds: float | None
@@ -220,6 +248,7 @@ RecordedRow = (
     | SchedulesRow
     | VideoRow
     | FramesRow
+    | SpeedRow
     | DoneRow
 )
 Row = RecordedRow | LoadingRow | MessageRow | EndRow
@@ -274,6 +303,7 @@ class PanelRows(Consumer[Row]):
         for run in event.runs:
             yield video(run.run, places[run.run])
         yield from frames(event.summary)
+        yield speed(event.summary)
         yield done(event.summary, places, self._say)
 
 
@@ -282,6 +312,7 @@ def begin(run_id: str, request: Request, spec: ModelSpec) -> BeginRow:
         "k": "begin",
         "id": run_id,
         "runs": ["baseline", "cached", "control"] if request.control else ["baseline", "cached"],
+        "race": not request.sequential,
         "steps": request.steps,
         "method": request.config.title_here,
         "threshold": rounded(getattr(request.config, "threshold", None)),
@@ -436,18 +467,42 @@ def frames(summary: Summary) -> list[FramesRow]:
     ]
 
 
+def speed(summary: Summary) -> SpeedRow:
+    named = {run: list(steps)[:MOST_DISTURBED] for run, steps in summary.disturbed_steps.items()}
+    return {
+        "k": "speed",
+        "race": summary.in_turns,
+        "speedup": rounded(summary.speedup),
+        "measured": rounded(summary.speedup_measured),
+        "ceiling": rounded(summary.speedup_ceiling),
+        "robust": rounded(summary.speedup_robust),
+        "spread": rounded(summary.speedup_spread),
+        "busy": summary.busy,
+        "disturbed": named,
+        "waited": rounded(summary.waited_seconds),
+        "baseline_total": rounded(summary.baseline_total_seconds),
+        "cached_total": rounded(summary.cached_total_seconds),
+    }
+
+
 def words(summary: Mapping[str, Any], say: Say) -> Words:
-    """The verdict and the warning: the summary's own in English, else said once more.
+    """Verdict, warning, and how far the figure goes: in English the summary's own.
 
     Args:
         summary: The content of a `summary.json`.
         say: Gives the texts of a language.
     """
+    measure = measure_of(summary, say)
     if say is english:
-        return {"verdict": summary["verdict"], "warning": summary["warning"]}
+        own = summary["verdict"], summary["warning"]
+        return {"verdict": own[0], "warning": own[1], "measure": measure}
     method = summary.get("method", BWCacheConfig.name)
     limits = find(summary["model"]).facts(method).pays_from
-    return {"verdict": sentence(summary, say), "warning": warning(summary, limits, say)}
+    return {
+        "verdict": sentence(summary, say),
+        "warning": warning(summary, limits, say),
+        "measure": measure,
+    }
 
 
 def done(summary: Summary, files: Mapping[str, str], say: Say = english) -> DoneRow:
@@ -456,6 +511,7 @@ def done(summary: Summary, files: Mapping[str, str], say: Say = english) -> Done
         "k": "done",
         "verdict": said["verdict"],
         "warning": said["warning"],
+        "measure": said["measure"],
         "device": summary.device,
         "baseline_seconds": rounded(summary.baseline_seconds),
         "cached_seconds": rounded(summary.cached_seconds),

@@ -25,6 +25,8 @@ class Request:
         random_weights: Use the model with seeded random weights.
         image: The picture to start from, as a PNG, JPEG or WebP file holds it; None for none.
             Checked where it comes in, by `start_picture.read`.
+        sequential: Make one run after the other instead of in turns: each run's peak memory is
+            known then, and its time is its own to be disturbed.
 
     Raises:
         ConfigError: A field is of the wrong kind or out of its bounds.
@@ -38,6 +40,7 @@ class Request:
     control: bool = False
     random_weights: bool = False
     image: bytes | None = None
+    sequential: bool = False
 
     def __post_init__(self) -> None:
         allowed = f"1 to {MAX_PROMPT} characters of text"

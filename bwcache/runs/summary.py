@@ -34,10 +34,22 @@ class Summary:
         prompt, seed, steps: What was asked for.
         method: The caching method's name.
         config: Its settings.
-        speedup: `baseline_seconds` over `cached_seconds`.
+        speedup: How many times as fast the cached run's denoising was: `baseline_seconds` over
+            `cached_seconds`; where `busy`, `speedup_robust` instead.
+        speedup_measured: `baseline_seconds` over `cached_seconds`, as it is.
+        speedup_ceiling: The most that the schedule allows; None where no block ran.
+        speedup_robust: From the median computed and the median reused step, at most the ceiling.
+        speedup_spread: How far `speedup_measured` is open, as a share of it, by the steps' times.
+        busy: Whether the machine was busy: `speedup_measured` is above the ceiling, or the spread
+            above 15 %.
+        disturbed_steps: Of each run, the steps (from 0) whose time is far off its others'.
+        in_turns: Whether the runs were made in turns, step by step, so that what else the machine
+            did hit both alike.
         baseline_seconds: Of the uncached run's denoising loop; measuring is left out.
         cached_seconds: Of the cached run's; measuring counts.
         baseline_total_seconds, cached_total_seconds: With text encoding and decoding.
+        waited_seconds: From the beginning of the first run to the end of all: text, decoding and
+            all.
         baseline_remembered: Whether the uncached run was made earlier.
         steps_computed, steps_reused, steps_partial: Of the cached run; a partial step replays some
             of its blocks.
@@ -55,7 +67,9 @@ class Summary:
         psnr_convention: How PSNR was taken.
         difference_gain: How often the difference video is amplified.
         peak_memory_bytes: Of the GPU during the cached run, weights included; None on a CPU, where
-            nothing tells one run's memory from the process's.
+            nothing tells one run's memory from the process's, and where the runs were made in
+            turns.
+        peak_memory_reason: Why it is None.
         device: The hardware, in words.
         offload: How the model was put on the device.
         versions: Of bwcache, Python and what a result depends on.
@@ -79,10 +93,18 @@ class Summary:
     method: str
     config: Mapping[str, object]
     speedup: float
+    speedup_measured: float
+    speedup_ceiling: float | None
+    speedup_robust: float
+    speedup_spread: float
+    busy: bool
+    disturbed_steps: Mapping[str, Sequence[int]]
+    in_turns: bool = False
     baseline_seconds: float
     cached_seconds: float
     baseline_total_seconds: float
     cached_total_seconds: float
+    waited_seconds: float | None = None
     baseline_remembered: bool
     steps_computed: int
     steps_reused: int
@@ -103,6 +125,7 @@ class Summary:
     psnr_convention: str
     difference_gain: int
     peak_memory_bytes: int | None
+    peak_memory_reason: str | None = None
     device: str
     offload: Offload
     versions: Mapping[str, str]

@@ -15,6 +15,7 @@ from ..cache.predict import decides_by_indicator
 
 Say = Callable[..., str]  # a key and its values → a text
 
+LEAST_GAIN = 1.05  # what a figure rounds to 1.0 below
 CAVEAT = "PSNR and SSIM say how far the two videos differ, not which one is better."
 TEXTS: Mapping[str, str] = {
     "differ_hardly": "hardly differ",
@@ -26,6 +27,12 @@ TEXTS: Mapping[str, str] = {
     "numbers": " (PSNR {psnr:.1f} dB, SSIM {ssim:.3f})",
     "saved": "Saved {gain:.1f} s of {whole:.1f} s ({speedup:.2f}×).",
     "saved_none": "Saved no time: {part:.1f} s instead of {whole:.1f} s.",
+    "busy": "This machine was busy; about {speedup:.1f}×.",
+    "busy_none": "This machine was busy; no gain could be told.",
+    "ceiling": "This schedule allows at most {ceiling:.2f}×.",
+    "spread": "The steps' own times leave ±{spread:.0f} %.",
+    "disturbed": "Steps far off their run's others: {disturbed}.",
+    "waited": "You waited {waited:.1f} s: all runs, text and decoding included.",
     "reused": "{reused} of {steps} steps reused.",
     "nothing": "Nothing was reused: {why}",
     "only_measures": "a threshold of 0 only measures.",
@@ -80,6 +87,8 @@ def sentence(summary: Mapping[str, Any], say: Say = english) -> str:
     if psnr is not None:
         difference += say("numbers", psnr=psnr, ssim=summary["ssim"])
     key = "saved" if whole > part else "saved_none"
+    if summary.get("busy"):
+        key = "busy" if summary["speedup"] > LEAST_GAIN else "busy_none"
     said = [say(key, gain=whole - part, whole=whole, part=part, speedup=summary["speedup"])]
     if reused:
         said.append(say("reused", reused=reused, steps=steps))
@@ -87,6 +96,28 @@ def sentence(summary: Mapping[str, Any], say: Say = english) -> str:
         share = 100 * summary["compute_share"]
         said.append(say("partly_reused", partial=partial, steps=steps, share=share))
     return f"{' '.join(said)} {difference}."
+
+
+def measure_of(summary: Mapping[str, Any], say: Say = english) -> str | None:
+    """How far the figure goes: the most the schedule allows, its spread, what was waited.
+
+    Args:
+        summary: The content of a `summary.json`.
+        say: Gives the texts of a language.
+
+    Returns:
+        Sentences; None for one of a former version, or where nothing was reused.
+    """
+    ceiling = summary.get("speedup_ceiling")
+    if ceiling is None or not (summary["steps_reused"] or summary.get("steps_partial")):
+        return None
+    spread = 100 * summary["speedup_spread"]
+    said = [say("ceiling", ceiling=ceiling), say("spread", spread=spread)]
+    if disturbed := sum(map(len, summary["disturbed_steps"].values())):
+        said.append(say("disturbed", disturbed=disturbed))
+    if (waited := summary.get("waited_seconds")) is not None:
+        said.append(say("waited", waited=waited))
+    return " ".join(said)
 
 
 def warning(

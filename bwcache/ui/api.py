@@ -124,7 +124,7 @@ class Calls:
         request = checked(lambda: self._host.read(completed(given)))
         events = self._compare(request, self._visitors.store(session), self._host.device)
         failed = say(ENGLISH)("page.failed")
-        yield from guarded(consume(events, Updates(request.steps)), failed, "a comparison")
+        yield from guarded(consume(events, Updates()), failed, "a comparison")
 
     def forget(self, session: str | None) -> None:
         """Let go of a caller's uncached runs."""
@@ -132,24 +132,24 @@ class Calls:
 
 
 class Updates(Consumer[Mapping[str, object]]):
-    """What a caller hears of a comparison, and its result at last.
+    """What a caller hears of a comparison, and its result at last."""
 
-    Args:
-        steps: Of a run that has not begun.
-    """
-
-    def __init__(self, steps: int):
-        self._steps = steps
+    def __init__(self) -> None:
+        self._steps: dict[str, int] = {}
 
     def loading(self, event: Loading) -> Iterator[Mapping[str, object]]:
         yield {"stage": event.stage, "done": event.done, "total": event.total}
 
     def run_started(self, event: RunStarted) -> Iterable[Mapping[str, object]]:
-        self._steps = event.num_steps
+        self._steps[event.run] = event.num_steps
         return ()
 
     def step(self, event: StepDone, elapsed: float) -> Iterator[Mapping[str, object]]:
-        yield {"stage": event.run, "done": event.record.step_index + 1, "total": self._steps}
+        yield {
+            "stage": event.run,
+            "done": event.record.step_index + 1,
+            "total": self._steps[event.run],
+        }
 
     def finished(self, event: ComparisonFinished) -> Iterator[Mapping[str, object]]:
         with tempfile.TemporaryDirectory(prefix="bwcache-") as folder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from ..errors import ConfigError, RecordedError
@@ -45,10 +46,16 @@ def _entry(slug: str, run: RecordedRun | RecordedError, folder: Path) -> Entry:
         "folder": url,
         "thumbnail": url + run.files["thumbnail"],
         "threshold": rounded(float(summary["config"]["threshold"])),
-        "speedup": rounded(summary["speedup"]),
+        "speedup": rounded(_speedup(summary)),
         "psnr_db": rounded(summary["psnr_db"]),
         "words": _words(summary),
     }
+
+
+def _speedup(summary: Mapping[str, Any]) -> float:
+    """Where nothing was reused there is no gain, whatever the clock says."""
+    reused = summary["steps_reused"] or summary.get("steps_partial")
+    return float(summary["speedup"]) if reused else min(1.0, float(summary["speedup"]))
 
 
 def _words(summary: Mapping[str, object]) -> dict[str, Entry]:

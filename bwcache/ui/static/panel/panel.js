@@ -56,7 +56,7 @@ export function start({ element, props, watch, trigger }) {
     const { steps } = row;
     const emptyRun = () => ({ rows: [], s: 0, steps, started: false, remembered: false });
     const runs = Object.fromEntries(row.runs.map((name) => [name, emptyRun()]));
-    state = { ...row, runs, now: null };
+    state = { ...row, runs, now: null, speed: null };
     root.dataset.phase = "running";
     player.reset(row.runs, row);
     charts.reset();
@@ -82,7 +82,7 @@ export function start({ element, props, watch, trigger }) {
       if (row.note) Object.assign(note, { textContent: row.note, hidden: false });
     },
     start(row) {
-      state.now = row.run;
+      state.now = row.run; // the latest to begin; in a race others run as well
       const { steps, remembered } = row;
       Object.assign(state.runs[row.run], { started: true, steps, remembered });
       if (remembered) player.stage(row.run).classList.add("remembered");
@@ -93,12 +93,13 @@ export function start({ element, props, watch, trigger }) {
       run.s = row.s;
       if (row.p) player.preview(row.run, row.p);
     },
+    speed: (row) => { state.speed = row; },
     video: (row) => player.load(row.run, base + row.url),
     done(row) {
       const reused = row.steps_reused + (row.steps_partial ?? 0);
       root.dataset.phase = reused ? "done" : "nothing";
       race.draw(state);
-      race.showSaved(row);
+      if (reused && !state.speed?.busy) race.showSaved(row);
       player.begin();
       notify("done", row, state);
     },
@@ -117,16 +118,22 @@ export function start({ element, props, watch, trigger }) {
     status.textContent = text;
   }
 
+  const stepOf = (run) => Math.min(run.rows.length + 1, run.steps);
+
   function showStatus() {
     if (root.dataset.phase !== "running" || !state.now) return;
-    const run = state.runs[state.now];
-    if (isComplete(Object.values(state.runs).at(-1))) {
+    const { baseline, cached } = state.runs;
+    if (Object.values(state.runs).every(isComplete)) {
       status.textContent = texts.finishing;
       return;
     }
-    const i = Math.min(run.rows.length + 1, run.steps);
-    const reused = run.rows.filter(isReused).length;
-    status.textContent = fill(texts[`running_${state.now}`], { i, n: run.steps, reused });
+    const reused = cached.rows.filter(isReused).length;
+    const run = state.runs[state.now];
+    status.textContent = state.race && state.now !== "control"
+      ? fill(texts.running_race, {
+        i: stepOf(baseline), n: baseline.steps, j: stepOf(cached), m: cached.steps, reused,
+      })
+      : fill(texts[`running_${state.now}`], { i: stepOf(run), n: run.steps, reused });
   }
 
   function show() {

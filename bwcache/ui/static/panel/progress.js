@@ -64,7 +64,9 @@ export function createProgress({ root, texts, props }) {
       show();
     },
     row(row) {
-      if (row.k === "start" && !row.remembered) say(row.run);
+      if (row.k === "start" && !row.remembered) {
+        say(state.race && row.run !== "control" ? "race" : row.run);
+      }
       if (row.k === "step") show();
     },
     done: show,

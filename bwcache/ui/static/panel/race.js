@@ -1,7 +1,7 @@
-// The bars of denoising time: one lane a run, one segment a step.
+// The bars of denoising time, on one clock: one lane a run, one segment a step.
 
 import { make } from "../lib/elements.js";
-import { isReused } from "../lib/runs.js";
+import { isGoing, isReused } from "../lib/runs.js";
 import { fill } from "../lib/texts.js";
 
 const ROOM = 0.16; // share of a track that the saved seconds need to be written in it
@@ -35,7 +35,7 @@ export function createRace({ root, texts, numbers, player, runName }) {
     const longest = Math.max(...Object.values(state.runs).map(secondsOf), SHORTEST);
     for (const [name, run] of Object.entries(state.runs)) drawLane(name, run, longest);
     for (const name of Object.keys(state.runs)) {
-      const isActive = state.now === name && root.dataset.phase === "running";
+      const isActive = isGoing(state.runs[name]) && root.dataset.phase === "running";
       player.stage(name)?.classList.toggle("active", isActive);
     }
   }

@@ -11,21 +11,31 @@ export function createResult({ root, texts, numbers, base }) {
   const [control, finePrint] = [".bw-control-line", ".bw-fine-print"].map(find);
   const files = find(".bw-files");
 
-  function tilesOf(row) {
+  function tilesOf(row, { speed }) {
     const saved = row.baseline_seconds - row.cached_seconds;
     const seconds = fill(texts.seconds, { s: numbers.seconds(Math.abs(saved)) });
     const partial = row.steps_partial ?? 0; // recorded runs of former versions have none
     const reused = row.steps_reused + partial;
     const steps = `${reused} / ${row.steps_computed + reused}`;
     const found = [
-      [seconds, saved >= 0 ? texts.saved : texts.lost],
-      [`${numbers.fixed(row.speedup, 2)}×`, texts.speedup],
+      ...(reused ? gain(row, seconds, saved, speed) : []),
       [steps, partial ? texts.reused_in_part : texts.reused],
       [numbers.decibels(row.psnr_db), texts.psnr],
       [numbers.fixed(row.ssim, 3), texts.ssim],
     ];
     if (typeof row.lpips === "number") found.push([numbers.fixed(row.lpips, 3), texts.lpips]);
     return found;
+  }
+
+  // What was won: nothing where nothing was reused, roughly where the machine was busy.
+  function gain(row, seconds, saved, speed) {
+    if (speed?.busy) {
+      return [[fill(texts.about, { x: numbers.fixed(row.speedup, 1) }), texts.speedup_busy]];
+    }
+    return [
+      [seconds, saved >= 0 ? texts.saved : texts.lost],
+      [`${numbers.fixed(row.speedup, 2)}×`, texts.speedup],
+    ];
   }
 
   function tile([value, name]) {
@@ -57,14 +67,15 @@ export function createResult({ root, texts, numbers, base }) {
       tiles.replaceChildren();
       warning.hidden = control.hidden = files.hidden = true;
     },
-    done(row) {
+    done(row, state) {
       sentence.textContent = row.verdict;
       warning.hidden = !row.warning;
       warning.textContent = row.warning || "";
-      tiles.replaceChildren(...tilesOf(row).map(tile));
+      tiles.replaceChildren(...tilesOf(row, state).map(tile));
       showControl(row);
       const share = numbers.percent(row.indicator_share);
-      finePrint.textContent = fill(texts.fine_print, { device: row.device, share });
+      const measured = fill(texts.fine_print, { device: row.device, share });
+      finePrint.textContent = [row.measure, measured].filter(Boolean).join(" ");
       const links = FILES.filter((name) => name in row.files).map((name) => link(row, name));
       files.replaceChildren(files.firstElementChild, ...links);
       files.hidden = false;
