@@ -183,7 +183,8 @@ class Words(TypedDict):
 class SpeedRow(TypedDict):
     """How many times as fast, and how far that can be trusted; see `speedup.Speedup`.
 
-    `disturbed`: by run, the first few steps that were. `waited`: seconds in all.
+    `disturbed`: by run, the first few steps that were. `waited`: seconds in all. `measure`: the same
+    in a language's sentences.
     """
 
     k: Literal["speed"]
@@ -198,6 +199,7 @@ class SpeedRow(TypedDict):
     waited: float | None
     baseline_total: float | None
     cached_total: float | None
+    measure: str | None
 
 
 class DoneRow(TypedDict, total=False):
@@ -206,7 +208,6 @@ class DoneRow(TypedDict, total=False):
     k: Required[Literal["done"]]
     verdict: str
     warning: str | None
-    measure: str | None
     device: str
     baseline_seconds: float | None
     cached_seconds: float | None
@@ -303,7 +304,7 @@ class PanelRows(Consumer[Row]):
         for run in event.runs:
             yield video(run.run, places[run.run])
         yield from frames(event.summary)
-        yield speed(event.summary)
+        yield speed(event.summary, self._say)
         yield done(event.summary, places, self._say)
 
 
@@ -467,7 +468,7 @@ def frames(summary: Summary) -> list[FramesRow]:
     ]
 
 
-def speed(summary: Summary) -> SpeedRow:
+def speed(summary: Summary, say: Say = english) -> SpeedRow:
     named = {run: list(steps)[:MOST_DISTURBED] for run, steps in summary.disturbed_steps.items()}
     return {
         "k": "speed",
@@ -482,6 +483,7 @@ def speed(summary: Summary) -> SpeedRow:
         "waited": rounded(summary.waited_seconds),
         "baseline_total": rounded(summary.baseline_total_seconds),
         "cached_total": rounded(summary.cached_total_seconds),
+        "measure": measure_of(summary.as_dict(), say),
     }
 
 
@@ -511,7 +513,6 @@ def done(summary: Summary, files: Mapping[str, str], say: Say = english) -> Done
         "k": "done",
         "verdict": said["verdict"],
         "warning": said["warning"],
-        "measure": said["measure"],
         "device": summary.device,
         "baseline_seconds": rounded(summary.baseline_seconds),
         "cached_seconds": rounded(summary.cached_seconds),

@@ -75,7 +75,8 @@ export function createResult({ root, texts, numbers, base }) {
       showControl(row);
       const share = numbers.percent(row.indicator_share);
       const measured = fill(texts.fine_print, { device: row.device, share });
-      finePrint.textContent = [row.measure, measured].filter(Boolean).join(" ");
+      const measure = row.measure ?? state.speed?.measure; // a recorded run's in this language
+      finePrint.textContent = [measure, measured].filter(Boolean).join(" ");
       const links = FILES.filter((name) => name in row.files).map((name) => link(row, name));
       files.replaceChildren(files.firstElementChild, ...links);
       files.hidden = false;
