@@ -183,8 +183,8 @@ class Words(TypedDict):
 class SpeedRow(TypedDict):
     """How many times as fast, and how far that can be trusted; see `speedup.Speedup`.
 
-    `disturbed`: by run, the first few steps that were. `waited`: seconds in all. `measure`: the same
-    in a language's sentences.
+    `disturbed`: by run, the first few steps that were. `waited`: seconds in all. `measure`: the
+    same in a language's sentences.
     """
 
     k: Literal["speed"]
