@@ -63,10 +63,10 @@ def test_rows_come_one_at_a_time_and_only_grow(tmp_path):
         assert after[:-1] == before
         assert after is not before
     kinds = [row["k"] for row in lists[-1]]
-    steps, ending = ["step"] * 12, ["video", "video", "frames", "done"]
+    steps, ending = ["step"] * 24, ["video", "video", "frames", "speed", "done"]
     table = ["schedule_table", "thresholds", *["schedules"] * kinds.count("schedules")]
-    assert lists[-1][14]["parts"] == len(table) - 1
-    assert kinds == ["begin", "start", *steps, *table, "start", *steps, *ending]
+    assert lists[-1][27]["parts"] == len(table) - 1
+    assert kinds == ["begin", "start", "start", *steps, *table, *ending]
     assert updates[-1][0] == rows.END
 
 

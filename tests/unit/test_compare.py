@@ -17,8 +17,8 @@ from bwcache.cli import main
 from bwcache.files import check_folder
 from bwcache.models.progress import Loading
 from bwcache.runs import baselines
-from bwcache.runs import compare as comparing
 from bwcache.runs import generate as generating
+from bwcache.runs import race as racing
 from bwcache.runs.baselines import BaselineStore, remembering
 from bwcache.runs.compare import compare
 from bwcache.runs.events import ComparisonFinished, RunFinished, RunStarted, StepDone
@@ -46,10 +46,22 @@ def test_events_arrive_in_order():
     load, warm_up, *events = compare(request(control=True), device="cpu")
     assert [load, warm_up] == [Loading("load"), Loading("warm_up")]
     kinds = [type(event) for event in events]
-    one_run = [RunStarted, *[StepDone] * 6, RunFinished]
-    control = [RunStarted, *[StepDone] * 3, RunFinished]
-    assert kinds == [*one_run, *one_run, *control, ComparisonFinished]
-    assert "".join(e.record.action[0] for e in events[9:15]) == "ccrrcr"
+    assert kinds[:2] == [RunStarted] * 2
+    assert kinds[-4:] == [*[RunFinished] * 3, ComparisonFinished]
+    assert [e.run for e in events[-4:-1]] == ["baseline", "cached", "control"]
+    steps = {
+        run: [e.record for e in events if getattr(e, "record", None) and e.run == run]
+        for run in ("baseline", "cached", "control")
+    }
+    assert list(map(len, steps.values())) == [6, 6, 3]
+    assert "".join(record.action[0] for record in steps["cached"]) == "ccrrcr"
+    (control,) = [e for e in events[2:] if isinstance(e, RunStarted)]
+    assert (control.run, control.num_steps) == ("control", 3)
+    arrived = [
+        e.record.step_index if isinstance(e, StepDone) and e.run == "cached" else None
+        for e in events
+    ].index(5)
+    assert events.index(control) > arrived  # only then it is known how many steps it has
     assert all(e.preview and len(e.preview) <= 400 for e in events if isinstance(e, StepDone))
 
 
@@ -57,7 +69,11 @@ def test_summary_has_every_number():
     summary = finish(request(control=True)).summary
     assert (summary.steps_computed, summary.steps_reused) == (3, 3)
     assert summary.control.steps == 3
-    assert summary.speedup == summary.baseline_seconds / summary.cached_seconds
+    assert summary.speedup_measured == summary.baseline_seconds / summary.cached_seconds
+    assert summary.speedup == (summary.speedup_robust if summary.busy else summary.speedup_measured)
+    assert summary.speedup_ceiling == 2
+    assert summary.waited_seconds > summary.baseline_seconds + summary.cached_seconds
+    assert summary.in_turns
     assert 0 < summary.indicator_share < 1
     assert 0 < summary.block_share < 1
     assert summary.psnr_db > 0
@@ -81,10 +97,18 @@ KEYS = [
     "method",
     "config",
     "speedup",
+    "speedup_measured",
+    "speedup_ceiling",
+    "speedup_robust",
+    "speedup_spread",
+    "busy",
+    "disturbed_steps",
+    "in_turns",
     "baseline_seconds",
     "cached_seconds",
     "baseline_total_seconds",
     "cached_total_seconds",
+    "waited_seconds",
     "baseline_remembered",
     "steps_computed",
     "steps_reused",
@@ -105,6 +129,7 @@ KEYS = [
     "psnr_convention",
     "difference_gain",
     "peak_memory_bytes",
+    "peak_memory_reason",
     "device",
     "offload",
     "versions",
@@ -140,18 +165,21 @@ def test_nothing_reused_names_the_threshold_that_would():
 
 def test_a_remembered_baseline_is_not_run_again(monkeypatch):
     made = []
-    generate = comparing.generate
-    monkeypatch.setattr(comparing, "generate", lambda *a: made.append(a[2]) or generate(*a))
+    run = racing._Race._run
+    monkeypatch.setattr(
+        racing._Race, "_run", lambda self, *a: made.append(a[1].name) or run(self, *a)
+    )
     store = BaselineStore()
     first = finish(request(), store=store)
     again = list(compare(request(config=BWCacheConfig(0.0)), store, "cpu"))
-    assert made == ["baseline", "cached", "cached"]
+    assert sorted(made[:2]) == ["baseline", "cached"]
+    assert made[2:] == ["cached"]
     assert again[0].remembered
     assert again[-1].summary.baseline_remembered
     assert again[-1].summary.identical
     assert again[-1].trace_file.baseline == first.trace_file.baseline
     finish(request(seed=1), store=store)
-    assert made[3:] == ["baseline", "cached"]
+    assert sorted(made[3:]) == ["baseline", "cached"]
 
 
 @pytest.mark.parametrize(
