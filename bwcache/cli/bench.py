@@ -46,6 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_workload(memory)
     _add_reuse(memory)
 
+    race = benches.add_parser("race", help="how far a speed-up holds on a busy machine")
+    _add_workload(race)
+    race.add_argument("--rounds", type=int, default=8, help="comparisons (%(default)s)")
+    race.add_argument("--busy", type=int, default=2, help="busy processes (%(default)s)")
+
     methods = benches.add_parser("methods", help="closeness against speed, method by method")
     _add_workload(methods)
     methods.add_argument("--methods", type=listed(str), help="such as a,b; all by default")
@@ -98,9 +103,8 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.out is not None:
         check_file(args.out)
-    result, lines = {"overhead": _overhead, "memory": _memory, "methods": _methods}[args.bench](
-        workload, args
-    )
+    benches = {"overhead": _overhead, "memory": _memory, "race": _race, "methods": _methods}
+    result, lines = benches[args.bench](workload, args)
     if args.out is not None:
         write(result, args.out)
     if args.json:
@@ -178,6 +182,24 @@ def _memory_lines(result: dict) -> list[str]:
         f"Kept between steps: {mib('stack_bytes')} to replay and {mib('sample_bytes')} of "
         f"samples, for {result['branches']} guidance branches.",
     ]
+
+
+def _race(workload: Workload, args: argparse.Namespace):
+    from ..bench.race import race
+
+    return race(workload, args.rounds, args.busy), _race_lines
+
+
+def _race_lines(result: dict) -> list[str]:
+    lines = [f"{result['rounds']} comparisons beside {result['busy_processes']} busy processes:"]
+    for name in ("in_turns", "one_after_the_other"):
+        found = result[name]
+        each = ", ".join(f"{one['measured']:.2f}" for one in found["comparisons"])
+        lines.append(
+            f"{name.replace('_', ' ')}: measured {each}; said {found['speedup_median']:.2f}×, "
+            f"the farthest {_share(found['farthest_from_median'])} from that."
+        )
+    return lines
 
 
 def _methods(workload: Workload, args: argparse.Namespace):
