@@ -1,4 +1,4 @@
-"""How a speed-up is judged, by hand: what the schedule allows, median steps, and disturbed steps."""
+"""How a speed-up is judged, by hand: what a schedule allows, median steps, disturbed steps."""
 
 import pytest
 
