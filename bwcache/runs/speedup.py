@@ -16,6 +16,7 @@ from statistics import median, variance
 from ..cache.trace import StepRecord, Trace
 
 MOST_SPREAD = 0.15  # beyond this a figure is no plain fact
+SIGMAS = 2  # standard errors to both sides: nineteen figures of twenty lie within
 FAR_OFF, LEAST_EXCESS = 1.5, 0.1  # times its kind's median, and of a computed step's, at least
 Kinds = Mapping[tuple, Sequence[float]]
 
@@ -29,9 +30,11 @@ class Speedup:
         measured: The uncached run's clock over the cached run's.
         ceiling: The most that the schedule allows: as though a block that is replayed, and
             measuring, took no time. None where no block ran.
-        robust: From the median step of each kind, times how many there were; never above `ceiling`.
-        spread: How far the figure is open, as a share of it: from the scatter of the steps' own
-            times in both clocks, and at least how far `measured` is from the median steps' figure.
+        robust: From the median computed step of both runs and the median reused one, times how many
+            there were, with the median of measuring; never above `ceiling`.
+        spread: How far the figure is open to both sides, as a share of it: two standard errors,
+            from the scatter of the steps' own times in both clocks, or twice how far `measured` is
+            from the median steps' figure, where that is more.
         busy: Whether `measured` is above `ceiling`, or `spread` above 15 %.
         disturbed: Of each run, the steps (from 0) that took far longer, or shorter, than its
             others of their kind.
@@ -58,11 +61,9 @@ def speedup(baseline: Trace, cached: Trace, remembered: bool = False) -> Speedup
     measured = baseline.net_seconds / cached.seconds
     share = cached.compute_share
     ceiling = 1 / share if share else None
-    whole, part = _kinds(baseline, _net), _kinds(cached, _all)
-    now = _kinds(cached, _net).get(COMPUTED) if remembered else None
-    pace = {COMPUTED: now} if now else whole
-    steady = _steady(pace, baseline.num_steps) / _steady(part)
-    spread = max(math.hypot(_open(whole), _open(part)), abs(measured / steady - 1))
+    steady = _steady(baseline, cached, remembered)
+    scatter = math.hypot(_open(_kinds(baseline, _net)), _open(_kinds(cached, _all)))
+    spread = SIGMAS * max(scatter, abs(measured / steady - 1))
     robust = steady if ceiling is None else min(steady, ceiling)
     busy = spread > MOST_SPREAD or (ceiling is not None and measured > ceiling)
     disturbed = {"baseline": _disturbed(baseline, _net), "cached": _disturbed(cached, _all)}
@@ -71,7 +72,6 @@ def speedup(baseline: Trace, cached: Trace, remembered: bool = False) -> Speedup
 
 
 Clock = Callable[[StepRecord], float]
-COMPUTED = ("compute", 1.0)
 
 
 def _net(step: StepRecord) -> float:
@@ -85,7 +85,8 @@ def _all(step: StepRecord) -> float:
 def _kind(step: StepRecord) -> tuple:
     """Steps of one kind do as much work, so that they should take as long."""
     usual = 1.0 if step.action == "compute" else 0.0
-    return step.action, round(usual if step.compute_share is None else step.compute_share, 2)
+    share = usual if step.compute_share is None else step.compute_share
+    return round(share, 2), step.expert
 
 
 def _kinds(trace: Trace, clock: Clock) -> dict[tuple, list[float]]:
@@ -95,11 +96,20 @@ def _kinds(trace: Trace, clock: Clock) -> dict[tuple, list[float]]:
     return found
 
 
-def _steady(kinds: Kinds, steps: int | None = None) -> float:
-    """Seconds of a run each of whose steps took its kind's median; of one kind, of `steps`."""
-    if steps is not None and len(kinds) == 1:
-        return steps * median(*kinds.values())
-    return sum(len(seconds) * median(seconds) for seconds in kinds.values())
+def _steady(baseline: Trace, cached: Trace, remembered: bool) -> float:
+    """The ratio of the clocks, had every step taken its kind's median.
+
+    A computed step costs both runs the same, but for the cached one's measuring: so the median is
+    taken over both, and what is left of a disturbance of it cancels out.
+    """
+    whole, net = _kinds(baseline, _net), _kinds(cached, _net)
+    measuring = _kinds(cached, lambda step: step.seconds - step.net_seconds)
+    seconds = {kind: median(each) for kind, each in {**whole, **net}.items()}
+    if not remembered:
+        shared = whole.keys() & net.keys()
+        seconds |= {kind: median([*whole[kind], *net[kind]]) for kind in shared}
+    part = sum(len(each) * (seconds[kind] + median(measuring[kind])) for kind, each in net.items())
+    return sum(len(each) * seconds[kind] for kind, each in whole.items()) / part
 
 
 def _open(kinds: Kinds) -> float:
