@@ -147,6 +147,25 @@ def test_another_threshold_reuses_the_remembered_baseline(visit):
     assert visit.letters("cached", 30) == ["C"] * 30
 
 
+SEGMENTS = "document.querySelectorAll('.bw-lane[data-run={run}] .bw-bar i').length"
+
+
+def test_both_runs_denoise_on_one_clock_and_a_remembered_one_races_along(visit, backend):
+    quick, backend.pause = backend.pause, 0.2
+    lengths = [SEGMENTS.format(run=run) for run in ("baseline", "cached")]
+    for remembered in (False, True):
+        visit.generate()
+        visit.page.wait_for_function(f"[16, 17, 18].includes({lengths[1]})")
+        uncached, cached = visit.page.evaluate(f"[{lengths[0]}, {lengths[1]}]")
+        assert 5 < uncached < cached  # the cached one is ahead, for some of its steps were short
+        assert visit.page.locator(".bw-stage.active").count() == 2 - remembered
+        note = visit.page.locator(".bw-stage[data-run=baseline] .bw-note")
+        assert ("remembered" in note.inner_text()) == remembered
+        visit.phase("done")
+    backend.pause = quick
+    assert "at most" in visit.text(".bw-measure")
+
+
 def test_a_preset_sets_the_threshold_and_the_slider_unsets_the_preset(visit):
     page = visit.page
     page.get_by_role("radio", name="Fast").check()

@@ -74,9 +74,9 @@ export function createResult({ root, texts, numbers, base }) {
       tiles.replaceChildren(...tilesOf(row, state).map(tile));
       showControl(row);
       const share = numbers.percent(row.indicator_share);
-      const measured = fill(texts.fine_print, { device: row.device, share });
-      const measure = row.measure ?? state.speed?.measure; // a recorded run's in this language
-      finePrint.textContent = [measure, measured].filter(Boolean).join(" ");
+      finePrint.textContent = fill(texts.fine_print, { device: row.device, share });
+      // a recorded run's comes with its verdict, in this language
+      find(".bw-measure").textContent = row.measure ?? state.speed?.measure ?? "";
       const links = FILES.filter((name) => name in row.files).map((name) => link(row, name));
       files.replaceChildren(files.firstElementChild, ...links);
       files.hidden = false;
