@@ -127,10 +127,11 @@ class Turns:
             return
         if self._in_place not in (None, transformer):
             self.stand(runner, "between steps", transformer)
-        self._in_place = transformer
-        for other in among:
-            if other is not transformer and _offloaded_whole(other):
-                _hook(other).init_hook(other)
+        if self._in_place is not transformer:
+            self._in_place = transformer
+            for other in among:
+                if other is not transformer and _offloaded_whole(other):
+                    _hook(other).init_hook(other)
         _hook(transformer).pre_forward(transformer)
         synchronise(self._device)
 

@@ -64,12 +64,14 @@ function reuseFacts({ rows, settings, done }) {
   return { interval: settings.interval_steps, reused: done.steps_reused, steps: rows.length };
 }
 
-function savedFacts({ done, method, numbers }) {
+function savedFacts({ done, speed, method, numbers }) {
+  if (!done.steps_reused && !done.steps_partial) return null; // whatever the clocks say
   return {
+    text: speed?.busy ? "saved_busy" : "saved",
     method,
     whole: numbers.seconds(done.baseline_seconds),
     part: numbers.seconds(done.cached_seconds),
-    speedup: numbers.fixed(done.speedup, 2),
+    speedup: numbers.fixed(done.speedup, speed?.busy ? 1 : 2),
     measuring: numbers.percent(done.indicator_share),
   };
 }
