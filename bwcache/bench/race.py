@@ -6,6 +6,7 @@ two orders are made alternately, beside processes that do nothing but keep a cor
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,6 +50,7 @@ def race(workload: Workload, rounds: int = 8, busy: int = 2) -> Mapping[str, obj
     of = (workload.prompt, workload.model, spec.steps, workload.seed, config)
     request = Request(*of, random_weights=workload.random_weights)
     found: dict[str, list[dict[str, object]]] = {"in_turns": [], "one_after_the_other": []}
+    load: list[float] = []
     with _kept_busy(busy):
         for number in range(rounds + 1):
             for name, made in found.items():
@@ -58,14 +60,21 @@ def race(workload: Workload, rounds: int = 8, busy: int = 2) -> Mapping[str, obj
                 )
                 if number:  # the first comparison of a process loads and warms up
                     made.append(_numbers(finished.summary))
+                    load.append(_load())
     return {
         **workload.header(),
         "prompt": request.prompt,
         "config": config.as_dict(),
         "rounds": rounds,
         "busy_processes": busy,
+        "load_average": sum(load) / len(load),  # with whatever else the machine did
         **{name: _together(made) for name, made in found.items()},
     }
+
+
+def _load() -> float:
+    """Processes that want a core, a minute's average; nought where the system does not tell."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 
 
 def _numbers(summary: Summary) -> dict[str, object]:

@@ -1,8 +1,12 @@
 """How a speed-up is judged, by hand: what a schedule allows, median steps, disturbed steps."""
 
+import json
+from statistics import median
+
 import pytest
 
 from bwcache.cache.trace import StepRecord, Trace
+from bwcache.files import ASSETS
 from bwcache.runs.speedup import MOST_SPREAD, Speedup, speedup
 from bwcache.runs.verdict import measure_of, sentence
 from bwcache.ui.languages import say_verdict
@@ -125,3 +129,15 @@ def test_files_of_former_versions_say_what_they_said():
     old = {**REUSED, "speedup": 8 / 4.8, "psnr_db": None}
     assert sentence(old).startswith("Saved 3.2 s")
     assert measure_of(old) is None
+
+
+def test_on_a_busy_machine_every_figure_is_near_the_others_and_none_is_impossible():
+    """What was measured beside two busy processes, as committed."""
+    measured = json.loads((ASSETS / "results" / "race-busy-tinyworld.json").read_text())
+    assert measured["busy_processes"] == 2
+    said = [each["speedup"] for each in measured["in_turns"]["comparisons"]]
+    assert len(said) == 8
+    assert all(abs(each / median(said) - 1) <= 0.1 for each in said)
+    for each in measured["in_turns"]["comparisons"]:
+        assert each["speedup"] <= each["ceiling"]
+        assert each["measured"] <= each["ceiling"] * (1 + each["spread"])
