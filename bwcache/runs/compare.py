@@ -142,6 +142,7 @@ def summarise(
     device: str,
     remembered: bool,
     revision: str | None = None,
+    as_seen: bool = True,
 ) -> Summary:
     """What the runs of a comparison say.
 
@@ -152,6 +153,7 @@ def summarise(
         device: The hardware, in words.
         remembered: Whether the uncached run was made earlier.
         revision: The hub's commit of the weights.
+        as_seen: Whether VMAF and LPIPS are asked for, see `difference`.
     """
     whole, part = baseline.trace.net_seconds, cached.trace.seconds
     summary = Summary(
@@ -178,7 +180,7 @@ def summarise(
         block_share=sum(step.block_seconds for step in baseline.trace.steps) / whole,
         indicator_range=baseline.trace.indicator_range(),
         reuse_starts_above=_reuse_starts_above(baseline.trace, request.config),
-        **vars(difference(cached.frames, baseline.frames)),
+        **vars(difference(cached.frames, baseline.frames, as_seen)),
         psnr_convention=PSNR_CONVENTION,
         difference_gain=difference_gain(pixel_distance(cached.frames, baseline.frames)),
         peak_memory_bytes=cached.peak_memory_bytes,

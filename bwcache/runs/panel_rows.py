@@ -30,7 +30,7 @@ from .summary import Summary
 from .verdict import Say, english, sentence, warning
 
 MAX_BYTES = 1000
-FRAMES_A_ROW = 48
+FRAMES_A_ROW = 40
 EXPENDABLE: tuple[Literal["p", "w"], ...] = ("p", "w")  # dropped in this order if too long
 
 
@@ -155,7 +155,8 @@ class VideoRow(TypedDict):
 class FramesRow(TypedDict):
     """PSNR (dB; None where identical) and SSIM of each frame from `at` on, a few dozen a row.
 
-    Each row also says how much the difference video is amplified, and why there is no LPIPS.
+    Each row also says how much the difference video is amplified, and why there is no LPIPS or
+    no VMAF, where there is none.
     """
 
     k: Literal["frames"]
@@ -163,7 +164,8 @@ class FramesRow(TypedDict):
     psnr: list[float | None]
     ssim: list[float | None]
     gain: int
-    lpips_reason: str
+    lpips_reason: str | None
+    vmaf_reason: NotRequired[str | None]
 
 
 class Words(TypedDict):
@@ -188,6 +190,7 @@ class DoneRow(TypedDict, total=False):
     steps_partial: int
     psnr_db: float | None
     ssim: float | None
+    vmaf: float | None
     lpips: float | None
     indicator_share: float | None
     identical: bool
@@ -431,6 +434,7 @@ def frames(summary: Summary) -> list[FramesRow]:
             "ssim": some(summary.frames_ssim, at),
             "gain": summary.difference_gain,
             "lpips_reason": summary.lpips_reason,
+            "vmaf_reason": summary.vmaf_reason,
         }
         for at in range(0, len(summary.frames_psnr_db), FRAMES_A_ROW)
     ]
@@ -465,6 +469,7 @@ def done(summary: Summary, files: Mapping[str, str], say: Say = english) -> Done
         "steps_partial": summary.steps_partial,
         "psnr_db": rounded(summary.psnr_db),
         "ssim": rounded(summary.ssim),
+        "vmaf": rounded(summary.vmaf),
         "lpips": rounded(summary.lpips),
         "indicator_share": rounded(summary.indicator_share),
         "identical": summary.identical,
