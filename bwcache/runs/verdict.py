@@ -41,6 +41,12 @@ TEXTS: Mapping[str, str] = {
     "noise": "The scheduler adds noise at each step; both runs were given the same.",
     "partly_reused": "In {partial} of {steps} steps part of the blocks was reused; "
     "{share:.0f} % of the blocks' work was done.",
+    "ruler_identical": "Identical in every pixel.",
+    "ruler_beyond_exact": "Closer than the uncached video is to one made with twice the steps: "
+    "nobody can see this difference.",
+    "ruler_within_half": "A small difference: less than making the video with half the steps.",
+    "ruler_within_seed": "A visible difference: more than making the video with half the steps.",
+    "ruler_another_video": "Another video: as different as with another seed.",
     "never_allowed": "with these settings no step could be reused; the trace says why.",
 }
 DIFFERENCES = (  # the least PSNR in dB for each way to put it

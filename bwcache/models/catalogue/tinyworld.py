@@ -35,9 +35,9 @@ TINYWORLD = ModelSpec(
             BWCacheConfig.name: MethodFacts(
                 presets=MappingProxyType(
                     {
-                        "Safe": Preset(BWCacheConfig(0.045, 1), SWEEP),
-                        "Balanced": Preset(BWCacheConfig(0.045, 2), SWEEP),
-                        "Fast": Preset(BWCacheConfig(0.045, 4), SWEEP),
+                        "Safe": Preset(BWCacheConfig(0.06, 1), SWEEP),
+                        "Balanced": Preset(BWCacheConfig(0.06, 2), SWEEP),
+                        "Fast": Preset(BWCacheConfig(0.06, 4), SWEEP),
                     }
                 ),
                 indicator_range=(0.028, 0.247),
