@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NotRequired, Required  # pydantic reads these on 3.11, too
@@ -26,6 +25,7 @@ from ..models.progress import Loading, Stage
 from .consume import Consumer
 from .events import ComparisonFinished, RunFinished, RunName, RunStarted, StepDone
 from .request import Request
+from .rounding import EXACT, rounded
 from .summary import Summary
 from .verdict import Say, english, sentence, warning
 
@@ -232,13 +232,6 @@ END: EndRow = {"k": "end"}
 def size(row: Mapping[str, object]) -> int:
     """Bytes of a row as JSON."""
     return len(json.dumps(row, separators=(",", ":")).encode())
-
-
-def rounded(value: float | None, digits: int = 4) -> float | None:
-    """A float with so many significant digits, None where it is not finite; the rest as it is."""
-    if not isinstance(value, float):
-        return value
-    return float(f"{value:.{digits}g}") if math.isfinite(value) else None
 
 
 class PanelRows(Consumer[Row]):
@@ -461,23 +454,23 @@ def done(summary: Summary, files: Mapping[str, str], say: Say = english) -> Done
         "verdict": said["verdict"],
         "warning": said["warning"],
         "device": summary.device,
-        "baseline_seconds": rounded(summary.baseline_seconds),
-        "cached_seconds": rounded(summary.cached_seconds),
-        "speedup": rounded(summary.speedup),
+        "baseline_seconds": rounded(summary.baseline_seconds, EXACT),
+        "cached_seconds": rounded(summary.cached_seconds, EXACT),
+        "speedup": rounded(summary.speedup, EXACT),
         "steps_computed": summary.steps_computed,
         "steps_reused": summary.steps_reused,
         "steps_partial": summary.steps_partial,
-        "psnr_db": rounded(summary.psnr_db),
-        "ssim": rounded(summary.ssim),
-        "vmaf": rounded(summary.vmaf),
-        "lpips": rounded(summary.lpips),
-        "indicator_share": rounded(summary.indicator_share),
+        "psnr_db": rounded(summary.psnr_db, EXACT),
+        "ssim": rounded(summary.ssim, EXACT),
+        "vmaf": rounded(summary.vmaf, EXACT),
+        "lpips": rounded(summary.lpips, EXACT),
+        "indicator_share": rounded(summary.indicator_share, EXACT),
         "identical": summary.identical,
     }
     if summary.control is not None:
         row["control_steps"] = summary.control.steps
-        row["control_seconds"] = rounded(summary.control.seconds)
-        row["control_psnr_db"] = rounded(summary.control.psnr_db)
+        row["control_seconds"] = rounded(summary.control.seconds, EXACT)
+        row["control_psnr_db"] = rounded(summary.control.psnr_db, EXACT)
     row["files"] = dict(files)
     return row
 

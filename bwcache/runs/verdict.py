@@ -12,6 +12,7 @@ from ..cache.method import Method
 from ..cache.methods import from_dict
 from ..cache.methods.bwcache import BWCacheConfig
 from ..cache.predict import decides_by_indicator
+from .rounding import Shown
 
 Say = Callable[..., str]  # a key and its values → a text
 
@@ -24,8 +25,8 @@ TEXTS: Mapping[str, str] = {
     "identical": "are identical",
     "videos": "The two videos {difference}",
     "numbers": " (PSNR {psnr:.1f} dB, SSIM {ssim:.3f})",
-    "saved": "Saved {gain:.1f} s of {whole:.1f} s ({speedup:.2f}×).",
-    "saved_none": "Saved no time: {part:.1f} s instead of {whole:.1f} s.",
+    "saved": "Saved {gain:seconds} s of {whole:seconds} s ({speedup:.2f}×).",
+    "saved_none": "Saved no time: {part:seconds} s instead of {whole:seconds} s.",
     "reused": "{reused} of {steps} steps reused.",
     "nothing": "Nothing was reused: {why}",
     "only_measures": "a threshold of 0 only measures.",
@@ -80,13 +81,14 @@ def sentence(summary: Mapping[str, Any], say: Say = english) -> str:
     steps = summary["steps_computed"] + reused + partial
     if not reused and not partial:
         return say("nothing", why=_why_nothing(summary, say))
-    whole, part = summary["baseline_seconds"], summary["cached_seconds"]
+    whole, part = Shown(summary["baseline_seconds"]), Shown(summary["cached_seconds"])
     psnr = summary["psnr_db"]
     difference = say("videos", difference=difference_words(psnr, say))
     if psnr is not None:
-        difference += say("numbers", psnr=psnr, ssim=summary["ssim"])
+        difference += say("numbers", psnr=Shown(psnr), ssim=Shown(summary["ssim"]))
     key = "saved" if whole > part else "saved_none"
-    said = [say(key, gain=whole - part, whole=whole, part=part, speedup=summary["speedup"])]
+    gain, speedup = Shown(whole - part), Shown(summary["speedup"])
+    said = [say(key, gain=gain, whole=whole, part=part, speedup=speedup)]
     if reused:
         said.append(say("reused", reused=reused, steps=steps))
     if partial:

@@ -30,8 +30,8 @@ from ..explore.find_setting import (
 from ..explore.search import Goal
 from ..runs.baselines import BaselineStore, Compare
 from ..runs.events import StepDone
-from ..runs.panel_rows import rounded
 from ..runs.request import Request
+from ..runs.rounding import rounded
 from .handlers import Given, Job
 from .host import Host
 from .languages import choices, for_browser, label
