@@ -26,6 +26,7 @@ from .consume import Consumer
 from .events import ComparisonFinished, RunFinished, RunName, RunStarted, StepDone
 from .request import Request
 from .rounding import EXACT, rounded
+from .ruler import MarkName, Place, ruler_of
 from .summary import Summary
 from .verdict import Say, english, sentence, warning
 
@@ -168,6 +169,22 @@ class FramesRow(TypedDict):
     vmaf_reason: NotRequired[str | None]
 
 
+class RulerRow(TypedDict):
+    """Where the cached video lies between things that everybody knows; see `runs/ruler.py`.
+
+    `marks`: of each its name, PSNR (dB; None where identical) and VMAF, from far to near, medians
+    over so many `prompts`, at so many `steps`.
+    """
+
+    k: Literal["ruler"]
+    place: Place
+    psnr: float | None
+    vmaf: float | None
+    marks: list[tuple[MarkName, float | None, float | None]]
+    prompts: int
+    steps: int
+
+
 class Words(TypedDict):
     """The verdict and the warning in one language."""
 
@@ -223,6 +240,7 @@ RecordedRow = (
     | SchedulesRow
     | VideoRow
     | FramesRow
+    | RulerRow
     | DoneRow
 )
 Row = RecordedRow | LoadingRow | MessageRow | EndRow
@@ -270,6 +288,7 @@ class PanelRows(Consumer[Row]):
         for run in event.runs:
             yield video(run.run, places[run.run])
         yield from frames(event.summary)
+        yield from ruler(event.summary)
         yield done(event.summary, places, self._say)
 
 
@@ -431,6 +450,22 @@ def frames(summary: Summary) -> list[FramesRow]:
         }
         for at in range(0, len(summary.frames_psnr_db), FRAMES_A_ROW)
     ]
+
+
+def ruler(summary: Summary) -> Iterator[RulerRow]:
+    """The row of the model's ruler, where somebody has measured it."""
+    found = ruler_of(summary.model, summary.random_weights)
+    if found is None:
+        return
+    yield {
+        "k": "ruler",
+        "place": found.place(summary.psnr_db),
+        "psnr": rounded(summary.psnr_db, EXACT),
+        "vmaf": rounded(summary.vmaf, EXACT),
+        "marks": [(mark.name, rounded(mark.psnr_db), rounded(mark.vmaf)) for mark in found.marks],
+        "prompts": found.prompts,
+        "steps": found.steps,
+    }
 
 
 def words(summary: Mapping[str, Any], say: Say) -> Words:

@@ -1,6 +1,7 @@
 """The ruler for "different": its marks, where a video lies between them, and what is stored."""
 
 import base64
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,13 +9,16 @@ import pytest
 
 from bwcache.bench import presets
 from bwcache.bench.ruler import medians, worst_frame
+from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.cli import main
 from bwcache.explore.ruler import runs_to_make
 from bwcache.models import find
+from bwcache.runs import panel_rows as rows
 from bwcache.runs import perceptual, ruler
 from bwcache.runs.request import MAX_SEED, MAX_STEPS, Request
 from bwcache.runs.ruler import Mark, Ruler
 from bwcache.runs.verdict import TEXTS
+from bwcache.testing import FakeBackend
 
 PROMPT = "a red circle moving right on a white background"
 FAR_TO_NEAR = (("other_seed", 15.0), ("half_steps", 30.0), ("twice_steps", 40.0))
@@ -133,3 +137,26 @@ def test_a_ruler_is_measured_and_stored(tmp_path, capsys, monkeypatch):
     said = capsys.readouterr().out
     assert "twice steps" in said
     assert "identical" in said
+
+
+def test_a_run_has_its_own_ruler_on_the_command_line(tmp_path, capsys, monkeypatch, small_model):
+    monkeypatch.setattr(perceptual, "vmaf", lambda *_: perceptual.Score(50.0))
+    given = ["--prompt", PROMPT, "--steps", "6", "--threshold", "1e6", "--reuse-interval", "1"]
+    assert main(["compare", *given, "--ruler", "--out", str(tmp_path)]) == 0
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    found = Ruler.from_dict(summary["ruler"])
+    assert (found.prompts, found.steps) == (1, 6)
+    assert summary["ruler"]["place"] == found.place(summary["psnr_db"])
+    said = capsys.readouterr().out
+    assert f"How different: {summary['ruler']['words']}" in said
+    assert f"> this cached video {summary['psnr_db']:25.1f} dB  VMAF 50.0" in said
+
+
+def test_the_panel_is_told_where_the_video_lies():
+    *_, finished = FakeBackend()(Request(PROMPT, steps=12, config=BWCacheConfig(0.2, 2)))
+    (row,) = rows.ruler(finished.summary)
+    stored = ruler.ruler_of("tinyworld")
+    assert row["place"] == stored.place(finished.summary.psnr_db)
+    assert [mark[0] for mark in row["marks"]] == list(ruler.MARKS)
+    assert rows.size(row) <= rows.MAX_BYTES
+    assert not list(rows.ruler(replace(finished.summary, random_weights=True)))
