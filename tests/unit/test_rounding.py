@@ -3,7 +3,9 @@
 import json
 import shutil
 import subprocess
+from pathlib import Path
 
+import playwright
 import pytest
 
 from bwcache.cache.methods.bwcache import BWCacheConfig
@@ -13,6 +15,7 @@ from bwcache.runs.request import Request
 from bwcache.runs.rounding import EXACT, Shown, rounded
 from bwcache.testing import FakeBackend
 
+NODE = shutil.which("node") or Path(playwright.__file__).parent / "driver" / "node"
 STATIC = ASSETS.parent / "bwcache" / "ui" / "static"
 VALUES = [0.125, 0.375, 2.5, 9.9449, 9.845, 0.995, 0.99996, 1.005, 3.14159, 123.45, 0.0449, 17.25]
 # prints what the panel shows of numbers as the rows have them
@@ -34,11 +37,11 @@ def test_by_hand():
     assert f"{Shown(0.5)}" == "0.5"
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+@pytest.mark.skipif(not Path(NODE).is_file(), reason="needs node")
 def test_the_browser_rounds_alike():
     module = json.dumps((STATIC / "lib" / "numbers.js").as_uri())
     rows = [rounded(value, EXACT) for value in VALUES]
-    command = ["node", "--input-type=module", "-e", SCRIPT % module, json.dumps(rows)]
+    command = [str(NODE), "--input-type=module", "-e", SCRIPT % module, json.dumps(rows)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     shown = [
         [f"{Shown(value):{spec}}" for spec in ("seconds", ".1f", ".2f", ".3f")] for value in VALUES
