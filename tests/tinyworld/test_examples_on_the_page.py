@@ -11,7 +11,7 @@ from bwcache.tinyworld_training.overlap import look
 
 pytestmark = pytest.mark.slow
 SPEC = models.find("tinyworld")
-LEAST_OVERLAP = 0.85  # with the best perfect shape; a shape that is torn has less
+LEAST_OVERLAP = 0.8  # with the best perfect shape; a shape that is torn has less
 
 
 @pytest.mark.parametrize("prompt", SPEC.examples)

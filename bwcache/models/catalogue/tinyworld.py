@@ -47,9 +47,9 @@ TINYWORLD = ModelSpec(
     ),
     examples=(
         "a red circle moving right on a white background",
-        "a blue square bouncing on a gray background",
-        "a yellow triangle growing on a black background",
-        "a green circle moving up and a purple square moving down on a white background",
+        "a green circle moving up on a white background",
+        "an orange square moving left on a black background",
+        "a purple triangle moving down on a gray background",
     ),
     prompt_check="bwcache.tinyworld.text:check_prompt",
     random_builder="bwcache.models.embedded:build",
