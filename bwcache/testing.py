@@ -76,6 +76,11 @@ def preview(step: int, steps: int) -> bytes:
     return buffer.getvalue()
 
 
+def vmaf_of(psnr_db: float | None) -> float:
+    """What stands in for VMAF, which takes a second."""
+    return 100.0 if psnr_db is None else min(99.0, 2 * psnr_db)
+
+
 def _foretold(trace: Trace, config: Method) -> Prediction:
     """What the method would do; one that tells nothing beforehand replays part of every other."""
     if config.forecast != "none":
@@ -134,8 +139,11 @@ class FakeBackend:
         control = runs[2] if request.control else None
         waited = sum(run.total_seconds for run in runs)
         summary = summarise(
-            request, baseline, cached, control, DEVICE, remembered, waited_seconds=waited
+            *(request, baseline, cached, control, DEVICE, remembered),
+            waited_seconds=waited,
+            as_seen=False,
         )
+        summary = replace(summary, vmaf=vmaf_of(summary.psnr_db), vmaf_reason=None)
         of = (request.model, request.prompt, request.seed)
         trace_file = TraceFile(*of, baseline.trace, cached.trace)
         yield ComparisonFinished(summary, trace_file, tuple(runs))

@@ -1,9 +1,10 @@
 """Measure settings over eight prompts, and pick a model's Safe, Balanced and Fast from them.
 
-    python -m bwcache.bench.presets --out assets/results/tinyworld-presets.json
+    python -m bwcache.bench.presets --thresholds 0.05 0.1 --out assets/results/MODEL-presets.json
 
-Each prompt's uncached run is made once. Each setting then runs on it, beside an uncached control
-run with as many steps as the setting computed. The rule that picks is `pick`, below.
+Each prompt's uncached run is made once, and the ruler's marks beside it. Each setting then runs on
+it, beside an uncached control run with as many steps as the setting computed. The rule that picks
+is `pick`, below: it goes by what one sees and by work done, and by no clock.
 """
 
 from __future__ import annotations
@@ -19,15 +20,19 @@ from tqdm import tqdm
 
 from .. import models
 from ..cache.methods.bwcache import BWCacheConfig, Reuse
+from ..explore.ruler import measure_with
 from ..files import ASSETS, check_file, write
-from ..models.loading import load
+from ..models.loading import load, result_of
 from ..models.machine import default_device, describe_device, versions
 from ..runs.baselines import BaselineStore, measuring
 from ..runs.compare import compare
 from ..runs.generate import generate
 from ..runs.metrics import PSNR_CONVENTION, difference
 from ..runs.request import Request
+from ..runs.ruler import Ruler
+from .frontier import IDENTICAL_DB
 from .program import run_program
+from .ruler import medians as ruler_medians
 from .settings_to_try import INTERVALS
 
 PROMPTS = ASSETS / "prompts" / "prompts.txt"
@@ -37,7 +42,7 @@ ROW_NUMBERS = ("speedup", "steps_computed", "trigger_step", "psnr_db", "ssim", "
 def measure(model: str, prompts: list[str], configs: list[BWCacheConfig], device: str) -> dict:
     """Every setting on every prompt: one row each, and each prompt's uncached indicators."""
     spec, store = models.find(model), BaselineStore(limit=1)
-    rows, curves, block_shares = [], [], []
+    rows, curves, block_shares, rulers = [], [], [], []
     for prompt in tqdm(prompts, desc="prompts", unit="prompt"):
         controls: dict[int, float | None] = {}
         for config in tqdm(configs, desc=prompt, unit="setting", leave=False):
@@ -58,9 +63,16 @@ def measure(model: str, prompts: list[str], configs: list[BWCacheConfig], device
                     "control_psnr_db": controls[computed],
                 }
             )
+        pipe, request = load(model, device), Request(prompt, model, spec.steps)
+        rulers.append(result_of(measure_with(pipe, spec, request, baseline)))
         curves.append(baseline.trace.indicators)
         block_shares.append(finished.summary.block_share)
-    return {"rows": rows, "indicators": curves, "block_share": median(block_shares)}
+    return {
+        "ruler": ruler_medians(rulers).as_dict(),
+        "rows": rows,
+        "indicators": curves,
+        "block_share": median(block_shares),
+    }
 
 
 def medians(rows: list[dict]) -> list[dict]:
@@ -72,7 +84,7 @@ def medians(rows: list[dict]) -> list[dict]:
     for same in found.values():
         entry = {"config": same[0]["config"], "prompts": len(same)}
         for name in ("speedup", "steps_computed", "psnr_db", "control_psnr_db", "ssim"):
-            values = [99.0 if row[name] is None else row[name] for row in same]
+            values = [IDENTICAL_DB if row[name] is None else row[name] for row in same]
             entry[name] = median(values)
             entry[f"{name}_range"] = [min(values), max(values)]
         table.append(entry)
@@ -88,17 +100,36 @@ def mean_psnr_by_reuse(rows: list[dict]) -> dict[str, float]:
     return {reuse: fmean(values) for reuse, values in found.items()}
 
 
-def pick(table: list[dict]) -> dict[str, dict]:
-    """Safe: closest at 1.3× or more. Balanced: closest at 1.9×. Fast: closest at 2.4×.
+def pick(table: list[dict], ruler: Ruler) -> dict[str, dict]:
+    """The presets, each the least work that stays on its side of a mark.
 
-    Closest is the highest median PSNR. Where nothing is as fast as asked, the fastest. Only what
-    the default replays is picked from.
+    Safe: as close as the uncached video is to one of twice the steps, which nobody can see. Fast:
+    closer than half the steps come, and than as many uncached steps as it computes. Balanced:
+    halfway between the two in dB. So they differ in what one sees, as far as the sweep reaches.
+    Where nothing is that close, the closest of what computes fewer steps than the one before.
+
+    Args:
+        table: Medians by setting. Only what the default replays is picked from.
+        ruler: The model's marks, measured over the same prompts.
     """
-    table = [entry for entry in table if entry["config"]["reuse"] == BWCacheConfig.reuse]
-    chosen = {}
-    for name, least in (("Safe", 1.3), ("Balanced", 1.9), ("Fast", 2.4)):
-        fast = [entry for entry in table if entry["speedup"] >= least] or table[-1:]
-        chosen[name] = max(fast, key=lambda entry: entry["psnr_db"])
+    marks = {
+        mark.name: IDENTICAL_DB if mark.psnr_db is None else mark.psnr_db for mark in ruler.marks
+    }
+    exact, half = marks["twice_steps"], marks["half_steps"]
+    left = [entry for entry in table if entry["config"]["reuse"] == BWCacheConfig.reuse]
+    chosen: dict[str, dict] = {}
+    for name, least in (("Safe", exact), ("Balanced", (exact + half) / 2), ("Fast", half)):
+        close = [
+            entry for entry in left if entry["psnr_db"] >= max(least, entry["control_psnr_db"])
+        ]
+        if close:
+            best = min(close, key=lambda entry: (entry["steps_computed"], -entry["psnr_db"]))
+        elif left:
+            best = max(left, key=lambda entry: (entry["psnr_db"], -entry["steps_computed"]))
+        else:  # the sweep has nothing that computes fewer steps
+            break
+        chosen[name] = best
+        left = [entry for entry in left if entry["steps_computed"] < best["steps_computed"]]
     return chosen
 
 
@@ -107,8 +138,8 @@ def main() -> None:
     parser.add_argument("--model", default="tinyworld")
     parser.add_argument("--prompts", type=Path, default=PROMPTS)
     parser.add_argument("--thresholds", type=float, nargs="+", required=True)
-    parser.add_argument("--intervals", type=int, nargs="+", default=INTERVALS[:4])
-    parser.add_argument("--reuse", nargs="+", default=list(get_args(Reuse)))
+    parser.add_argument("--intervals", type=int, nargs="+", default=INTERVALS)
+    parser.add_argument("--reuse", nargs="+", default=list(get_args(Reuse)), help="ways to replay")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     check_file(args.out)
@@ -126,7 +157,7 @@ def main() -> None:
         "versions": versions(),
         "seed": 0,
         "psnr_convention": PSNR_CONVENTION,
-        "presets": pick(table),
+        "presets": pick(table, Ruler.from_dict(measured["ruler"])),
         "mean_psnr_by_reuse": mean_psnr_by_reuse(measured["rows"]),
         "settings": table,
         **measured,

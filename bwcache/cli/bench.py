@@ -66,10 +66,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     gpu.add_argument("--small", action="store_true", help="tiny shapes, for any machine")
     gpu.add_argument("--list", action="store_true", help="say what would be done, and do nothing")
 
+    ruler = benches.add_parser("ruler", help="how far presets move videos, between known things")
+    _add_workload(ruler)
+
 
 def _add_workload(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
-    parser.add_argument("--prompt", action="append", help="may be repeated for methods")
+    parser.add_argument("--prompt", action="append", help="may be repeated for methods, ruler")
     for name in ("height", "width"):
         parser.add_argument(f"--{name}", type=int, help="pixels; the model's by default")
     parser.add_argument("--frames", type=int, help="the model's by default")
@@ -103,7 +106,13 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.out is not None:
         check_file(args.out)
-    benches = {"overhead": _overhead, "memory": _memory, "race": _race, "methods": _methods}
+    benches = {
+        "overhead": _overhead,
+        "memory": _memory,
+        "race": _race,
+        "methods": _methods,
+        "ruler": _ruler,
+    }
     result, lines = benches[args.bench](workload, args)
     if args.out is not None:
         write(result, args.out)
@@ -222,6 +231,31 @@ def _methods_lines(result: dict) -> list[str]:
             line += f"; stops paying {where}"
         lines.append(line)
     return [*lines, f"{result['runs']} runs made, {result['runs_saved']} saved."]
+
+
+def _ruler(workload: Workload, args: argparse.Namespace):
+    from ..bench.ruler import ruler
+
+    return ruler(workload), _ruler_lines
+
+
+def _ruler_lines(result: dict) -> list[str]:
+    answers = [
+        (f"{each['name']} ({1 / each['compute_share']:.2f}× by work)", each)
+        for each in result["answers"]
+    ]
+    marks = [(each["name"].replace("_", " "), each) for each in result["ruler"]["marks"]]
+    rows = [*marks, *answers]
+    rows.sort(key=lambda row: float("inf") if row[1]["psnr_db"] is None else row[1]["psnr_db"])
+    return [
+        f"{name:28} {_decibels(each['psnr_db'])}  SSIM {each['ssim']:.3f}  VMAF "
+        f"{_number(each['vmaf'])}"
+        for name, each in rows
+    ]
+
+
+def _decibels(value: float | None) -> str:
+    return "identical" if value is None else f"{value:6.1f} dB"
 
 
 def _number(value: float | None) -> str:

@@ -15,6 +15,7 @@ from ..explore.suggestion import after_measuring
 from ..files import check_folder
 from ..models import find
 from ..models.spec import OFFLOADS, Offload
+from . import ruler
 from .arguments import add_config_arguments, add_json_argument, add_model_arguments, read_config
 from .output import print_json, print_verdict
 from .progress import LoadingBar
@@ -37,6 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--sequential",
         action="store_true",
         help="one run after the other instead of in turns: tells each run's peak memory",
+    )
+    parser.add_argument(
+        "--ruler",
+        action="store_true",
+        help="also measure how far another seed, half and twice the steps are (three more runs)",
     )
     parser.add_argument("--offload", choices=OFFLOADS, help="to the CPU; what fits by default")
     parser.add_argument("--image", type=Path, help="the picture to start from, for some models")
@@ -61,6 +67,10 @@ def run(args: argparse.Namespace) -> int:
     # what to try next, or None
     suggestion = after_measuring(finished.summary.as_dict(), finished.trace_file.baseline)
     finished = replace(finished, summary=finished.summary.adding(suggestion=suggestion))
+    if args.ruler:
+        marks = ruler.measure_ruler(finished, request, args.device)
+        placed = ruler.as_json(marks, finished.summary)
+        finished = replace(finished, summary=finished.summary.adding(ruler=placed))
     written = save(finished, args.out)
     if args.json:
         print_json(finished.summary.as_dict())
@@ -71,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
             f"Control: {control.steps} uncached steps take {control.seconds:.1f} s and differ by "
             f"PSNR {_decibels(control.psnr_db)}."
         )
+    if args.ruler:
+        print("\n".join(ruler.lines(marks, finished.summary)))
     print(f"Files: {', '.join(str(path) for path in written.values())}")
     if any(padded := padding(finished.runs[0].frames)):
         print(

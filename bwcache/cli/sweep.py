@@ -16,7 +16,7 @@ from .. import models
 from ..cache.methods.bwcache import BWCacheConfig, parse_interval
 from ..errors import ConfigError
 from ..explore.results_file import ResultsFile, key
-from ..explore.search import MOST_TRIALS, Goal, psnr_text, setting_text
+from ..explore.search import MOST_TRIALS, Goal, psnr_text, setting_text, speed_text
 from ..files import check_file
 from ..models.progress import Loading
 from .arguments import add_json_argument, add_model_arguments, listed, threshold
@@ -140,7 +140,8 @@ def _search(
                 case Trial():
                     found = event.measured
                     verdict = "meets" if event.meets else "misses"
-                    _note(bar, f"{found.speedup:.2f}×, {psnr_text(found)}: {verdict} the goal")
+                    speed = speed_text(found)
+                    _note(bar, f"{speed}, {psnr_text(found)}: {verdict} the goal")
                     if file is not None and key(event.summary) not in there:
                         there.add(key(event.summary))
                         file.append(event.summary)
@@ -164,6 +165,8 @@ def as_json(finished: SearchFinished, args: argparse.Namespace) -> dict[str, obj
         "reuse": config and config.reuse,
         "config": config and config.as_dict(),
         "speedup": measured and measured.speedup,
+        "speedup_by_work": measured and measured.speedup_by_work,
+        "confirmed": found.confirmed,
         "psnr_db": measured and measured.psnr_db,
         "ssim": measured and measured.ssim,
         "schedule": found.candidate and found.candidate.schedule,

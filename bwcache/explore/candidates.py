@@ -25,12 +25,20 @@ class Candidate:
     Args:
         config: The settings.
         schedule: What each step would do, as letters: C computes, r reuses.
+        work: Of all block evaluations, the share that would run. No clock tells it, so that what
+            is decided by it is decided alike on every machine.
         seconds: The denoising loop's, predicted from the uncached run's own step times.
     """
 
     config: BWCacheConfig
     schedule: str
+    work: float
     seconds: float
+
+    @property
+    def speedup(self) -> float:
+        """How many times as fast it is by the work that it does: the most that a clock shows."""
+        return 1 / self.work
 
     def reuses_no_more_than(self, other: Candidate) -> bool:
         """Whether this is another one, which starts no earlier and reuses no longer stretches.
@@ -81,7 +89,7 @@ def candidates(
     intervals: Sequence[int | float] | None = None,
     reuses: Sequence[Reuse] | None = None,
 ) -> tuple[list[Candidate], int]:
-    """The settings worth a run, by falling predicted seconds.
+    """The settings worth a run, by falling work; of equal work, short stretches of reuse first.
 
     Args:
         trace: A complete uncached run that measured every step.
@@ -107,6 +115,12 @@ def candidates(
         letters = "".join("r" if action == "reuse" else "C" for action in prediction.schedule)
         if prediction.steps_reused or not prediction.exact:
             key = (setting.reuse, letters) if prediction.exact else (setting,)
-            found.setdefault(key, Candidate(setting, letters, prediction.predicted_seconds))
-    kept = sorted(found.values(), key=lambda candidate: -candidate.seconds)
+            work, seconds = prediction.compute_share, prediction.predicted_seconds
+            found.setdefault(key, Candidate(setting, letters, work, seconds))
+    kept = sorted(found.values(), key=lambda each: (-each.work, longest_reuse(each.schedule)))
     return kept, len(set(every)) - len(kept)
+
+
+def longest_reuse(schedule: str) -> int:
+    """The longest stretch of reused steps: the longer, the further the video moves as a rule."""
+    return max(map(len, schedule.split("C")))

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from statistics import fmean
+from statistics import fmean, median
 
 from ..cache.methods.bwcache import BWCacheConfig, Reuse
+from ..cache.trace import Trace
 from ..errors import ConfigError
 from ..models.progress import Loading
 from ..runs.baselines import BaselineStore
@@ -142,7 +143,7 @@ def search(
     choice, saved = candidates(baseline.trace, config, thresholds, intervals, reuses)
     yield SearchStarted(baseline, remembered, len(choice), saved, most, filmstrip(baseline.frames))
 
-    finder = Search(goal, choice, baseline.trace.net_seconds, most)
+    finder = Search(goal, choice, most, _block_share(baseline.trace))
     around = max(0.0, baseline.total_seconds - baseline.trace.seconds)  # text and decoding
     summaries: dict[Candidate, dict[str, object]] = {}
     while (candidate := finder.next_trial()) is not None:
@@ -154,12 +155,18 @@ def search(
         summary = finished.summary.as_dict()
         measured = Measured.of(summary)
         finder.record(candidate, measured)
-        summaries.setdefault(candidate, summary)
+        summaries[candidate] = summary
         meets, pictures = finder.met(measured), filmstrip(finished.runs[1].frames)
         yield Trial(finder.trials, candidate, measured, meets, summary, pictures)
     result = recommend(finder, saved)
     best = result.candidate
     yield SearchFinished(result, int(not remembered), None if best is None else summaries[best])
+
+
+def _block_share(trace: Trace) -> float:
+    """Of an uncached step's time, what blocks take: the median, which no disturbance moves."""
+    shares = [step.block_seconds / step.net_seconds for step in trace.steps if step.net_seconds > 0]
+    return median(shares) if shares else 1.0
 
 
 def _baseline(

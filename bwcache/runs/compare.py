@@ -186,6 +186,7 @@ def summarise(
     remembered: bool,
     revision: str | None = None,
     waited_seconds: float | None = None,
+    as_seen: bool = True,
 ) -> Summary:
     """What the runs of a comparison say.
 
@@ -197,6 +198,7 @@ def summarise(
         remembered: Whether the uncached run was made earlier.
         revision: The hub's commit of the weights.
         waited_seconds: From the first run's beginning to the end of all.
+        as_seen: Whether VMAF and LPIPS are asked for, see `difference`.
     """
     whole, part = baseline.trace.net_seconds, cached.trace.seconds
     gain = speedup(baseline.trace, cached.trace, remembered)
@@ -232,7 +234,7 @@ def summarise(
         block_share=sum(step.block_seconds for step in baseline.trace.steps) / whole,
         indicator_range=baseline.trace.indicator_range(),
         reuse_starts_above=_reuse_starts_above(baseline.trace, request.config),
-        **vars(difference(cached.frames, baseline.frames)),
+        **vars(difference(cached.frames, baseline.frames, as_seen)),
         psnr_convention=PSNR_CONVENTION,
         difference_gain=difference_gain(pixel_distance(cached.frames, baseline.frames)),
         peak_memory_bytes=cached.peak_memory_bytes,

@@ -1,4 +1,4 @@
-"""How far two videos differ, as a whole and frame by frame: PSNR, SSIM, and why LPIPS is absent.
+"""How far two videos differ, as a whole and frame by frame.
 
 These say how far one video moved from the other, not which of them is better.
 """
@@ -16,8 +16,10 @@ from torchmetrics.functional.image import (
     structural_similarity_index_measure,
 )
 
+from . import perceptual
+
 PSNR_CONVENTION = "one mean squared error over all pixels of all frames, peak value 1"
-LPIPS_REASON = "needs torchvision and its AlexNet weights, which are not part of this installation"
+NOT_ASKED = "not asked for"
 MOST_GAIN = 32  # beyond this, rounding of the video file would be what one sees
 
 
@@ -29,15 +31,18 @@ class Difference:
         psnr_db: In dB; None where identical, since it is infinite there.
         ssim: The mean over frames.
         identical: Whether each pixel is the same.
-        lpips: None, for the reason in `lpips_reason`.
+        vmaf: 0 to 100, the higher the more alike; None for the reason in `vmaf_reason`.
+        lpips: 0 where identical; None for the reason in `lpips_reason`.
         frames_psnr_db, frames_ssim: A number a frame.
     """
 
     psnr_db: float | None
     ssim: float
     identical: bool
+    vmaf: float | None
+    vmaf_reason: str | None
     lpips: float | None
-    lpips_reason: str
+    lpips_reason: str | None
     frames_psnr_db: list[float | None]
     frames_ssim: list[float]
 
@@ -64,12 +69,13 @@ def sound_difference_db(sound: np.ndarray, reference: np.ndarray) -> float | Non
     return 10 * math.log10(energy / noise) if energy else -math.inf
 
 
-def difference(frames: np.ndarray, reference: np.ndarray) -> Difference:
-    """PSNR and SSIM between two videos, as a whole and frame by frame.
+def difference(frames: np.ndarray, reference: np.ndarray, as_seen: bool = False) -> Difference:
+    """How far a video is from another, as a whole and frame by frame.
 
     Args:
         frames: Float RGB `[frames, height, width, 3]` in 0-1.
         reference: Another of the same shape.
+        as_seen: Whether VMAF and LPIPS are asked for, which take a second or more.
 
     Raises:
         ValueError: The shapes differ.
@@ -84,12 +90,20 @@ def difference(frames: np.ndarray, reference: np.ndarray) -> Difference:
         torch.Tensor,
         structural_similarity_index_measure(one, other, data_range=1.0, reduction="none"),
     )
+    # where a picture is even and its variance rounds to less than nothing, SSIM would not be one
+    alike = (one == other).flatten(1).all(dim=1)
+    frames_ssim = torch.where(alike, torch.ones_like(frames_ssim), frames_ssim)
+    vmaf = lpips = perceptual.Score(reason=NOT_ASKED)
+    if as_seen:
+        vmaf, lpips = perceptual.vmaf(frames, reference), perceptual.lpips(frames, reference)
     return Difference(
         psnr_db=_finite(float(psnr)),
         ssim=float(frames_ssim.mean()),
         identical=bool(np.array_equal(frames, reference)),
-        lpips=None,
-        lpips_reason=LPIPS_REASON,
+        vmaf=vmaf.value,
+        vmaf_reason=vmaf.reason,
+        lpips=lpips.value,
+        lpips_reason=lpips.reason,
         frames_psnr_db=[_finite(value) for value in frames_psnr.tolist()],
         frames_ssim=frames_ssim.tolist(),
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NotRequired, Required  # pydantic reads these on 3.11, too
@@ -26,11 +25,13 @@ from ..models.progress import Loading, Stage
 from .consume import Consumer
 from .events import ComparisonFinished, RunFinished, RunName, RunStarted, StepDone
 from .request import Request
+from .rounding import EXACT, rounded
+from .ruler import Place, ruler_of
 from .summary import Summary
 from .verdict import Say, english, measure_of, sentence, warning
 
 MAX_BYTES = 1000
-FRAMES_A_ROW = 48
+FRAMES_A_ROW = 40
 MOST_DISTURBED = 20  # steps of a run that a row names
 EXPENDABLE: tuple[Literal["p", "w"], ...] = ("p", "w")  # dropped in this order if too long
 
@@ -161,7 +162,8 @@ class VideoRow(TypedDict):
 class FramesRow(TypedDict):
     """PSNR (dB; None where identical) and SSIM of each frame from `at` on, a few dozen a row.
 
-    Each row also says how much the difference video is amplified, and why there is no LPIPS.
+    Each row also says how much the difference video is amplified, and why there is no LPIPS or
+    no VMAF, where there is none.
     """
 
     k: Literal["frames"]
@@ -169,7 +171,24 @@ class FramesRow(TypedDict):
     psnr: list[float | None]
     ssim: list[float | None]
     gain: int
-    lpips_reason: str
+    lpips_reason: str | None
+    vmaf_reason: NotRequired[str | None]
+
+
+class RulerRow(TypedDict):
+    """Where the cached video lies between things that everybody knows; see `runs/ruler.py`.
+
+    `marks`: of each its name, PSNR (dB; None where identical) and VMAF, from far to near, medians
+    over so many `prompts`, at so many `steps`.
+    """
+
+    k: Literal["ruler"]
+    place: Place
+    psnr: float | None
+    vmaf: float | None
+    marks: list[list[str | float | None]]  # as JSON has them: a recorded run is read strictly
+    prompts: int
+    steps: int
 
 
 class Words(TypedDict):
@@ -217,6 +236,7 @@ class DoneRow(TypedDict, total=False):
     steps_partial: int
     psnr_db: float | None
     ssim: float | None
+    vmaf: float | None
     lpips: float | None
     indicator_share: float | None
     identical: bool
@@ -250,6 +270,7 @@ RecordedRow = (
     | VideoRow
     | FramesRow
     | SpeedRow
+    | RulerRow
     | DoneRow
 )
 Row = RecordedRow | LoadingRow | MessageRow | EndRow
@@ -259,13 +280,6 @@ END: EndRow = {"k": "end"}
 def size(row: Mapping[str, object]) -> int:
     """Bytes of a row as JSON."""
     return len(json.dumps(row, separators=(",", ":")).encode())
-
-
-def rounded(value: float | None, digits: int = 4) -> float | None:
-    """A float with so many significant digits, None where it is not finite; the rest as it is."""
-    if not isinstance(value, float):
-        return value
-    return float(f"{value:.{digits}g}") if math.isfinite(value) else None
 
 
 class PanelRows(Consumer[Row]):
@@ -304,6 +318,7 @@ class PanelRows(Consumer[Row]):
         for run in event.runs:
             yield video(run.run, places[run.run])
         yield from frames(event.summary)
+        yield from ruler(event.summary)
         yield speed(event.summary, self._say)
         yield done(event.summary, places, self._say)
 
@@ -463,6 +478,7 @@ def frames(summary: Summary) -> list[FramesRow]:
             "ssim": some(summary.frames_ssim, at),
             "gain": summary.difference_gain,
             "lpips_reason": summary.lpips_reason,
+            "vmaf_reason": summary.vmaf_reason,
         }
         for at in range(0, len(summary.frames_psnr_db), FRAMES_A_ROW)
     ]
@@ -473,17 +489,33 @@ def speed(summary: Summary, say: Say = english) -> SpeedRow:
     return {
         "k": "speed",
         "race": summary.in_turns,
-        "speedup": rounded(summary.speedup),
-        "measured": rounded(summary.speedup_measured),
-        "ceiling": rounded(summary.speedup_ceiling),
-        "robust": rounded(summary.speedup_robust),
-        "spread": rounded(summary.speedup_spread),
+        "speedup": rounded(summary.speedup, EXACT),
+        "measured": rounded(summary.speedup_measured, EXACT),
+        "ceiling": rounded(summary.speedup_ceiling, EXACT),
+        "robust": rounded(summary.speedup_robust, EXACT),
+        "spread": rounded(summary.speedup_spread, EXACT),
         "busy": summary.busy,
         "disturbed": named,
-        "waited": rounded(summary.waited_seconds),
-        "baseline_total": rounded(summary.baseline_total_seconds),
-        "cached_total": rounded(summary.cached_total_seconds),
+        "waited": rounded(summary.waited_seconds, EXACT),
+        "baseline_total": rounded(summary.baseline_total_seconds, EXACT),
+        "cached_total": rounded(summary.cached_total_seconds, EXACT),
         "measure": measure_of(summary.as_dict(), say),
+    }
+
+
+def ruler(summary: Summary) -> Iterator[RulerRow]:
+    """The row of the model's ruler, where somebody has measured it."""
+    found = ruler_of(summary.model, summary.random_weights)
+    if found is None:
+        return
+    yield {
+        "k": "ruler",
+        "place": found.place(summary.psnr_db),
+        "psnr": rounded(summary.psnr_db, EXACT),
+        "vmaf": rounded(summary.vmaf, EXACT),
+        "marks": [[mark.name, rounded(mark.psnr_db), rounded(mark.vmaf)] for mark in found.marks],
+        "prompts": found.prompts,
+        "steps": found.steps,
     }
 
 
@@ -514,22 +546,23 @@ def done(summary: Summary, files: Mapping[str, str], say: Say = english) -> Done
         "verdict": said["verdict"],
         "warning": said["warning"],
         "device": summary.device,
-        "baseline_seconds": rounded(summary.baseline_seconds),
-        "cached_seconds": rounded(summary.cached_seconds),
-        "speedup": rounded(summary.speedup),
+        "baseline_seconds": rounded(summary.baseline_seconds, EXACT),
+        "cached_seconds": rounded(summary.cached_seconds, EXACT),
+        "speedup": rounded(summary.speedup, EXACT),
         "steps_computed": summary.steps_computed,
         "steps_reused": summary.steps_reused,
         "steps_partial": summary.steps_partial,
-        "psnr_db": rounded(summary.psnr_db),
-        "ssim": rounded(summary.ssim),
-        "lpips": rounded(summary.lpips),
-        "indicator_share": rounded(summary.indicator_share),
+        "psnr_db": rounded(summary.psnr_db, EXACT),
+        "ssim": rounded(summary.ssim, EXACT),
+        "vmaf": rounded(summary.vmaf, EXACT),
+        "lpips": rounded(summary.lpips, EXACT),
+        "indicator_share": rounded(summary.indicator_share, EXACT),
         "identical": summary.identical,
     }
     if summary.control is not None:
         row["control_steps"] = summary.control.steps
-        row["control_seconds"] = rounded(summary.control.seconds)
-        row["control_psnr_db"] = rounded(summary.control.psnr_db)
+        row["control_seconds"] = rounded(summary.control.seconds, EXACT)
+        row["control_psnr_db"] = rounded(summary.control.psnr_db, EXACT)
     row["files"] = dict(files)
     return row
 

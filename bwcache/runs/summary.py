@@ -62,7 +62,8 @@ class Summary:
         psnr_db: Of the cached run's frames against the uncached one's; None where identical.
         ssim: Likewise.
         identical: Whether each pixel is the same.
-        lpips: None, for the reason in `lpips_reason`.
+        vmaf: Likewise, 0 to 100; None for the reason in `vmaf_reason`.
+        lpips: Likewise; None for the reason in `lpips_reason`.
         frames_psnr_db, frames_ssim: The same, a number a frame.
         psnr_convention: How PSNR was taken.
         difference_gain: How often the difference video is amplified.
@@ -118,8 +119,10 @@ class Summary:
     psnr_db: float | None
     ssim: float
     identical: bool
+    vmaf: float | None
+    vmaf_reason: str | None
     lpips: float | None
-    lpips_reason: str
+    lpips_reason: str | None
     frames_psnr_db: Sequence[float | None]
     frames_ssim: Sequence[float]
     psnr_convention: str

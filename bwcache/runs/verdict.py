@@ -12,6 +12,7 @@ from ..cache.method import Method
 from ..cache.methods import from_dict
 from ..cache.methods.bwcache import BWCacheConfig
 from ..cache.predict import decides_by_indicator
+from .rounding import Shown
 
 Say = Callable[..., str]  # a key and its values → a text
 
@@ -25,14 +26,14 @@ TEXTS: Mapping[str, str] = {
     "identical": "are identical",
     "videos": "The two videos {difference}",
     "numbers": " (PSNR {psnr:.1f} dB, SSIM {ssim:.3f})",
-    "saved": "Saved {gain:.1f} s of {whole:.1f} s ({speedup:.2f}×).",
-    "saved_none": "Saved no time: {part:.1f} s instead of {whole:.1f} s.",
+    "saved": "Saved {gain:seconds} s of {whole:seconds} s ({speedup:.2f}×).",
+    "saved_none": "Saved no time: {part:seconds} s instead of {whole:seconds} s.",
     "busy": "This machine was busy; about {speedup:.1f}×.",
     "busy_none": "This machine was busy; no gain could be told.",
     "ceiling": "This schedule allows at most {ceiling:.2f}×.",
     "spread": "The steps' own times leave ±{spread:.0f} %.",
     "disturbed": "Steps far off their run's others: {disturbed}.",
-    "waited": "You waited {waited:.1f} s: all runs, text and decoding included.",
+    "waited": "You waited {waited:seconds} s: all runs, text and decoding included.",
     "reused": "{reused} of {steps} steps reused.",
     "nothing": "Nothing was reused: {why}",
     "only_measures": "a threshold of 0 only measures.",
@@ -48,6 +49,12 @@ TEXTS: Mapping[str, str] = {
     "noise": "The scheduler adds noise at each step; both runs were given the same.",
     "partly_reused": "In {partial} of {steps} steps part of the blocks was reused; "
     "{share:.0f} % of the blocks' work was done.",
+    "ruler_identical": "Identical in every pixel.",
+    "ruler_beyond_exact": "Closer than the uncached video is to one made with twice the steps: "
+    "nobody can see this difference.",
+    "ruler_within_half": "A small difference: less than making the video with half the steps.",
+    "ruler_within_seed": "A visible difference: more than making the video with half the steps.",
+    "ruler_another_video": "Another video: as different as with another seed.",
     "never_allowed": "with these settings no step could be reused; the trace says why.",
 }
 DIFFERENCES = (  # the least PSNR in dB for each way to put it
@@ -81,15 +88,16 @@ def sentence(summary: Mapping[str, Any], say: Say = english) -> str:
     steps = summary["steps_computed"] + reused + partial
     if not reused and not partial:
         return say("nothing", why=_why_nothing(summary, say))
-    whole, part = summary["baseline_seconds"], summary["cached_seconds"]
+    whole, part = Shown(summary["baseline_seconds"]), Shown(summary["cached_seconds"])
     psnr = summary["psnr_db"]
     difference = say("videos", difference=difference_words(psnr, say))
     if psnr is not None:
-        difference += say("numbers", psnr=psnr, ssim=summary["ssim"])
+        difference += say("numbers", psnr=Shown(psnr), ssim=Shown(summary["ssim"]))
     key = "saved" if whole > part else "saved_none"
     if summary.get("busy"):
         key = "busy" if summary["speedup"] > LEAST_GAIN else "busy_none"
-    said = [say(key, gain=whole - part, whole=whole, part=part, speedup=summary["speedup"])]
+    gain, speedup = Shown(whole - part), Shown(summary["speedup"])
+    said = [say(key, gain=gain, whole=whole, part=part, speedup=speedup)]
     if reused:
         said.append(say("reused", reused=reused, steps=steps))
     if partial:
@@ -111,12 +119,12 @@ def measure_of(summary: Mapping[str, Any], say: Say = english) -> str | None:
     ceiling = summary.get("speedup_ceiling")
     if ceiling is None or not (summary["steps_reused"] or summary.get("steps_partial")):
         return None
-    spread = 100 * summary["speedup_spread"]
-    said = [say("ceiling", ceiling=ceiling), say("spread", spread=spread)]
+    spread = Shown(100 * summary["speedup_spread"])
+    said = [say("ceiling", ceiling=Shown(ceiling)), say("spread", spread=spread)]
     if disturbed := sum(map(len, summary["disturbed_steps"].values())):
         said.append(say("disturbed", disturbed=disturbed))
     if (waited := summary.get("waited_seconds")) is not None:
-        said.append(say("waited", waited=waited))
+        said.append(say("waited", waited=Shown(waited)))
     return " ".join(said)
 
 

@@ -11,6 +11,7 @@ from ..cache.method import Knob, Method
 from ..cache.methods import METHODS
 from ..models import ModelSpec
 from . import form, languages
+from .answers import answers
 from .host import Host
 from .languages import about_key, label
 
@@ -55,12 +56,15 @@ def main_fields(host: Host) -> dict[str, gr.components.Component]:
         elem_id="bw-examples",
     )
     presets = gr.Radio(label=label("preset"), elem_id="bw-presets", **preset_choices(spec, method))
+    measured = gr.HTML(answers(spec, method), elem_id="bw-answers", apply_default_css=False)
+    gr.Markdown(label("expert_view"), elem_id="bw-expert")
     return {
         "model": model,
         "image": image,
         "prompt": prompt,
         "examples": examples,
         "presets": presets,
+        "answers": measured,
         "method": chosen,
         **_knob_fields(spec, method, basic=True),
     }

@@ -30,8 +30,8 @@ from ..explore.find_setting import (
 from ..explore.search import Goal
 from ..runs.baselines import BaselineStore, Compare
 from ..runs.events import StepDone
-from ..runs.panel_rows import rounded
 from ..runs.request import Request
+from ..runs.rounding import rounded
 from .handlers import Given, Job
 from .host import Host
 from .languages import choices, for_browser, label
@@ -134,7 +134,8 @@ def as_row(event: SearchEvent) -> Row | None:
                 "k": "trial",
                 "i": event.number,
                 **_setting(event.candidate),
-                "x": rounded(measured.speedup),
+                "x": rounded(measured.speedup_by_work),
+                "clock": rounded(measured.speedup),
                 "psnr": rounded(measured.psnr_db),
                 "ssim": rounded(measured.ssim),
                 "w": event.candidate.schedule,
@@ -155,28 +156,35 @@ def _picture(filmstrip: bytes | None) -> str | None:
     return None if filmstrip is None else base64.b64encode(filmstrip).decode()
 
 
-def add_finder() -> Finder:
-    """Put the section where the page now stands."""
+def finder_controls() -> tuple[gr.Button, gr.Button, gr.Radio, gr.Number]:
+    """Put what is pressed and typed where the page now stands: beside the form.
+
+    Returns:
+        `start`, `stop`, `kind` and `value` of `Finder`.
+    """
     with gr.Accordion(label("finder_title"), open=False, elem_id="bw-find"):
-        gr.Markdown(label("finder_intro"), elem_id="bw-find-intro")
+        kind = gr.Radio(
+            choices("finder_kind", GOALS),
+            value="psnr",
+            label=label("finder_kind"),
+            elem_id="bw-find-kind",
+        )
         with gr.Row(elem_id="bw-find-goal"):
-            kind = gr.Radio(
-                choices("finder_kind", GOALS),
-                value="psnr",
-                label=label("finder_kind"),
-                scale=3,
-                min_width=260,
-            )
             number = gr.Number(
                 GOALS["psnr"],
                 label=label("finder_value_psnr"),
-                scale=1,
-                min_width=150,
+                scale=2,
+                min_width=130,
                 elem_id="bw-find-value",
             )
-            find = gr.Button(label("finder_find"), variant="primary", scale=1, min_width=110)
-            stop = gr.Button(label("finder_stop"), interactive=False, scale=1, min_width=110)
-        panel = scripted(
-            "panel/finder.js", source("panel/finder.html"), for_browser("finder"), "bw-finder"
-        )
-    return Finder(panel, find, stop, kind, number)
+            find = gr.Button(label("finder_find"), variant="primary", scale=1, min_width=80)
+            stop = gr.Button(label("finder_stop"), interactive=False, scale=1, min_width=80)
+        gr.Markdown(label("finder_intro"), elem_id="bw-find-intro")
+    return find, stop, kind, number
+
+
+def finder_panel() -> gr.HTML:
+    """Put what shows the search where the page now stands; it takes no room before one begins."""
+    return scripted(
+        "panel/finder.js", source("panel/finder.html"), for_browser("finder"), "bw-finder"
+    )

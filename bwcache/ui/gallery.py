@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 from ..errors import ConfigError, RecordedError
-from ..runs.panel_rows import rounded, words
+from ..runs.panel_rows import words
 from ..runs.recorded import RecordedRun, listing
+from ..runs.rounding import rounded
 from .handlers import FILE_ROUTE
 from .languages import LANGUAGES, say_verdict
 

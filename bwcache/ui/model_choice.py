@@ -10,12 +10,14 @@ from ..cache.method import Method
 from ..models.spec import ModelSpec
 from . import form
 from .advice import note
+from .answers import answers
 from .fields import knob_update, method_choices, preset_choices
 from .host import Host
 from .languages import LANGUAGES, TITLE, label
 from .languages import say as say_in
 
-METHOD_PARTS = ("presets", *form.settings_by_name())
+KNOBS = tuple(form.settings_by_name())
+METHOD_PARTS = ("presets", "answers", *KNOBS)
 MODEL_PARTS = ("header", "note", "prompt", "examples", "image", "steps", "method", *METHOD_PARTS)
 
 
@@ -74,5 +76,6 @@ def of_method(
     presets = gr.update(**preset_choices(spec, method, given))
     return {
         "presets": presets,
-        **{name: gr.update(**knob_update(spec, method, name, given)) for name in METHOD_PARTS[1:]},
+        "answers": answers(spec, method),
+        **{name: gr.update(**knob_update(spec, method, name, given)) for name in KNOBS},
     }

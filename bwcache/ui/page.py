@@ -11,7 +11,7 @@ from . import events, form
 from .advice import Adviser, note
 from .api import add_api
 from .fields import advanced_fields, main_fields
-from .finder import add_finder, search_job
+from .finder import Finder, finder_controls, finder_panel, search_job
 from .handlers import Handlers
 from .host import Host
 from .languages import TITLE, label
@@ -54,6 +54,7 @@ def build(
                         label("generate"), variant="primary", scale=3, min_width=120
                     )
                     stop = gr.Button(label("stop"), interactive=False, scale=1, min_width=80)
+                searching = finder_controls()
                 about = gr.HTML(
                     note(first, host.machine, host.refused),
                     elem_id="bw-note",
@@ -63,8 +64,8 @@ def build(
                 fields |= advanced_fields(host)
                 add_link_button(fields)
             with gr.Column(scale=1, min_width=320):
+                finder = Finder(finder_panel(), *searching)
                 panel = live_panel(runs, kiosk)
-        finder = add_finder()
 
         visitors = Visitors()
         asked = {name: fields[name] for name in form.FIELDS if name in fields}

@@ -25,14 +25,17 @@ PARTS = {
     "gallery": "panel/gallery.html",
     "tour": "panel/tour.html",
     "progress": "panel/progress.html",
+    "ruler": "panel/ruler.html",
     "views": "videos/views.html",
     "what_if": "steps/what_if.html",
 }
 STYLES = (  # later ones override
     "page/page.css",
     "page/header.css",
+    "page/answers.css",
     "panel/panel.css",
     "panel/progress.css",
+    "panel/ruler.css",
     "steps/what_if.css",
     "videos/views.css",
     "panel/gallery.css",
@@ -69,15 +72,17 @@ def template() -> str:
 
 
 def panel_texts() -> dict[str, Mapping[str, str]]:
-    """What the panel shows, by language: its own texts, the methods' names, and the warning."""
+    """What the panel shows, by language: its own, the methods' names, a warning, the ruler's."""
     texts: dict[str, Mapping[str, str]] = {}
     for language, own in for_browser("panel").items():
         methods = {
             f"method_{value}": LABELS[language][f"{BWCacheConfig.name}_reuse_{value}"]
             for value in REUSE_NAMES
         }
-        warning = verdict_texts(language)["too_few_computed"]
-        texts[language] = {**own, **methods, "too_few_computed": warning}
+        verdict = verdict_texts(language)
+        shared = {"too_few_computed": verdict["too_few_computed"]}
+        shared |= {key: text for key, text in verdict.items() if key.startswith("ruler_")}
+        texts[language] = {**own, **methods, **shared}
     return texts
 
 

@@ -24,7 +24,8 @@ test("what is missing is a dash", () => {
 });
 
 test("short times have more digits than long ones", () => {
-  assert.equal(english.seconds(2.345), "2.35");
+  assert.equal(english.seconds(0.345), "0.35");
+  assert.equal(english.seconds(2.345), "2.3");
   assert.equal(german.seconds(23.45), "23,5");
 });
 

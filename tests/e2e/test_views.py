@@ -3,7 +3,7 @@
 import pytest
 
 from bwcache.cache.methods.bwcache import BWCacheConfig
-from bwcache.runs.metrics import LPIPS_REASON
+from bwcache.runs.metrics import NOT_ASKED
 from bwcache.testing import FRAMES, FakeBackend
 from bwcache.ui.panel import panel_texts
 from tests.e2e.conftest import Visit, serving, visiting
@@ -209,7 +209,7 @@ def test_the_curve_seeks_both_videos_and_follows_them(visit):
 
 
 def test_the_page_says_why_there_is_no_lpips(visit):
-    assert visit.text(".bw-no-lpips") == f"No LPIPS here: {LPIPS_REASON}."
+    assert visit.text(".bw-no-score") == f"No LPIPS here: {NOT_ASKED}."
 
 
 def test_identical_videos_are_said_to_be_identical(visit):

@@ -20,7 +20,7 @@ from bwcache.models.spec import MethodFacts, Preset
 from bwcache.runs.request import MAX_STEPS
 from bwcache.ui import fields, form
 from bwcache.ui.host import Host
-from bwcache.ui.model_choice import METHOD_PARTS, MODEL_PARTS, of_method, of_model
+from bwcache.ui.model_choice import KNOBS, METHOD_PARTS, MODEL_PARTS, of_method, of_model
 from tests.ui.given import GIVEN, PROMPT, given
 
 TINY = find("tinyworld")
@@ -185,7 +185,7 @@ def test_the_settings_of_the_chosen_method_are_seen_and_no_others():
     for method in form.offered_methods(TINY):
         found = of_method(TINY, method)
         assert set(found) == set(METHOD_PARTS)
-        seen = {name for name in METHOD_PARTS[1:] if found[name]["visible"]}
+        seen = {name for name in KNOBS if found[name]["visible"]}
         assert seen == {knob.name for knob in form.settings(method)}
 
 

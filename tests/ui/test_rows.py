@@ -20,7 +20,6 @@ from bwcache.models.progress import Loading
 from bwcache.runs import panel_rows as rows
 from bwcache.runs.consume import Clock, Consumer, consume, told
 from bwcache.runs.events import RunFinished, StepDone
-from bwcache.runs.metrics import LPIPS_REASON
 from bwcache.runs.request import Request
 from bwcache.testing import FakeBackend, distances
 from bwcache.ui.languages import LABELS
@@ -138,7 +137,7 @@ def test_a_person_is_told_what_is_meant_for_people_and_the_log_the_rest(caplog):
     assert caplog.records[0].exc_info[0] is ZeroDivisionError
 
 
-@pytest.mark.parametrize(("count", "rows_needed"), [(17, 1), (81, 2), (200, 5)])
+@pytest.mark.parametrize(("count", "rows_needed"), [(17, 1), (81, 3), (200, 5)])
 def test_the_numbers_of_frames_come_in_rows_that_fit(count, rows_needed):
     *_, finished = FakeBackend()(REQUEST)
     summary = replace(
@@ -146,7 +145,8 @@ def test_the_numbers_of_frames_come_in_rows_that_fit(count, rows_needed):
         frames_psnr_db=[None, *(30.123456 - i / 1000 for i in range(1, count))],
         frames_ssim=[-0.000123456] * count,
         difference_gain=32,
-        lpips_reason=LPIPS_REASON,
+        lpips_reason="a reason of ninety characters " * 3,
+        vmaf_reason="a reason of ninety characters " * 3,
     )
     made = rows.frames(summary)
     assert len(made) == rows_needed

@@ -16,7 +16,7 @@ from bwcache.ui.languages import CATALOGUE, method_labels, say_verdict, verdict_
 from bwcache.ui.panel import MODULE, STATIC, panel_texts, source, styles, template
 
 PACKAGE = Path(bwcache.__file__).parent
-GROUPS = ("labels", "page", "advice", "offer", "cost", "link", "panel", "finder")
+GROUPS = ("labels", "page", "advice", "answers", "offer", "cost", "link", "panel", "finder")
 # what the browser looks up by a run's or a side's name
 SHARED = {"language", "script_missing"}  # what a library uses, and one component lacks
 BY_NAME = {"baseline", "cached", "control", "left", "right"}
@@ -63,7 +63,7 @@ def used_in_python() -> set[str]:
     found = set()
     for path in PACKAGE.rglob("*.py"):
         code = path.read_text(encoding="utf-8")
-        groups = "page|advice|offer|cost"
+        groups = "page|advice|answers|offer|cost"
         found.update(re.findall(rf"""["']((?:{groups})\.\w+)["']""", code))
         found.update(
             re.sub(r"\{.*?\}", ".*", key)

@@ -39,6 +39,7 @@ from bwcache.cache.controller import Controller
 from bwcache.cache.trace import StepRecord, Trace
 from bwcache.cli import main
 from bwcache.runs.events import RunFinished
+from bwcache.runs.ruler import Ruler
 from tests.toy import ToyPipeline
 
 MIB = 2**20
@@ -529,7 +530,7 @@ def test_presets_are_measured_and_picked(tmp_path, monkeypatch, capsys):
     presets.main()
     result = json.loads(out.read_text())
     assert [row["prompt"] for row in result["rows"]] == [PROMPT] * 2
-    assert presets.pick(result["settings"]) == result["presets"]
+    assert presets.pick(result["settings"], Ruler.from_dict(result["ruler"])) == result["presets"]
     assert all(row["control_psnr_db"] for row in result["rows"])
     assert "δ 1000000.0 R 2 residual" in capsys.readouterr().out
 

@@ -77,8 +77,11 @@ def test_summary_has_every_number():
     assert 0 < summary.indicator_share < 1
     assert 0 < summary.block_share < 1
     assert summary.psnr_db > 0
-    assert summary.lpips is None
-    assert summary.lpips_reason
+    for score, reason in (
+        (summary.vmaf, summary.vmaf_reason),
+        (summary.lpips, summary.lpips_reason),
+    ):
+        assert (score is None) == bool(reason)
     assert len(summary.frames_psnr_db) == len(summary.frames_ssim) == 17
     assert min(summary.frames_psnr_db) <= summary.psnr_db <= max(summary.frames_psnr_db)
     assert 1 <= summary.difference_gain <= 32
@@ -122,6 +125,8 @@ KEYS = [
     "psnr_db",
     "ssim",
     "identical",
+    "vmaf",
+    "vmaf_reason",
     "lpips",
     "lpips_reason",
     "frames_psnr_db",

@@ -13,6 +13,7 @@ from bwcache.bench.presets import pick
 from bwcache.bench.readme import with_sections
 from bwcache.cache.methods.bwcache import BWCacheConfig, Reuse
 from bwcache.files import ASSETS
+from bwcache.runs.ruler import MARKS, Ruler, measured
 from tests import works_with
 
 ROOT = Path(__file__).parents[2]
@@ -84,7 +85,27 @@ def test_the_catalogue_quotes_the_recorded_presets():
 def test_the_recorded_presets_are_what_the_rule_picks():
     source = models.find("tinyworld").default_preset.source
     recorded = json.loads((ROOT / source).read_text(encoding="utf-8"))
-    assert pick(recorded["settings"]) == recorded["presets"]
+    ruler = Ruler.from_dict(recorded["ruler"])
+    assert pick(recorded["settings"], ruler) == recorded["presets"]
+
+
+def test_every_model_with_presets_has_its_ruler_and_each_presets_picture():
+    """`bench ruler` makes them; they are of the presets as the catalogue has them."""
+    for spec in models.CATALOGUE.values():
+        found = measured(spec.name)
+        presets = spec.facts().presets
+        assert (found is not None) == bool(presets), spec.name
+        if found is None:
+            continue
+        configs = {each.name: BWCacheConfig.from_dict(each.config) for each in found.answers}
+        assert configs == {name: preset.config for name, preset in presets.items()}
+        assert list(configs) == list(presets)
+        assert found.ruler.steps == spec.steps
+        assert [mark.name for mark in found.ruler.marks] == list(MARKS)
+        shares = [each.compute_share for each in found.answers]
+        assert shares == sorted(shares, reverse=True)
+        far = [each.psnr_db for each in found.answers]
+        assert far == sorted(far, reverse=True)
 
 
 def test_its_measured_sections_are_written_from_the_results():

@@ -35,9 +35,9 @@ TINYWORLD = ModelSpec(
             BWCacheConfig.name: MethodFacts(
                 presets=MappingProxyType(
                     {
-                        "Safe": Preset(BWCacheConfig(0.045, 1), SWEEP),
-                        "Balanced": Preset(BWCacheConfig(0.045, 2), SWEEP),
-                        "Fast": Preset(BWCacheConfig(0.045, 4), SWEEP),
+                        "Safe": Preset(BWCacheConfig(0.06, 1), SWEEP),
+                        "Balanced": Preset(BWCacheConfig(0.06, 2), SWEEP),
+                        "Fast": Preset(BWCacheConfig(0.06, 4), SWEEP),
                     }
                 ),
                 indicator_range=(0.028, 0.247),
@@ -47,9 +47,9 @@ TINYWORLD = ModelSpec(
     ),
     examples=(
         "a red circle moving right on a white background",
-        "a blue square bouncing on a gray background",
-        "a yellow triangle growing on a black background",
-        "a green circle moving up and a purple square moving down on a white background",
+        "a green circle moving up on a white background",
+        "an orange square moving left on a black background",
+        "a purple triangle moving down on a gray background",
     ),
     prompt_check="bwcache.tinyworld.text:check_prompt",
     random_builder="bwcache.models.embedded:build",

@@ -26,7 +26,8 @@ export function createNumbers(texts) {
   return {
     fixed,
     significant,
-    seconds: (value) => fixed(value, value < 10 ? 2 : 1),
+    // As `bwcache/runs/rounding.py` has it: the verdict says the same numbers in a sentence.
+    seconds: (value) => fixed(value, Math.abs(value) < 1 ? 2 : 1),
     decibels: (value) => (value === null ? texts.identical : `${fixed(value, 1)} dB`),
     percent: (share) => significant(100 * share, 2),
     // As Plotly wants them: the decimal sign, then the one between thousands.

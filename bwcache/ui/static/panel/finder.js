@@ -1,7 +1,7 @@
 // "Find my threshold": takes the rows of `finder.py` as they come, and shows progress, trials and
 // outcome.
 
-import { make } from "../lib/elements.js";
+import { make, motionIsReduced } from "../lib/elements.js";
 import { createNumbers } from "../lib/numbers.js";
 import { serverRoot } from "../lib/server.js";
 import { fill, liveTexts, localise } from "../lib/texts.js";
@@ -29,12 +29,10 @@ export function start({ element, props, watch, trigger }) {
     return fill(texts.detail, { i: trial.i, ...settingsOf(trial) });
   }
 
-  // The trial of the recommended setting; of two, the slower, as the sentence has it.
+  // The trial of the recommended setting.
   function recommended() {
     const { best, trials } = state;
-    if (!best) return undefined;
-    const same = trials.filter((trial) => trial.t === best.t && trial.r === best.r);
-    return same.sort((one, other) => one.x - other.x)[0];
+    return best ? trials.find((trial) => trial.t === best.t && trial.r === best.r) : undefined;
   }
 
   const onRow = {
@@ -49,6 +47,9 @@ export function start({ element, props, watch, trigger }) {
       status.textContent = texts.preparing;
       bar.value = 0;
       lookAt(null);
+      element.scrollIntoView({
+        behavior: motionIsReduced() ? "auto" : "smooth", block: "nearest",
+      });
     },
     uncached: (row) => { state.now = { ...row, k: "uncached" }; },
     known(row) {
@@ -132,6 +133,7 @@ export function start({ element, props, watch, trigger }) {
   function numbersOf(trial) {
     return fill(texts.numbers, {
       x: numbers.fixed(trial.x, 2),
+      clock: numbers.fixed(trial.clock, 2),
       psnr: numbers.decibels(trial.psnr),
       ssim: numbers.fixed(trial.ssim, 3),
       c: computedIn(trial),
@@ -152,6 +154,7 @@ export function start({ element, props, watch, trigger }) {
       threshold,
       interval,
       `${numbers.fixed(trial.x, 2)}×`,
+      `${numbers.fixed(trial.clock, 2)}×`,
       trial.psnr === null ? texts.identical : numbers.fixed(trial.psnr, 1),
       numbers.fixed(trial.ssim, 3),
       fill(texts.steps, { c: computedIn(trial), n: trial.w.length }),
@@ -169,6 +172,8 @@ export function start({ element, props, watch, trigger }) {
     trigger("submit", { threshold: t, interval: r, gate: state.gate, model: state.model });
     find(".bwf-used").textContent = texts.used;
   });
+
+  find(".bwf-close").addEventListener("click", () => { root.dataset.state = "idle"; });
 
   // Take the rows that are new. A list with another search's beginning starts anew.
   function feed(next) {

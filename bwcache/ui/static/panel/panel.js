@@ -13,11 +13,14 @@ import { startKiosk } from "./kiosk.js";
 import { createProgress } from "./progress.js";
 import { createRace } from "./race.js";
 import { createResult } from "./result.js";
+import { createRuler } from "./ruler.js";
 import { createTour } from "./tour.js";
 
 const PACE = 250; // ms between drawings of the charts: the model may need this very processor
 const OUT_OF_SIGHT = 0.6; // of the window's height: a run that begins below it is scrolled to
-const PARTS = [createWhatIf, createViews, createResult, createGallery, createTour, createProgress];
+const PARTS = [
+  createWhatIf, createViews, createResult, createRuler, createGallery, createTour, createProgress,
+];
 
 // `element`, `props`, `watch` and `trigger` are what Gradio hands to a component's script.
 export function start({ element, props, watch, trigger }) {

@@ -23,6 +23,7 @@ export function createResult({ root, texts, numbers, base }) {
       [numbers.decibels(row.psnr_db), texts.psnr],
       [numbers.fixed(row.ssim, 3), texts.ssim],
     ];
+    if (typeof row.vmaf === "number") found.push([numbers.fixed(row.vmaf, 1), texts.vmaf]);
     if (typeof row.lpips === "number") found.push([numbers.fixed(row.lpips, 3), texts.lpips]);
     return found;
   }

@@ -45,7 +45,7 @@ export function worstFrame(psnr) {
 export function createFrameCurves({ root, texts, numbers, player, plotlyUrl }) {
   const find = (name) => root.querySelector(name);
   const [card, slider, value] = [".bw-frames", ".bw-plot", ".bw-frames-value"].map(find);
-  const [worst, alikeLine, noLpips] = [".bw-worst", ".bw-alike", ".bw-no-lpips"].map(find);
+  const [worst, alikeLine, noScore] = [".bw-worst", ".bw-alike", ".bw-no-score"].map(find);
   const chart = make("div");
   chart.setAttribute("aria-hidden", "true");
   const marks = ["bw-now-line", "bw-now-dot", "bw-now-dot"].map((name) => make("i", name));
@@ -65,15 +65,17 @@ export function createFrameCurves({ root, texts, numbers, player, plotlyUrl }) {
   function add(row) {
     psnr.splice(row.at, row.psnr.length, ...row.psnr);
     ssim.splice(row.at, row.ssim.length, ...row.ssim);
-    noLpips.hidden = !row.lpips_reason;
-    noLpips.textContent = fill(texts.no_lpips, { reason: row.lpips_reason });
+    const missing = ["vmaf", "lpips"].filter((score) => row[`${score}_reason`]);
+    noScore.hidden = !missing.length;
+    noScore.textContent = missing.map(
+      (score) => fill(texts[`no_${score}`], { reason: row[`${score}_reason`] }),
+    ).join(" ");
   }
 
   function done(row) {
     const all = psnr.length;
     const alike = psnr.filter((one) => one === null).length;
     card.hidden = !all;
-    if (typeof row.lpips === "number") noLpips.hidden = true;
     alikeLine.hidden = !alike;
     const text = alike === all ? texts.frames_all_alike : texts.frames_alike;
     alikeLine.textContent = fill(text, { n: alike, all });
