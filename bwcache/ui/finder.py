@@ -7,7 +7,6 @@ The rows are drawn by `static/panel/finder.js`; like the live panel's, a list of
 from __future__ import annotations
 
 import base64
-import secrets
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -77,7 +76,7 @@ def search_job(compare: Compare, host: Host) -> Job[tuple[Request, Goal]]:
                 if (row := as_row(event)) is not None:
                     yield row
 
-    return Job(read, begin, rows, "finder_", "a search")
+    return Job(read, begin, rows, "finder_", "a search", lambda asked: asked[0].model)
 
 
 def check_searchable(request: Request) -> None:
@@ -100,7 +99,6 @@ def begin(asked: tuple[Request, Goal]) -> Row:
     request, goal = asked
     return {
         "k": "begin",
-        "id": secrets.token_hex(4),
         "goal": goal.kind,
         "value": goal.value,
         "model": request.model,

@@ -31,6 +31,7 @@ PARTS = {
 STYLES = (  # later ones override
     "page/page.css",
     "page/header.css",
+    "page/differs.css",
     "panel/panel.css",
     "panel/progress.css",
     "steps/what_if.css",

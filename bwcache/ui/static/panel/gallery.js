@@ -7,6 +7,7 @@
 
 import { make, motionIsReduced } from "../lib/elements.js";
 import { fill } from "../lib/texts.js";
+import { addressedRecording, addressedRun, showsRun } from "../page/address.js";
 import { fetchRun, withAddresses } from "./recorded_run.js";
 
 const FAST = 4; // seconds of a whole run that is played fast
@@ -57,6 +58,7 @@ export function createGallery({ root, texts, numbers, base, props, watch, feed }
   function play(run, rows, seconds) {
     clearProblem(run);
     chosen = run;
+    showsRun(run === runs[0] ? {} : { recorded: run.slug });
     shownIsOwn = false; // before rows are fed: a card that is disabled loses the focus
     const mine = turn;
     const first = { ...rows[0].row, id: `recorded-${run.slug}-${mine}`, recorded: true };
@@ -185,7 +187,8 @@ export function createGallery({ root, texts, numbers, base, props, watch, feed }
   // --- what a visitor finds --------------------------------------------------------------------
   async function showFirst() {
     root.dataset.landing = "";
-    for (const run of runs) if (await show(run)) break;
+    const named = runs.filter((run) => run.slug === addressedRecording());
+    for (const run of [...named, ...runs]) if (await show(run)) break;
     delete root.dataset.landing;
     update();
   }
@@ -210,7 +213,7 @@ export function createGallery({ root, texts, numbers, base, props, watch, feed }
     setInterval(cycleWhenIdle, 500);
     watch("value", giveWay);
     update();
-    if (!hasOwnRows()) showFirst();
+    if (!hasOwnRows() && !addressedRun()) showFirst();
   }
 
   return {

@@ -6,6 +6,7 @@ import { isComplete, isReused } from "../lib/runs.js";
 import { serverRoot } from "../lib/server.js";
 import { createCharts } from "../steps/charts.js";
 import { createWhatIf } from "../steps/what_if.js";
+import { createShownSettings } from "../page/shown_settings.js";
 import { createPlayer } from "../videos/player.js";
 import { createViews } from "../videos/views.js";
 import { createGallery } from "./gallery.js";
@@ -17,7 +18,10 @@ import { createTour } from "./tour.js";
 
 const PACE = 250; // ms between drawings of the charts: the model may need this very processor
 const OUT_OF_SIGHT = 0.6; // of the window's height: a run that begins below it is scrolled to
-const PARTS = [createWhatIf, createViews, createResult, createGallery, createTour, createProgress];
+const PARTS = [
+  createWhatIf, createViews, createResult, createGallery, createTour, createProgress,
+  createShownSettings,
+];
 
 // `element`, `props`, `watch` and `trigger` are what Gradio hands to a component's script.
 export function start({ element, props, watch, trigger }) {
@@ -161,6 +165,7 @@ export function start({ element, props, watch, trigger }) {
       }
     } else { // a message on its own: about a run that has not begun, or was cancelled
       onRow[first.k]?.(first);
+      notify("message", first);
     }
     if (!pending) {
       pending = true;
