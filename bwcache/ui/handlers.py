@@ -129,6 +129,9 @@ class Handlers(Generic[Asked]):
             yield [self._message("gone", language)], *buttons(running=False)
             return
         self.results.follow(session, result)
+        if result.state == "done":  # at once, and no more: a second output might overtake it
+            yield result.rows, *buttons(running=False)
+            return
         making = (self._job.doing, self._job.model(result.asked))  # type: ignore[arg-type]
         make = partial(self._rows, result, session, language)
         result.start(make, self.results.line, making)
@@ -157,6 +160,7 @@ class Handlers(Generic[Asked]):
                 ending = self._message(result.state, language)
                 yield [*shown, ending], *buttons(running=False)
             case _:
+                yield None  # a moment, so that the last row is not overtaken
                 # Gradio repeats the last output whole when a run completes: a short one, then.
                 yield END, *buttons(running=False)
 

@@ -87,13 +87,15 @@ def test_a_finished_result_is_there_after_a_reload(visit, backend):
     assert page.evaluate(PROMPT_BOX) == PROMPT
     assert len(backend.requests) == asked
     assert page.locator(".bw-recorded").is_hidden()
-    other = Visit(visit.page.context.browser, page.url)  # a link shows it to others, too
-    other.phase("done")
-    assert other.text(".bw-sentence") == sentence
-    other.close()
+    other = page.context.browser.new_context().new_page()
+    other.goto(page.url)  # a link shows it to others, too
+    other.wait_for_selector(".bw[data-phase=done]")
+    assert other.locator(".bw-sentence").inner_text() == sentence
+    other.context.close()
 
 
-def test_a_reload_during_a_run_goes_on_with_it_and_stop_stops_it(visit, backend):
+def test_a_reload_during_a_run_goes_on_with_it_and_stop_stops_it(browser, address, backend):
+    visit = Visit(browser, address)
     page = visit.page
     backend.pause = 0.15
     asked, closed = len(backend.requests), backend.closed
@@ -112,17 +114,16 @@ def test_a_reload_during_a_run_goes_on_with_it_and_stop_stops_it(visit, backend)
     assert backend.closed == closed + 1
     assert page.locator(".bw-recorded").is_hidden()
     assert "Stopped" in visit.text(".bw-status-text")
+    visit.close()
 
 
 def test_a_result_that_is_not_kept_is_said_and_no_other_takes_its_place(browser, address):
-    visit = Visit.__new__(Visit)
-    visit.address, visit.faults, visit.outside = address, [], []
-    visit.page = browser.new_context().new_page()
-    visit.page.goto(f"{address}?prompt={PROMPT.replace(' ', '+')}&run=unknown")
-    visit.page.wait_for_selector(".bw-status-text >> text=not kept any more")
-    assert visit.page.locator(".bw-recorded").is_hidden()
-    assert visit.page.evaluate(PROMPT_BOX) == PROMPT
-    visit.close()
+    page = browser.new_context().new_page()
+    page.goto(f"{address}?prompt={PROMPT.replace(' ', '+')}&run=unknown")
+    page.wait_for_selector(".bw-status-text >> text=not kept any more")
+    assert page.locator(".bw-recorded").is_hidden()
+    assert page.evaluate(PROMPT_BOX) == PROMPT
+    page.context.close()
 
 
 def test_a_recorded_run_s_settings_can_be_taken_over(visit):
