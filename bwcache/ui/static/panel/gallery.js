@@ -6,9 +6,10 @@
 // while a run is being played.
 
 import { make, motionIsReduced } from "../lib/elements.js";
+import { fetchAhead } from "../lib/fetched.js";
 import { fill } from "../lib/texts.js";
 import { addressedRecording, addressedRun, showsRun } from "../page/address.js";
-import { fetchRun, withAddresses } from "./recorded_run.js";
+import { checked, fetchRun, withAddresses } from "./recorded_run.js";
 
 const FAST = 4; // seconds of a whole run that is played fast
 const IDLE = 20; // seconds until an idle kiosk goes on
@@ -35,7 +36,9 @@ export function createGallery({ root, texts, numbers, base, props, watch, feed }
   // --- one run ---------------------------------------------------------------------------------
   async function rowsOf(run) {
     if (!fetched.has(run.slug)) {
-      fetched.set(run.slug, await fetchRun(`${base}${run.folder}run.json`, texts));
+      const found = run.content // a frozen page has it at hand
+        ? checked(run.content, texts) : await fetchRun(`${base}${run.folder}run.json`, texts);
+      fetched.set(run.slug, found);
     }
     return withAddresses(fetched.get(run.slug), run.folder, run.words?.[texts.language]);
   }
@@ -191,6 +194,22 @@ export function createGallery({ root, texts, numbers, base, props, watch, feed }
     for (const run of [...named, ...runs]) if (await show(run)) break;
     delete root.dataset.landing;
     update();
+    fetchAll();
+  }
+
+  // All runs with their videos, so that they play when the network is gone.
+  async function fetchAll() {
+    if (!location.protocol.startsWith("http") || navigator.connection?.saveData) return;
+    for (const run of runs) {
+      try {
+        const last = (await rowsOf(run)).at(-1).row;
+        const shown = ["baseline", "cached", "control", "difference"];
+        for (const name of shown.filter((each) => each in last.files)) {
+          await fetchAhead(base + last.files[name]);
+        }
+      } catch { /* it is fetched when it is shown, and said then what is wrong */ }
+    }
+    root.dataset.fetched = "";
   }
 
   // Whatever the server sends is a visitor's own run: it stops what is being played.

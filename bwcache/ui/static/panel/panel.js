@@ -1,5 +1,6 @@
 // The panel: takes the rows as they come, keeps the state of both runs, and shows it.
 
+import { localAddress } from "../lib/fetched.js";
 import { fill, liveTexts, localise } from "../lib/texts.js";
 import { createNumbers } from "../lib/numbers.js";
 import { isComplete, isReused } from "../lib/runs.js";
@@ -97,7 +98,7 @@ export function start({ element, props, watch, trigger }) {
       run.s = row.s;
       if (row.p) player.preview(row.run, row.p);
     },
-    video: (row) => player.load(row.run, base + row.url),
+    video: (row) => player.load(row.run, localAddress(base + row.url)),
     done(row) {
       const reused = row.steps_reused + (row.steps_partial ?? 0);
       root.dataset.phase = reused ? "done" : "nothing";
