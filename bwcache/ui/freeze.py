@@ -22,7 +22,7 @@ from .panel import PLOTLY, STATIC, panel_texts, styles, template
 from .theme import theme
 
 ENTRY = "panel/panel.js"
-INDEX, SCRIPT, DATA, LIBRARY = "index.html", "page.js", "runs.js", "plotly.min.js"
+INDEX, SCRIPT, DATA, LIBRARY = "index.html", "script.js", "runs.js", "plotly.min.js"
 IMPORT = re.compile(r'^import\s*\{([^}]*)\}\s*from\s*"([^"]+)";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export\s+((?:async\s+)?function\*?|const|class)\s+(\w+)", re.MULTILINE)
 LEFT = re.compile(r"^(?:import|export)\b.*$", re.MULTILINE)

@@ -45,9 +45,8 @@ def test_no_runs_and_broken_ones_are_refused_in_a_line(tmp_path, capsys):
 
 
 def test_modules_become_one_script_in_their_order(tmp_path):
-    (tmp_path / "one.js").write_text(
-        'import { b as c } from "./two.js";\n\nexport const a = c + 1;\n'
-    )
+    one = 'import { b as c } from "./two.js";\n\nexport const a = c + 1;\n'
+    (tmp_path / "one.js").write_text(one)
     (tmp_path / "two.js").write_text("export const b = 1;\n")
     script = bundle(tmp_path / "one.js")
     assert script.index("const b = 1;") < script.index("const { b: c } = module0;")
