@@ -14,8 +14,10 @@ from ..errors import ConfigError
 from ..models import ModelSpec
 from ..runs.request import MAX_STEPS, Request
 from . import form, languages
+from .code_lines import code_lines
 from .events import HIDDEN, SUBJECT, Named
 from .fields import Components
+from .handlers import checked
 from .host import Host
 from .model_choice import MODEL_PARTS, of_model
 from .panel import STATIC, address
@@ -61,6 +63,30 @@ def add_link_button(fields: Components) -> None:
     gr.HTML(BOX, elem_id="bw-link", apply_default_css=False)
     linked = [fields[name] for name in LINKED]
     button.click(None, linked, None, js=call("permalink.js", "copyLink"), **HIDDEN)
+
+
+def add_code(fields: Components, host: Host) -> None:
+    """The button that shows the settings as Python, and its place; changes of the form hide it."""
+    button = gr.Button(languages.label("show_code"), size="sm", elem_id="bw-show-code")
+    code = gr.Code(
+        language="python",
+        label=languages.label("code"),
+        visible=False,
+        interactive=False,
+        elem_id="bw-code",
+    )
+    asked = {name: fields[name] for name in form.FIELDS if name in fields}
+    named = Named(asked)
+
+    def on_show(request: gr.Request, values: dict):
+        of = languages.of(request)
+        found = checked(host.read, named.given(values), language=of)
+        return gr.update(value=code_lines(found, host.device), visible=True)
+
+    button.click(on_show, named.inputs(), code, concurrency_limit=None, **HIDDEN)
+    hide = "() => ({ __type__: 'update', visible: false })"
+    changes = [field.change for field in asked.values()]
+    gr.on(changes, None, None, code, js=hide, **HIDDEN)
 
 
 def wire_link(

@@ -16,7 +16,7 @@ from .handlers import Handlers
 from .host import Host
 from .languages import TITLE, label
 from .line import Line, in_line
-from .links import add_link_button, wire_link
+from .links import add_code, add_link_button, wire_link
 from .model_choice import header
 from .panel import live_panel
 from .results import KEPT_SECONDS, Results
@@ -68,6 +68,7 @@ def build(
                 advice = gr.Markdown(elem_id="bw-advice")
                 fields |= advanced_fields(host)
                 add_link_button(fields)
+                add_code(fields, host)
             with gr.Column(scale=1, min_width=320):
                 panel = live_panel(runs, kiosk)
         finder = add_finder()
