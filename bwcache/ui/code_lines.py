@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
-
 from ..cache.method import Method
 from ..models import find
 from ..runs.request import Request
@@ -74,9 +72,8 @@ def code_lines(request: Request, device: str) -> str:
 def config_line(config: Method) -> str:
     """The method's first setting, and those that are not its own defaults, as Python."""
     given: list[str] = []
-    for field in fields(config):
-        value = getattr(config, field.name)
-        usual = field.default_factory() if field.default_factory is not MISSING else field.default
-        if value != usual or not given:
-            given.append(f"{field.name}={value!r}")
+    for knob in config.knobs():
+        value = getattr(config, knob.name)
+        if value != knob.default or not given:
+            given.append(f"{knob.name}={value!r}")
     return f"{type(config).__name__}({', '.join(given)})"

@@ -208,7 +208,8 @@ def test_the_files_can_be_fetched(visit):
     visit.phase("done")
     links = visit.page.locator(".bw-files a")
     names = [links.nth(i).get_attribute("href").rsplit("/", 1)[-1] for i in range(links.count())]
-    assert names == ["baseline.mp4", "cached.mp4", "difference.mp4", "trace.json", "summary.json"]
+    videos = ["baseline.mp4", "cached.mp4", "difference.mp4", "share.mp4"]
+    assert names == [*videos, "trace.json", "summary.json"]
     with visit.page.expect_download() as download:
         links.nth(3).click()
     assert json.loads(download.value.path().read_text())["format"] == "bwcache-trace"

@@ -82,7 +82,7 @@ def test_files_are_published_and_their_folder_is_gone(tmp_path, monkeypatch):
     own.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(own))
     files = shown(Page(folder=tmp_path).generate())[-1]["files"]
-    assert set(files) == {"baseline", "cached", "difference", "summary", "trace"}
+    assert set(files) == {"baseline", "cached", "difference", "share", "summary", "trace"}
     assert all(url.startswith("/gradio_api/file=") for url in files.values())
     assert not any("circle" in url for url in files.values())
     assert json.loads((tmp_path / "summary.json").read_text())["prompt"] == PROMPT

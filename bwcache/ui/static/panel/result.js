@@ -3,7 +3,7 @@
 import { make } from "../lib/elements.js";
 import { fill } from "../lib/texts.js";
 
-const FILES = ["baseline", "cached", "control", "difference", "trace", "summary"];
+const FILES = ["baseline", "cached", "control", "difference", "share", "trace", "summary"];
 
 export function createResult({ root, texts, numbers, base }) {
   const find = (name) => root.querySelector(name);
