@@ -17,8 +17,9 @@ from ..errors import ConfigError, TraceError
 from ..runs.baselines import BaselineStore
 from ..runs.consume import told
 from ..runs.panel_rows import END, MessageRow, message
-from .languages import ENGLISH, TITLE, say
+from .languages import TITLE, say
 from .line import Place
+from .phrases import refused, translated
 from .results import KEPT_SECONDS, Result, Results
 from .sessions import Visitors
 
@@ -34,12 +35,18 @@ def refusal(reason: object) -> gr.Error:
     return gr.Error(str(reason), title=TITLE, print_exception=False)
 
 
-def checked(read: Callable[..., Asked], *given: object, language: str = ENGLISH) -> Asked:
-    """What `read` makes of what was given, or an error in words of the language."""
+def checked(read: Callable[..., Asked], *given: object, language: str | None = None) -> Asked:
+    """What `read` makes of what was given, or an error in words.
+
+    Args:
+        read: Refuses bad values.
+        given: Its arguments.
+        language: Of whoever filled in the form; None for a program, which gets one plain line.
+    """
     try:
         return read(*given)
     except (ConfigError, TraceError) as error:
-        raise refusal(error) from None
+        raise refusal(error if language is None else refused(error, language)) from None
 
 
 def guarded(
@@ -106,6 +113,14 @@ class Handlers(Generic[Asked]):
         waiting = self._message("waiting", language) | {"id": result.id}
         return result.id, [waiting], *buttons(running=True)
 
+    def problem(self, given: Given) -> Exception | None:
+        """Why what is given cannot be used; None where it can."""
+        try:
+            self._job.read(given)
+        except (ConfigError, TraceError) as error:
+            return error
+        return None
+
     def run(self, asked: str | None, session: str | None, language: str) -> Iterator[tuple]:
         """Yields (rows, start, stop) until the job is done, starting it where nobody has.
 
@@ -154,8 +169,9 @@ class Handlers(Generic[Asked]):
                     return
         match result.state:
             case "error":
-                yield [*shown, message("error", result.problem)], *buttons(running=False)
-                raise refusal(result.problem)
+                problem = translated(result.problem, language)
+                yield [*shown, message("error", problem)], *buttons(running=False)
+                raise refusal(problem)
             case "stopped" | "cut":
                 ending = self._message(result.state, language)
                 yield [*shown, ending], *buttons(running=False)

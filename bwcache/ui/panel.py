@@ -17,7 +17,8 @@ import plotly
 from ..cache.methods.bwcache import REUSE_NAMES, BWCacheConfig
 from .gallery import index
 from .handlers import FILE_ROUTE
-from .languages import LABELS, for_browser, verdict_texts
+from .languages import CATALOGUE, LABELS, for_browser, verdict_texts
+from .phrases import phrases
 
 STATIC = Path(__file__).parent / "static"
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
@@ -79,6 +80,8 @@ def panel_texts() -> dict[str, Mapping[str, str]]:
         }
         warning = verdict_texts(language)["too_few_computed"]
         texts[language] = {**own, **methods, "too_few_computed": warning}
+        said = {"phrases": phrases(language), "decimal_sign": CATALOGUE.decimal_sign(language)}
+        texts[language] |= said  # type: ignore[arg-type]
     return texts
 
 

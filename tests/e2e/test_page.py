@@ -162,7 +162,12 @@ def test_bad_input_is_said_and_the_page_goes_on(visit, backend):
     before = len(backend.requests)
     visit.page.get_by_label("Prompt").fill("   ")
     visit.generate()
-    visit.page.wait_for_selector("text=prompt: got")
+    said = visit.page.locator("#bw-form").get_by_text("Prompt: please fill it in.")
+    said.wait_for()
+    assert said.count() == 1  # at its field
+    assert visit.page.locator(".toast-body").count() == 0
+    assert all("422" in fault for fault in visit.faults)  # a browser notes every refusal
+    visit.faults.clear()
     assert len(backend.requests) == before
     visit.page.get_by_label("Prompt").fill("a blue square bouncing on a gray background")
     visit.generate()
@@ -173,7 +178,12 @@ def test_what_a_visitor_types_is_never_markup(visit, backend):
     attack = "<img src=x onerror=window.hit=1> a red circle"
     visit.page.get_by_label("Prompt").fill(attack)
     visit.generate()
-    visit.page.wait_for_selector("text=prompt: got")
+    said = visit.page.locator("#bw-form").get_by_text("Prompt: please fill it in.")
+    said.wait_for()
+    assert said.count() == 1  # at its field
+    assert visit.page.locator(".toast-body").count() == 0
+    assert all("422" in fault for fault in visit.faults)  # a browser notes every refusal
+    visit.faults.clear()
     assert visit.page.evaluate("window.hit") is None
 
 

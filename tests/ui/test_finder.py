@@ -17,7 +17,7 @@ from bwcache.testing import FakeBackend
 from bwcache.ui.finder import search_job
 from bwcache.ui.handlers import Handlers
 from bwcache.ui.host import Host
-from bwcache.ui.languages import CATALOGUE
+from bwcache.ui.languages import CATALOGUE, LABELS
 from bwcache.ui.sessions import Visitors
 from tests.ui.given import PROMPT, given
 
@@ -148,7 +148,8 @@ def test_bad_input_is_one_clear_line_and_starts_nothing(change, word):
     backend = FakeBackend()
     with pytest.raises(gr.Error) as caught:
         next(find(finder(backend), **change))
-    assert caught.value.message.startswith(f"{word}: got")
+    labels = {"goal": "finder_title"}
+    assert caught.value.message.startswith(f"{LABELS['en'][labels.get(word, word)]}: ")
     assert "\n" not in caught.value.message
     assert not backend.requests
 

@@ -7,6 +7,7 @@
 
 import { make, motionIsReduced } from "../lib/elements.js";
 import { fetchAhead } from "../lib/fetched.js";
+import { translated } from "../lib/phrases.js";
 import { fill } from "../lib/texts.js";
 import { addressedRecording, addressedRun, showsRun } from "../page/address.js";
 import { checked, fetchRun, withAddresses } from "./recorded_run.js";
@@ -117,12 +118,12 @@ export function createGallery({ root, texts, numbers, base, props, watch, feed }
       psnr: numbers.decibels(run.psnr_db),
     };
     words.append(
-      make("b", "", run.title),
+      make("b", "", translated(run.title, texts)),
       make("span", "", fill(texts.run_numbers, values)),
       make("small", "", fill(texts.recorded_on, { date: date(run) })),
     );
     button.type = "button";
-    button.title = run.caption;
+    button.title = translated(run.caption, texts);
     button.dataset.slug = run.slug;
     button.append(picture, words);
     button.addEventListener("click", () => show(run));
@@ -152,7 +153,7 @@ export function createGallery({ root, texts, numbers, base, props, watch, feed }
     if (!chosen) return;
     const where = { hardware: chosen.hardware, date: date(chosen) };
     label.textContent = fill(texts.recorded_where, where);
-    caption.replaceChildren(make("q", "", chosen.prompt), ` · ${chosen.caption}`);
+    caption.replaceChildren(make("q", "", chosen.prompt), ` · ${translated(chosen.caption, texts)}`);
   }
 
   const replays = {

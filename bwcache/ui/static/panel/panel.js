@@ -1,6 +1,7 @@
 // The panel: takes the rows as they come, keeps the state of both runs, and shows it.
 
 import { localAddress } from "../lib/fetched.js";
+import { translated } from "../lib/phrases.js";
 import { fill, liveTexts, localise } from "../lib/texts.js";
 import { createNumbers } from "../lib/numbers.js";
 import { isComplete, isReused } from "../lib/runs.js";
@@ -84,7 +85,7 @@ export function start({ element, props, watch, trigger }) {
       const stage = row.stage === "download" ? "load" : row.stage; // of unknown size
       status.textContent = row.total
         ? fill(texts.stage_download, gigabytes(row)) : texts[`stage_${stage}`];
-      if (row.note) Object.assign(note, { textContent: row.note, hidden: false });
+      if (row.note) Object.assign(note, { textContent: translated(row.note, texts), hidden: false });
     },
     start(row) {
       state.now = row.run;

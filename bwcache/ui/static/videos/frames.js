@@ -1,6 +1,7 @@
 // The curves over frames: PSNR above SSIM, one x axis. They are a slider: a click or a key seeks
 // the players, and their frame is marked. Identical frames have no PSNR; they say "=".
 
+import { translated } from "../lib/phrases.js";
 import { cssVariable, make, onThemeChange } from "../lib/elements.js";
 import { PLAIN, themed, whenInSight } from "../lib/plotly.js";
 import { fill } from "../lib/texts.js";
@@ -66,7 +67,7 @@ export function createFrameCurves({ root, texts, numbers, player, plotlyUrl }) {
     psnr.splice(row.at, row.psnr.length, ...row.psnr);
     ssim.splice(row.at, row.ssim.length, ...row.ssim);
     noLpips.hidden = !row.lpips_reason;
-    noLpips.textContent = fill(texts.no_lpips, { reason: row.lpips_reason });
+    noLpips.textContent = fill(texts.no_lpips, { reason: translated(row.lpips_reason, texts) });
   }
 
   function done(row) {
