@@ -32,21 +32,15 @@ from . import form, languages
 from .advice import Adviser, note
 from .fields import Components, knob_update, preset_choices
 from .finder import GOAL_KIND, GOAL_VALUE, GOALS, Finder
-from .handlers import FILE_ROUTE, Given, Handlers, Job, checked
+from .handlers import FILE_ROUTE, Given, Handlers, Job, Refused, buttons, checked
 from .host import Host
 from .languages import label
 from .model_choice import METHOD_PARTS, MODEL_PARTS, of_method, of_model
-from .phrases import refused
 from .results import Results
 from .sessions import Visitors
 
 MODEL_QUEUE = "model"  # the place where programs wait for the model
 RESULT = "run"  # of an address: the id of a result
-IN_SIGHT = (  # fields that no closed section hides
-    "prompt",
-    "image",
-    *(name for name, of in form.settings_by_name().items() if any(k.basic for k in of.values())),
-)
 LOOK = 0.05  # seconds between two looks at what is new
 HIDDEN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 AT_ONCE = {"queue": False, **HIDDEN}
@@ -135,10 +129,12 @@ def wire_job(
 
     # Gradio fills in a request by its annotation, so each handler gets a wrapper here.
     def on_enter(request: gr.Request, values: dict):
-        return handlers.enter(named.given(values), languages.of(request), request.session_hash)
-
-    def on_check(request: gr.Request, values: dict):
-        return at_its_field(handlers, named, values, languages.of(request))
+        of = (languages.of(request), request.session_hash)
+        try:
+            yield handlers.enter(named.given(values), *of)
+        except Refused as refused:
+            yield None, [refused.row], *buttons(running=False)
+            raise
 
     async def on_run(request: gr.Request, what):
         async for update in followed(handlers, what, request):
@@ -158,7 +154,6 @@ def wire_job(
         on_enter,
         named.inputs(),
         [asked, *shown],
-        validator=on_check,
         concurrency_limit=None,
         **HIDDEN,
     )
@@ -171,18 +166,6 @@ def wire_job(
         under_way.append(page.load(on_load, None, shown, concurrency_limit=None, **HIDDEN))
     stop.click(on_stop, None, shown, cancels=under_way, **AT_ONCE)
     return run
-
-
-def at_its_field(handlers: Handlers, named: Named, values: Mapping, language: str) -> list:
-    """What is wrong, for the component that it is wrong with: Gradio says it there.
-
-    One thing at a time. What has no component in sight is left to the button's own handler.
-    """
-    error = handlers.problem(named.given(values))
-    field = error.field if isinstance(error, ConfigError) else ""
-    words = refused(error, language) if error is not None and field in IN_SIGHT else ""
-    wrong = {name: name == field and bool(words) for name in named.given(values)}
-    return [gr.validate(not is_wrong, words) for is_wrong in wrong.values()]
 
 
 async def followed(handlers: Handlers, asked: str | None, request: gr.Request):

@@ -45,7 +45,11 @@ def main_fields(host: Host) -> dict[str, gr.components.Component]:
         elem_id="bw-image",
     )
     prompt = gr.Textbox(
-        spec.examples[0], label=label("prompt"), placeholder=label("prompt_placeholder"), lines=2
+        spec.examples[0],
+        label=label("prompt"),
+        placeholder=label("prompt_placeholder"),
+        lines=2,
+        elem_id="bw-prompt",
     )
     examples = gr.Dataset(
         components=[prompt],
@@ -76,11 +80,13 @@ def advanced_fields(host: Host) -> dict[str, gr.components.Component]:
                 "steps": gr.Number(
                     host.settings.steps(spec),
                     label=label("steps"),
+                    elem_id="bw-steps",
                     **NARROW,
                 ),
                 "seed": gr.Number(
                     seed.default,
                     label=label("seed"),
+                    elem_id="bw-seed",
                     **NARROW,
                 ),
             }

@@ -46,7 +46,22 @@ def checked(read: Callable[..., Asked], *given: object, language: str | None = N
     try:
         return read(*given)
     except (ConfigError, TraceError) as error:
-        raise refusal(error if language is None else refused(error, language)) from None
+        if language is None:
+            raise refusal(error) from None
+        raise Refused(refused(error, language), getattr(error, "field", "")) from None
+
+
+class Refused(gr.Error):
+    """What a visitor gets to read at a field of the form.
+
+    Args:
+        text: A sentence.
+        field: Its name.
+    """
+
+    def __init__(self, text: str, field: str):
+        super().__init__(text, title=TITLE, print_exception=False, visible=False)
+        self.row: Row = {"k": "refused", "field": field, "text": text}
 
 
 def guarded(
@@ -112,14 +127,6 @@ class Handlers(Generic[Asked]):
         self.results.follow(session, result)
         waiting = self._message("waiting", language) | {"id": result.id}
         return result.id, [waiting], *buttons(running=True)
-
-    def problem(self, given: Given) -> Exception | None:
-        """Why what is given cannot be used; None where it can."""
-        try:
-            self._job.read(given)
-        except (ConfigError, TraceError) as error:
-            return error
-        return None
 
     def run(self, asked: str | None, session: str | None, language: str) -> Iterator[tuple]:
         """Yields (rows, start, stop) until the job is done, starting it where nobody has.

@@ -215,7 +215,7 @@ export function createGallery({ root, texts, numbers, base, props, watch, feed }
 
   // Whatever the server sends is a visitor's own run: it stops what is being played.
   function giveWay() {
-    if (!hasOwnRows()) return;
+    if (!hasOwnRows() || props.value[0].k === "refused") return;
     turn += 1;
     playing = false;
     shownIsOwn = true;
