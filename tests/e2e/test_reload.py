@@ -135,6 +135,23 @@ def test_a_recorded_run_s_settings_can_be_taken_over(visit):
     page.wait_for_selector(".bw-differs", state="hidden")
 
 
+def test_two_runs_of_the_visit_can_be_compared_and_shown_again(visit):
+    page = visit.page
+    generate(visit)
+    page.wait_for_selector(".bw-gallery[data-shows=own]")
+    visit.phase("done")
+    first = visit.text(".bw-sentence")
+    visit.set_threshold(0.05)
+    visit.generate()
+    page.wait_for_selector(".bw-history li:nth-child(2)")
+    for box in page.get_by_label("compare").all():
+        box.check()
+    page.wait_for_selector(".bw-history-pair td >> text=0.05")
+    assert page.locator(".bw-history-pair video").count() == 2
+    page.locator(".bw-history li button").last.click()
+    page.wait_for_function("s => document.querySelector('.bw-sentence').innerText === s", arg=first)
+
+
 @contextmanager
 def cutting_proxy(target: int):
     """A proxy to a local port that can cut all its connections; yields its port and `cut`."""

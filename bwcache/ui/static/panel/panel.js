@@ -8,6 +8,7 @@ import { isComplete, isReused } from "../lib/runs.js";
 import { serverRoot } from "../lib/server.js";
 import { createCharts } from "../steps/charts.js";
 import { createWhatIf } from "../steps/what_if.js";
+import { createHistory } from "../page/history.js";
 import { createRefusal } from "../page/refusal.js";
 import { createShownSettings } from "../page/shown_settings.js";
 import { createPlayer } from "../videos/player.js";
@@ -23,7 +24,7 @@ const PACE = 250; // ms between drawings of the charts: the model may need this 
 const OUT_OF_SIGHT = 0.6; // of the window's height: a run that begins below it is scrolled to
 const PARTS = [
   createWhatIf, createViews, createResult, createGallery, createTour, createProgress,
-  createShownSettings, createRefusal,
+  createShownSettings, createRefusal, createHistory,
 ];
 
 // `element`, `props`, `watch` and `trigger` are what Gradio hands to a component's script.
