@@ -152,6 +152,13 @@ class VideoRow(TypedDict):
     url: NotRequired[str]
 
 
+class ShareRow(TypedDict):
+    """The video to hand on is there; apart from the other files, so that no row is too long."""
+
+    k: Literal["share"]
+    url: NotRequired[str]
+
+
 class FramesRow(TypedDict):
     """PSNR (dB; None where identical) and SSIM of each frame from `at` on, a few dozen a row.
 
@@ -219,6 +226,7 @@ RecordedRow = (
     | ThresholdsRow
     | SchedulesRow
     | VideoRow
+    | ShareRow
     | FramesRow
     | DoneRow
 )
@@ -273,8 +281,11 @@ class PanelRows(Consumer[Row]):
         places = self._files(event)
         for run in event.runs:
             yield video(run.run, places[run.run])
+        if "share" in places:
+            yield {"k": "share", "url": places["share"]}
         yield from frames(event.summary)
-        yield done(event.summary, places, self._say)
+        listed = {name: place for name, place in places.items() if name != "share"}
+        yield done(event.summary, listed, self._say)
 
 
 def begin(run_id: str, request: Request, spec: ModelSpec) -> BeginRow:

@@ -64,7 +64,7 @@ def test_rows_come_one_at_a_time_and_only_grow(tmp_path):
         assert after[:-1] == before
         assert after is not before
     kinds = [row["k"] for row in lists[-1]]
-    steps, ending = ["step"] * 12, ["video", "video", "frames", "done"]
+    steps, ending = ["step"] * 12, ["video", "video", "share", "frames", "done"]
     table = ["schedule_table", "thresholds", *["schedules"] * kinds.count("schedules")]
     assert lists[-1][14]["parts"] == len(table) - 1
     assert kinds == ["begin", "start", *steps, *table, "start", *steps, *ending]
@@ -82,7 +82,7 @@ def test_files_are_published_and_their_folder_is_gone(tmp_path, monkeypatch):
     own.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(own))
     files = shown(Page(folder=tmp_path).generate())[-1]["files"]
-    assert set(files) == {"baseline", "cached", "difference", "share", "summary", "trace"}
+    assert set(files) == {"baseline", "cached", "difference", "summary", "trace"}
     assert all(url.startswith("/gradio_api/file=") for url in files.values())
     assert not any("circle" in url for url in files.values())
     assert json.loads((tmp_path / "summary.json").read_text())["prompt"] == PROMPT

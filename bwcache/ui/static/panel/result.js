@@ -10,6 +10,7 @@ export function createResult({ root, texts, numbers, base }) {
   const [sentence, warning, tiles] = [".bw-sentence", ".bw-warning", ".bw-numbers"].map(find);
   const [control, finePrint] = [".bw-control-line", ".bw-fine-print"].map(find);
   const files = find(".bw-files");
+  let shared = null; // where the video to hand on is
 
   function tilesOf(row) {
     const saved = row.baseline_seconds - row.cached_seconds;
@@ -34,9 +35,11 @@ export function createResult({ root, texts, numbers, base }) {
     return made;
   }
 
+  const placesOf = (row) => ({ ...row.files, share: shared ?? row.files.share });
+
   function link(row, name) {
     const made = make("a", "", texts[`file_${name}`]);
-    made.href = base + row.files[name];
+    made.href = base + placesOf(row)[name];
     made.download = "";
     return made;
   }
@@ -52,7 +55,11 @@ export function createResult({ root, texts, numbers, base }) {
   }
 
   return {
+    row(row) {
+      if (row.k === "share") shared = row.url;
+    },
     begin() {
+      shared = null;
       sentence.textContent = finePrint.textContent = "";
       tiles.replaceChildren();
       warning.hidden = control.hidden = files.hidden = true;
@@ -65,7 +72,7 @@ export function createResult({ root, texts, numbers, base }) {
       showControl(row);
       const share = numbers.percent(row.indicator_share);
       finePrint.textContent = fill(texts.fine_print, { device: row.device, share });
-      const links = FILES.filter((name) => name in row.files).map((name) => link(row, name));
+      const links = FILES.filter((name) => placesOf(row)[name]).map((name) => link(row, name));
       files.replaceChildren(files.firstElementChild, ...links);
       files.hidden = false;
     },
