@@ -9,7 +9,7 @@ class ConfigError(ValueError):
     """A setting that cannot be used: names the field, what was given, what is allowed."""
 
     def __init__(self, field: str, given: object, allowed: str):
-        self.field = field
+        self.field, self.given, self.allowed = field, given, allowed
         shown = repr(given)
         shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
         super().__init__(f"{field}: got {shown}; allowed is {allowed}")

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import TraceError
 from .method import FEATURES, MASK_REUSE, Action, Method, RunFacts, action_of, ask, letters, start
 from .methods.bwcache import BWCacheConfig
-from .trace import Trace
+from .trace import Trace, TraceFile
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,18 @@ def _measured(step, needed: set[str]) -> dict[str, tuple[float, ...]]:
     if step.indicator is not None:
         numbers[FEATURES] = (step.indicator,)  # its mean is all that a trace must hold
     return numbers
+
+
+def settings_of_cached_run(recorded: TraceFile, method: type[Method]) -> dict[str, Any]:
+    """What a recorded cached run was made with: the usual settings of a prediction from its trace.
+
+    Nothing where there was no cached run, or it used another method.
+    """
+    cached = recorded.cached
+    if cached is None or cached.method != method.name:
+        return {}
+    names = {knob.name for knob in method.knobs()}
+    return {name: value for name, value in cached.config.items() if name in names}
 
 
 def decides_by_indicator(config: Method) -> bool:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import ConfigError, ModelError, TraceError
-from . import bench, compare, deploy, predict, record, sweep
+from . import bench, compare, deploy, freeze, predict, record, sweep
 from .arguments import USAGE_ERROR, Parser
 
 INTERRUPTED = 130  # what a shell gives a program that Ctrl+C ended
@@ -23,6 +23,7 @@ COMMANDS = {
     "sweep": sweep,
     "bench": bench,
     "deploy": deploy,
+    "freeze": freeze,
 }
 
 

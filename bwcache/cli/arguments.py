@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from ..cache.method import Knob, Method
@@ -65,8 +65,14 @@ def _settings() -> dict[str, list[tuple[type[Method], Knob]]]:
     return found
 
 
-def read_config(args: argparse.Namespace) -> Method:
+def read_config(
+    args: argparse.Namespace, known: Callable[[type[Method]], Mapping[str, Any]] | None = None
+) -> Method:
     """The method and the settings asked for.
+
+    Args:
+        args: As parsed.
+        known: Gives the usual settings of a method, in place of the model's.
 
     Without its first setting (BWCache's threshold) the others begin as in the model's default
     preset for the method, where there is one.
@@ -83,7 +89,7 @@ def read_config(args: argparse.Namespace) -> Method:
     asked = {name: method.knob(name).read(text) for name, text in texts.items()}
     # a trace says nothing of the model: `predict` has none
     spec = find(args.model) if hasattr(args, "model") else None
-    usual: dict[str, Any] = {}
+    usual: dict[str, Any] = {} if known is None else dict(known(method))
     if spec is not None:
         usual = {name: value for name, value in spec.indicator.items() if name in own}
         preset = (

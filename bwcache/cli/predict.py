@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
+from functools import partial
 
 from ..cache.method import LETTERS
-from ..cache.predict import predict
+from ..cache.predict import predict, settings_of_cached_run
 from ..cache.trace import TraceFile
 from ..errors import ConfigError
 from .arguments import add_config_arguments, add_json_argument, read_config
@@ -28,13 +29,27 @@ def run(args: argparse.Namespace) -> int:
     if args.of_model not in (None, recorded.model):
         made = f"{recorded.model}, whose trace this is; thresholds do not carry over"
         raise ConfigError("model", args.of_model, made)
-    prediction = predict(recorded.baseline, read_config(args))
+    config = read_config(args, partial(settings_of_cached_run, recorded))
+    prediction = predict(recorded.baseline, config)
+    taken = {
+        name: value
+        for name, value in settings_of_cached_run(recorded, type(config)).items()
+        if getattr(args, name) is None
+    }
     if args.json:
-        print_json(asdict(prediction))
+        told = {"config": config.as_dict(), "from_trace": sorted(taken)}
+        print_json(asdict(prediction) | told)
         return 0
     letters = "".join(LETTERS[action] for action in prediction.schedule)
     certainty = "exact" if prediction.exact else "an estimate"
     part, whole = prediction.predicted_seconds, recorded.baseline.net_seconds
     print(f"{letters}\n{prediction.steps_reused} of {len(letters)} steps reused ({certainty}),")
     print(f"about {part:.1f} s instead of {whole:.1f} s (estimated from that run's step times)")
+    if taken:
+        words = ", ".join(f"{name} {_shown(value)}" for name, value in taken.items())
+        print(f"as the recorded cached run unless told otherwise: {words}")
     return 0
+
+
+def _shown(value: object) -> object:
+    return value if value not in ("", None, (), []) else "-"

@@ -159,6 +159,13 @@ class VideoRow(TypedDict):
     url: NotRequired[str]
 
 
+class ShareRow(TypedDict):
+    """The video to hand on is there; apart from the other files, so that no row is too long."""
+
+    k: Literal["share"]
+    url: NotRequired[str]
+
+
 class FramesRow(TypedDict):
     """PSNR (dB; None where identical) and SSIM of each frame from `at` on, a few dozen a row.
 
@@ -268,6 +275,7 @@ RecordedRow = (
     | ThresholdsRow
     | SchedulesRow
     | VideoRow
+    | ShareRow
     | FramesRow
     | SpeedRow
     | RulerRow
@@ -317,10 +325,13 @@ class PanelRows(Consumer[Row]):
         places = self._files(event)
         for run in event.runs:
             yield video(run.run, places[run.run])
+        if "share" in places:
+            yield {"k": "share", "url": places["share"]}
         yield from frames(event.summary)
         yield from ruler(event.summary)
         yield speed(event.summary, self._say)
-        yield done(event.summary, places, self._say)
+        listed = {name: place for name, place in places.items() if name != "share"}
+        yield done(event.summary, listed, self._say)
 
 
 def begin(run_id: str, request: Request, spec: ModelSpec) -> BeginRow:

@@ -12,15 +12,18 @@ from ..files import finite
 from ..models import find
 from .events import ComparisonFinished
 from .metrics import pixel_distance
+from .share_video import write_share_video
 from .video import heat, padding, write_mp4
 
 
 def save(finished: ComparisonFinished, folder: Path) -> dict[str, Path]:
-    """Write `baseline.mp4`, `cached.mp4`, `difference.mp4`, `trace.json`, `summary.json`.
+    """Write `baseline.mp4`, `cached.mp4`, `difference.mp4`, `share.mp4`, `trace.json` and
+    `summary.json`.
 
-    With a control run also `control.mp4`. The difference is that of the raw frames, amplified by
-    the summary's `difference_gain`, in Inferno's colours. Where a video has an odd width or height,
-    the summary says in `video_padding` how many columns and lines its files have more.
+    `share.mp4` shows both videos side by side, with the verdict burnt in. With a control run also
+    `control.mp4`. The difference is that of the raw frames, amplified by the summary's
+    `difference_gain`, in Inferno's colours. Where a video has an odd width or height, the summary
+    says in `video_padding` how many columns and lines its files have more.
 
     Args:
         finished: What to write.
@@ -43,6 +46,8 @@ def save(finished: ComparisonFinished, folder: Path) -> dict[str, Path]:
         amplified = heat(finished.summary.difference_gain * distances)
         write_mp4(amplified, staging / "difference.mp4", fps)
         summary = finished.summary
+        share = staging / "share.mp4"
+        write_share_video(baseline.frames, cached.frames, summary.as_dict(), share, fps)
         if any(padded := padding(baseline.frames)):
             summary = summary.adding(video_padding=list(padded))
         text = json.dumps(finite(summary.as_dict()), indent=1, allow_nan=False)

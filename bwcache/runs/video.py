@@ -61,6 +61,11 @@ def write_mp4(frames: np.ndarray, path: Path, fps: int) -> None:
     if right or bottom:
         edges = ((0, bottom), (0, right), (0, 0))
         pictures = [np.pad(picture, edges, mode="edge") for picture in pictures]
+    write_frames(pictures, path, fps)
+
+
+def write_frames(pictures: list[np.ndarray], path: Path, fps: int) -> None:
+    """Write frames `[height, width, 3]` in 0-1, even in width and height, as H.264."""
     export_to_video(pictures, str(path), fps=fps, quality=9, macro_block_size=1)
 
 

@@ -29,6 +29,7 @@ from . import form, languages
 from .host import Host
 from .languages import ENGLISH, LANGUAGES
 from .languages import say as say_in
+from .phrases import translated
 from .sessions import Visitors
 
 Offer = tuple[ModelSpec, Fit]
@@ -210,13 +211,14 @@ def note(spec: ModelSpec, machine: Machine, refused: Sequence[Offer]) -> str:
     fit = fit_here(spec, machine)
     return "".join(
         f"<div lang='{language}' class='bw-in-{language} bw-offer'>"
-        f"{_model_facts(spec, fit, say_in(language))}{_others(refused, say_in(language))}</div>"
+        f"{_model_facts(spec, fit, language)}{_others(refused, language)}</div>"
         for language in LANGUAGES
     )
 
 
-def _model_facts(spec: ModelSpec, fit: Fit, say: Say) -> str:
-    facts = [spec.about]
+def _model_facts(spec: ModelSpec, fit: Fit, language: str) -> str:
+    say = say_in(language)
+    facts = [translated(spec.about, language)]
     if fit.offload in SLOWER:
         facts.append(say(f"offer.offload_{fit.offload}"))
     if fit.download_gb:
@@ -238,15 +240,16 @@ def _model_facts(spec: ModelSpec, fit: Fit, say: Say) -> str:
     return f"<p>{html.escape(' '.join(facts))} {licence}</p>"
 
 
-def _others(refused: Sequence[Offer], say: Say) -> str:
+def _others(refused: Sequence[Offer], language: str) -> str:
     if not refused:
         return ""
+    say = say_in(language)
     by_reason: dict[str, list[str]] = {}
     for spec, fit in refused:
         by_reason.setdefault(fit.reason, []).append(spec.title)
     rows = "".join(
         f"<li><span>{html.escape(', '.join(titles))}</span>"
-        f"<span lang='en'>{html.escape(reason)}</span></li>"
+        f"<span>{html.escape(translated(reason, language))}</span></li>"
         for reason, titles in by_reason.items()
     )
     summary = html.escape(say("offer.not_here", count=len(refused)))

@@ -19,7 +19,7 @@ import gradio as gr
 
 from ..cache.method import Knob
 from ..cache.methods import METHODS, find_method
-from ..cache.predict import predict
+from ..cache.predict import predict, settings_of_cached_run
 from ..cache.trace import TraceFile
 from ..errors import ConfigError, TraceError
 from ..files import finite
@@ -56,7 +56,8 @@ COMPARE_ABOUT = """Make a video twice with a diffusion model, uncached and with 
 and measure what caching saved and how far the two videos differ. Takes seconds with tinyworld on a
 CPU, minutes with large models; calls wait for their turn."""
 PREDICT_ABOUT = """Say which steps a recorded run would have reused at another threshold, and how
-long it would have taken, without running the model: exact or an estimate, as the answer says."""
+long it would have taken, without running the model: exact or an estimate, as the answer says.
+Settings that are left out are those of the trace's cached run; `from_trace` names them."""
 
 
 class FileMeta(TypedDict):
@@ -93,6 +94,8 @@ class Forecast(TypedDict):
     predicted_seconds: float | None
     exact: bool
     compute_share: float
+    config: dict[str, Any]
+    from_trace: list[str]
 
 
 Endpoint = Literal["compare", "predict"]
@@ -232,10 +235,14 @@ def forecast(given: form.Given) -> Forecast:
     own = own_settings(given, "predict")
     method = find_method(own.get("method", form.DEFAULT_METHOD))
     knobs = [knob for knob in method.knobs() if knob.name in own]
-    config = method(**{knob.name: form.read_knob(knob, own[knob.name]) for knob in knobs})
+    found = {knob.name: form.read_knob(knob, own[knob.name]) for knob in knobs}
     text = _trace_text(given.get("trace"))
     try:
-        return finite(asdict(predict(TraceFile.loads(text).baseline, config)))  # type: ignore
+        recorded = TraceFile.loads(text)
+        usual = settings_of_cached_run(recorded, method)
+        config = method.from_dict({**usual, **found})
+        told = {"config": config.as_dict(), "from_trace": sorted(usual.keys() - found)}
+        return finite(asdict(predict(recorded.baseline, config)) | told)  # type: ignore
     except TraceError:
         raise
     except (ValueError, OverflowError) as error:  # numbers with more digits than there can be
@@ -282,16 +289,16 @@ def parameter(name: str, endpoint: Endpoint) -> inspect.Parameter:
 
 
 def _setting(name: str, owners: Mapping[str, Knob], endpoint: Endpoint) -> inspect.Parameter:
-    """For a comparison what is left out is the model's own; a prediction knows no model."""
+    """What is left out is the model's own in a comparison, the trace's own in a prediction."""
     knob = next(iter(owners.values()))
-    defaults = {form.shown(each, each.default) for each in owners.values()}
     if knob.kind == "choice":
-        return _parameter(name, Literal[tuple(value for value, _ in knob.choices)], knob.default)
+        kind: Any = Literal[tuple(value for value, _ in knob.choices)]
+        if endpoint == "predict":
+            return _parameter(name, kind | None, None)
+        return _parameter(name, kind, knob.default)
     kind = KNOB_TYPES.get(knob.kind, str)
     if endpoint == "predict" and name == PREDICT_ORDER[1]:
         return _parameter(name, kind, inspect.Parameter.empty)
-    if endpoint == "predict" and len(defaults) == 1 and knob.default != ():
-        return _parameter(name, kind, defaults.pop())
     return _parameter(name, kind | None, None)
 
 

@@ -6,9 +6,10 @@ are sets of components, so that a handler gets their values by name and no order
 
 from __future__ import annotations
 
-import secrets
+import asyncio
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,16 @@ from . import form, languages
 from .advice import Adviser, note
 from .fields import Components, knob_update, preset_choices
 from .finder import GOAL_KIND, GOAL_VALUE, GOALS, Finder
-from .handlers import FILE_ROUTE, Given, Handlers, Job, checked
+from .handlers import FILE_ROUTE, Given, Handlers, Job, Refused, buttons, checked
 from .host import Host
 from .languages import label
 from .model_choice import METHOD_PARTS, MODEL_PARTS, of_method, of_model
+from .results import Results
 from .sessions import Visitors
 
-MODEL_QUEUE = "model"  # the queue's one place, where the model is
+MODEL_QUEUE = "model"  # the place where programs wait for the model
+RESULT = "run"  # of an address: the id of a result
+LOOK = 0.05  # seconds between two looks at what is new
 HIDDEN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 AT_ONCE = {"queue": False, **HIDDEN}
 SUBJECT = ("model", "steps", "seed", "random_weights")  # read at once; the prompt when it is left
@@ -84,7 +88,7 @@ def comparison_job(
     """
 
     def begin(request: Request) -> Mapping[str, object]:
-        return panel_rows.begin(secrets.token_hex(4), request, models.find(request.model))
+        return panel_rows.begin("", request, models.find(request.model))
 
     def rows(
         request: Request, store: BaselineStore, language: str
@@ -98,7 +102,7 @@ def comparison_job(
             written = save(finished, Path(folder))
             return {name: f"{FILE_ROUTE}{publish(path)}" for name, path in written.items()}
 
-    return Job(host.read, begin, rows, "", "a comparison")
+    return Job(host.read, begin, rows, "", "a comparison", lambda request: request.model)
 
 
 def wire_job(
@@ -107,8 +111,16 @@ def wire_job(
     panel: gr.HTML,
     start: gr.Button,
     stop: gr.Button,
+    page: gr.Blocks | None = None,
 ) -> gr.events.Dependency:
     """A button starts a job, and another one stops it.
+
+    Args:
+        handlers: What both do.
+        named: The fields that are read.
+        panel: Shows the job.
+        start, stop: The buttons.
+        page: Shows a job that its address names once more, under way or finished; None never.
 
     Returns:
         The event that is over when the job is done.
@@ -117,24 +129,54 @@ def wire_job(
 
     # Gradio fills in a request by its annotation, so each handler gets a wrapper here.
     def on_enter(request: gr.Request, values: dict):
-        return handlers.enter(named.given(values), languages.of(request))
+        of = (languages.of(request), request.session_hash)
+        try:
+            yield handlers.enter(named.given(values), *of)
+        except Refused as refused:
+            yield None, [refused.row], *buttons(running=False)
+            raise
 
-    def on_run(request: gr.Request, what):
-        yield from handlers.run(what, request.session_hash, languages.of(request))
+    async def on_run(request: gr.Request, what):
+        async for update in followed(handlers, what, request):
+            yield update
+
+    async def on_load(request: gr.Request):
+        if result := request.query_params.get(RESULT):
+            async for update in followed(handlers, result, request):
+                yield update
+        else:
+            yield gr.skip(), gr.skip(), gr.skip()
 
     def on_stop(request: gr.Request):
-        return handlers.stop(languages.of(request))
+        return handlers.stop(languages.of(request), request.session_hash)
 
-    # The queue has one place, where the model is; who waits for it is told so at once.
     entered = start.click(
-        on_enter, named.inputs(), [asked, *shown], concurrency_limit=None, **HIDDEN
+        on_enter,
+        named.inputs(),
+        [asked, *shown],
+        concurrency_limit=None,
+        **HIDDEN,
     )
     # "multiple": with "once", a run that was stopped bars the next until its last step has ended.
     run = entered.success(
-        on_run, asked, shown, trigger_mode="multiple", concurrency_id=MODEL_QUEUE, **HIDDEN
+        on_run, asked, shown, trigger_mode="multiple", concurrency_limit=None, **HIDDEN
     )
-    stop.click(on_stop, None, shown, cancels=[entered, run], **AT_ONCE)
+    under_way = [entered, run]
+    if page is not None:
+        under_way.append(page.load(on_load, None, shown, concurrency_limit=None, **HIDDEN))
+    stop.click(on_stop, None, shown, cancels=under_way, **AT_ONCE)
     return run
+
+
+async def followed(handlers: Handlers, asked: str | None, request: gr.Request):
+    """What a visitor gets to see of a job, without a thread that waits for it."""
+    of = (request.session_hash, languages.of(request))
+    with closing(handlers.poll(asked, *of)) as updates:  # type: ignore[type-var]
+        for update in updates:
+            if update is None:
+                await asyncio.sleep(LOOK)
+            else:
+                yield update
 
 
 def wire_goal(finder: Finder) -> None:
@@ -314,10 +356,12 @@ def wire_use(panel: gr.HTML, fields: Components) -> None:
     )
 
 
-def wire_leaving(page: gr.Blocks, visitors: Visitors) -> None:
-    """Whoever leaves is forgotten."""
+def wire_leaving(page: gr.Blocks, visitors: Visitors, results: Iterable[Results]) -> None:
+    """Whoever leaves is forgotten; what they had made is kept for a while."""
 
     def on_leave(request: gr.Request):
         visitors.forget(request.session_hash)
+        for each in results:
+            each.forget(request.session_hash)
 
     page.unload(on_leave)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import gradio as gr
@@ -47,7 +46,11 @@ def main_fields(host: Host) -> dict[str, gr.components.Component]:
         elem_id="bw-image",
     )
     prompt = gr.Textbox(
-        spec.examples[0], label=label("prompt"), placeholder=label("prompt_placeholder"), lines=2
+        spec.examples[0],
+        label=label("prompt"),
+        placeholder=label("prompt_placeholder"),
+        lines=2,
+        elem_id="bw-prompt",
     )
     examples = gr.Dataset(
         components=[prompt],
@@ -73,22 +76,21 @@ def main_fields(host: Host) -> dict[str, gr.components.Component]:
 def advanced_fields(host: Host) -> dict[str, gr.components.Component]:
     """Steps, seed, the other settings of the method, and how the comparison is made; likewise."""
     spec = host.specs[0]
-    steps, seed = form.FIELDS["steps"], form.FIELDS["seed"]
+    seed = form.FIELDS["seed"]
+    # No bounds: Gradio would refuse in English, or not at all, where our own sentence says why.
     with gr.Accordion(label("advanced"), open=False, elem_id="bw-advanced"):
         with gr.Row():
             found: dict[str, gr.components.Component] = {
                 "steps": gr.Number(
                     host.settings.steps(spec),
                     label=label("steps"),
-                    minimum=steps.bounds[0],
-                    maximum=host.settings.max_steps,
+                    elem_id="bw-steps",
                     **NARROW,
                 ),
                 "seed": gr.Number(
                     seed.default,
                     label=label("seed"),
-                    minimum=seed.bounds[0],
-                    maximum=seed.bounds[1],
+                    elem_id="bw-seed",
                     **NARROW,
                 ),
             }
@@ -144,8 +146,6 @@ def knob_update(
     if knob.kind == "number":
         top = max(form.slider_top(spec, knob, method), value)
         looks |= {"minimum": knob.low, "maximum": top, "step": 0.001}
-    elif knob.kind == "whole":
-        looks |= {"minimum": knob.low, "maximum": None if knob.high == math.inf else knob.high}
     elif knob.kind == "choice":
         looks["choices"] = [
             (label(f"{method.name}_{knob.name}_{value}"), value) for value, _ in knob.choices

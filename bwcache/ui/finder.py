@@ -7,7 +7,6 @@ The rows are drawn by `static/panel/finder.js`; like the live panel's, a list of
 from __future__ import annotations
 
 import base64
-import secrets
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -34,8 +33,9 @@ from ..runs.request import Request
 from ..runs.rounding import rounded
 from .handlers import Given, Job
 from .host import Host
-from .languages import choices, for_browser, label
+from .languages import ENGLISH, choices, for_browser, label
 from .panel import scripted, source
+from .phrases import translated
 
 GOALS = {"psnr": 35, "speedup": 2}  # kind → what a visitor finds in the field
 VARIED = ("threshold", "reuse_interval")  # the settings that a search varies
@@ -74,10 +74,10 @@ def search_job(compare: Compare, host: Host) -> Job[tuple[Request, Goal]]:
     ) -> Generator[Row, None, None]:
         with closing(search(*asked, compare, store, host.device)) as events:
             for event in events:
-                if (row := as_row(event)) is not None:
+                if (row := as_row(event, language)) is not None:
                     yield row
 
-    return Job(read, begin, rows, "finder_", "a search")
+    return Job(read, begin, rows, "finder_", "a search", lambda asked: asked[0].model)
 
 
 def check_searchable(request: Request) -> None:
@@ -100,7 +100,6 @@ def begin(asked: tuple[Request, Goal]) -> Row:
     request, goal = asked
     return {
         "k": "begin",
-        "id": secrets.token_hex(4),
         "goal": goal.kind,
         "value": goal.value,
         "model": request.model,
@@ -108,8 +107,8 @@ def begin(asked: tuple[Request, Goal]) -> Row:
     }
 
 
-def as_row(event: SearchEvent) -> Row | None:
-    """An event as the row that shows it."""
+def as_row(event: SearchEvent, language: str = ENGLISH) -> Row | None:
+    """An event as the row that shows it, in a language."""
     match event:
         case BaselineStarted():
             return {"k": "uncached", "n": event.steps}
@@ -143,7 +142,11 @@ def as_row(event: SearchEvent) -> Row | None:
                 "p": _picture(event.filmstrip),
             }
         case SearchFinished(recommendation=found):
-            row: Row = {"k": "done", "text": found.sentence, "ok": found.goal_met}
+            row: Row = {
+                "k": "done",
+                "text": translated(found.sentence, language),
+                "ok": found.goal_met,
+            }
             return row if found.candidate is None else row | _setting(found.candidate)
     return None
 

@@ -116,14 +116,12 @@ def _fields() -> Iterator[Field]:
         "switch",
         "Whether to make a third video, uncached, with as few steps as were computed.",
         Request.control,
-        linked=False,
     )
     yield Field(
         "random_weights",
         "switch",
         "Whether to use seeded random weights: right seconds, no picture, no download.",
         Request.random_weights,
-        linked=False,
     )
     yield Field(
         "image",

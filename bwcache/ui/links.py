@@ -14,13 +14,16 @@ from ..errors import ConfigError
 from ..models import ModelSpec
 from ..runs.request import MAX_STEPS, Request
 from . import form, languages
-from .events import HIDDEN, Named
+from .code_lines import code_lines
+from .events import HIDDEN, SUBJECT, Named
 from .fields import Components
+from .handlers import checked
 from .host import Host
 from .model_choice import MODEL_PARTS, of_model
 from .panel import STATIC, address
 
 LINKED = tuple(name for name, field in form.FIELDS.items() if field.linked)
+SWITCHES = tuple(name for name in LINKED if form.FIELDS[name].kind == "switch")
 LONGEST = 24  # characters of a number or a choice
 LETTERS = {  # settings with a letter a step
     name for name, owners in form.knobs().items() if any(k.kind == "mask" for k in owners.values())
@@ -30,51 +33,84 @@ BOX = (
     "<input type='text' readonly hidden aria-label='link'></div>"
 )
 # Settings of other methods than the chosen one are left out.
-COPY = """(...values) => {
+CALL = """(...values) => {
   const root = (window.gradio_config?.root || "").replace(/\\/$/, "");
   const { names, owners, catalogues } = %(known)s;
   const given = Object.fromEntries(names.map((name, i) => [name, values[i]]));
   const kept = names.filter((name) => !owners[name] || owners[name].includes(given.method));
-  import(root + %(module)s).then(
-    ({ copyLink }) => copyLink({ names: kept, catalogues }, kept.map((name) => given[name])),
-  );
+  import(root + %(module)s).then(({ %(call)s }) => %(call)s(
+    { names: kept, all: names, catalogues }, kept.map((name) => given[name]), %(ready)s,
+  ));
   return [];
 }"""
+
+
+def call(module: str, function: str, ready: bool = True) -> str:
+    """JavaScript that hands the form's values to a function of a module; it asks no server."""
+    owners = {name: list(of) for name, of in form.settings_by_name().items()}
+    known = {"names": LINKED, "owners": owners, "catalogues": languages.for_browser("link")}
+    return CALL % {
+        "module": json.dumps(address(STATIC / "page" / module)),
+        "known": json.dumps(known),
+        "call": function,
+        "ready": json.dumps(ready),
+    }
 
 
 def add_link_button(fields: Components) -> None:
     """Put the button where the page now stands. It asks no server."""
     button = gr.Button(languages.label("copy_link"), size="sm", elem_id="bw-copy-link")
     gr.HTML(BOX, elem_id="bw-link", apply_default_css=False)
-    owners = {name: list(of) for name, of in form.settings_by_name().items()}
-    catalogues = languages.for_browser("link")
-    known = json.dumps({"names": LINKED, "owners": owners, "catalogues": catalogues})
-    module = json.dumps(address(STATIC / "page" / "permalink.js"))
-    button.click(
-        None,
-        [fields[name] for name in LINKED],
-        None,
-        js=COPY % {"module": module, "known": known},
-        **HIDDEN,
+    linked = [fields[name] for name in LINKED]
+    button.click(None, linked, None, js=call("permalink.js", "copyLink"), **HIDDEN)
+
+
+def add_code(fields: Components, host: Host) -> None:
+    """The button that shows the settings as Python, and its place; changes of the form hide it."""
+    button = gr.Button(languages.label("show_code"), size="sm", elem_id="bw-show-code")
+    code = gr.Code(
+        language="python",
+        label=languages.label("code"),
+        visible=False,
+        interactive=False,
+        elem_id="bw-code",
     )
+    asked = {name: fields[name] for name in form.FIELDS if name in fields}
+    named = Named(asked)
+
+    def on_show(request: gr.Request, values: dict):
+        of = languages.of(request)
+        found = checked(host.read, named.given(values), language=of)
+        return gr.update(value=code_lines(found, host.device), visible=True)
+
+    button.click(on_show, named.inputs(), code, concurrency_limit=None, **HIDDEN)
+    hide = "() => ({ __type__: 'update', visible: false })"
+    changes = [field.change for field in asked.values()]
+    gr.on(changes, None, None, code, js=hide, **HIDDEN)
 
 
-def wire_link(page: gr.Blocks, fields: Components, host: Host) -> gr.events.Dependency:
+def wire_link(
+    page: gr.Blocks, fields: Components, host: Host, panel: gr.HTML
+) -> list[gr.events.Dependency]:
     """At the page's loading, put the address's settings into the form; say what is ignored.
+
+    From then on the address follows the form. The panel's button "use these settings" does with a
+    run's settings what an address does.
 
     Args:
         page: The page.
         fields: Those of the form, `header` and `note`.
         host: Where it is served.
+        panel: Its `select` event carries a run's settings, named as in an address.
 
     Returns:
-        The event.
+        The events that change the form.
     """
-    parts = tuple(dict.fromkeys((*MODEL_PARTS, "model", "seed")))
+    parts = tuple(dict.fromkeys((*MODEL_PARTS, *SUBJECT, *SWITCHES)))
     named = Named(fields)
 
-    def on_load(request: gr.Request):
-        good, bad = read(dict(request.query_params), host.specs)
+    def updates(params: Mapping[str, str], request: gr.Request):
+        good, bad = read(params, host.specs)
         if bad:
             say = languages.say(languages.of(request))
             gr.Warning(say("page.link_ignored", names=", ".join(bad)), title=languages.TITLE)
@@ -87,8 +123,28 @@ def wire_link(page: gr.Blocks, fields: Components, host: Host) -> gr.events.Depe
         shown = {name: value for name, value in plain.items() if name not in settings}
         return named.updates({**followed, **shown})
 
+    def on_load(request: gr.Request):
+        return updates(dict(request.query_params), request)
+
+    def on_use(request: gr.Request, event: gr.EventData):
+        given = event._data if isinstance(event._data, dict) else {}
+        return updates({name: str(value) for name, value in given.items()}, request)
+
+    outputs = named.outputs(parts)
     # Through the queue, where it waits for nobody: without, a warning would not reach the page.
-    return page.load(on_load, None, named.outputs(parts), concurrency_limit=None, **HIDDEN)
+    loaded = page.load(on_load, None, outputs, concurrency_limit=None, **HIDDEN)
+    used = panel.select(on_use, None, outputs, concurrency_limit=None, **HIDDEN)
+    linked = [fields[name] for name in LINKED]
+    loaded.then(None, linked, None, js=call("address.js", "formChanged"), **HIDDEN)
+    gr.on(
+        [fields[name].change for name in LINKED],
+        None,
+        linked,
+        None,
+        js=call("address.js", "formChanged", ready=False),
+        **HIDDEN,
+    )
+    return [loaded, used]
 
 
 def read(
@@ -140,6 +196,10 @@ def _value(spec: ModelSpec, method: type[Method], name: str, text: str) -> objec
         value = int(text) if text.isascii() and text.isdigit() else text
         field.check(value)
         return value
+    if field.kind == "switch":
+        if text not in ("true", "false"):
+            raise ConfigError(name, text, "true or false")
+        return text == "true"
     if name not in {knob.name for knob in form.settings(method)}:
         raise ConfigError(name, text, f"a setting of {method.title}")
     return method.knob(name).read(text)

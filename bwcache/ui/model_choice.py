@@ -15,6 +15,7 @@ from .fields import knob_update, method_choices, preset_choices
 from .host import Host
 from .languages import LANGUAGES, TITLE, label
 from .languages import say as say_in
+from .phrases import translated
 
 KNOBS = tuple(form.settings_by_name())
 METHOD_PARTS = ("presets", "answers", *KNOBS)
@@ -33,7 +34,8 @@ def header(spec: ModelSpec, device: str) -> str:
         name = say(f"page.device_{kind}") if kind in ("cpu", "cuda") else device
         chip = html.escape(say("page.chip", device=name, model=spec.title))
         taglines += f"<p {mark}'>{html.escape(say('page.tagline'))}</p>"
-        chips += f"<span {mark} bw-chip' title='{html.escape(spec.about)}'>{chip}</span>"
+        about = html.escape(translated(spec.about, language), quote=True)
+        chips += f"<span {mark} bw-chip' title='{about}'>{chip}</span>"
     return (
         f"<header class='bw-header'><h1>{html.escape(TITLE)}</h1>{taglines}"
         f"<div class='bw-header-side'>{chips}</div></header>"

@@ -15,12 +15,14 @@ from .finder import Finder, finder_controls, finder_panel, search_job
 from .handlers import Handlers
 from .host import Host
 from .languages import TITLE, label
-from .links import add_link_button, wire_link
+from .line import Line, in_line
+from .links import add_code, add_link_button, wire_link
 from .model_choice import header
 from .panel import live_panel
+from .results import KEPT_SECONDS, Results
 from .sessions import Visitors
 
-CACHE_SECONDS = (600, 3600)  # how often files are looked at, and how old they get
+CACHE_SECONDS = (600, KEPT_SECONDS)  # how often files are looked at, and how old they get
 
 
 def build(
@@ -51,7 +53,11 @@ def build(
                 fields = main_fields(host)
                 with gr.Row(elem_id="bw-buttons"):
                     generate = gr.Button(
-                        label("generate"), variant="primary", scale=3, min_width=120
+                        label("generate"),
+                        variant="primary",
+                        scale=3,
+                        min_width=120,
+                        elem_id="bw-generate",
                     )
                     stop = gr.Button(label("stop"), interactive=False, scale=1, min_width=80)
                 searching = finder_controls()
@@ -63,6 +69,7 @@ def build(
                 advice = gr.Markdown(elem_id="bw-advice")
                 fields |= advanced_fields(host)
                 add_link_button(fields)
+                add_code(fields, host)
             with gr.Column(scale=1, min_width=320):
                 finder = Finder(finder_panel(), *searching)
                 panel = live_panel(runs, kiosk)
@@ -71,20 +78,23 @@ def build(
         asked = {name: fields[name] for name in form.FIELDS if name in fields}
         around = {**fields, "header": head, "note": about}
         publish = panel.move_resource_to_block_cache
-        comparison = Handlers(events.comparison_job(compare, host, publish), visitors)
-        search = Handlers(search_job(compare, host), visitors)
-        compared = events.wire_job(comparison, events.Named(asked), panel, generate, stop)
+        line = Line(host.places, host.settings.queue_size)
+        results = (Results(line), Results(line))
+        job = events.comparison_job(compare, host, publish)
+        comparison = Handlers(job, visitors, results[0])
+        search = Handlers(search_job(compare, host), visitors, results[1])
+        compared = events.wire_job(comparison, events.Named(asked), panel, generate, stop, page)
         found = events.wire_job(
             search, events.searched(asked, finder), finder.panel, finder.start, finder.stop
         )
         events.wire_goal(finder)
-        changed = [*events.wire_model(page, around, host), wire_link(page, around, host)]
+        changed = [*events.wire_model(page, around, host), *wire_link(page, around, host, panel)]
         adviser, finished = Adviser(visitors, host), [compared, found]
         events.wire_advice(page, adviser, asked, panel, advice, changed, finished)
         for each in (panel, finder.panel):
             events.wire_use(each, fields)
-        events.wire_leaving(page, visitors)
-        add_api(page, compare, host)
+        events.wire_leaving(page, visitors, results)
+        add_api(page, in_line(compare, line), host)
     page.queue(
         api_open=False, default_concurrency_limit=host.places, max_size=host.settings.queue_size
     )

@@ -17,7 +17,8 @@ import plotly
 from ..cache.methods.bwcache import REUSE_NAMES, BWCacheConfig
 from .gallery import index
 from .handlers import FILE_ROUTE
-from .languages import LABELS, for_browser, verdict_texts
+from .languages import CATALOGUE, LABELS, for_browser, verdict_texts
+from .phrases import phrases
 
 STATIC = Path(__file__).parent / "static"
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
@@ -33,6 +34,7 @@ STYLES = (  # later ones override
     "page/page.css",
     "page/header.css",
     "page/answers.css",
+    "page/differs.css",
     "panel/panel.css",
     "panel/progress.css",
     "panel/ruler.css",
@@ -83,6 +85,8 @@ def panel_texts() -> dict[str, Mapping[str, str]]:
         shared = {"too_few_computed": verdict["too_few_computed"]}
         shared |= {key: text for key, text in verdict.items() if key.startswith("ruler_")}
         texts[language] = {**own, **methods, **shared}
+        said = {"phrases": phrases(language), "decimal_sign": CATALOGUE.decimal_sign(language)}
+        texts[language] |= said  # type: ignore[arg-type]
     return texts
 
 

@@ -35,6 +35,10 @@ class Catalogue:
         """Codes such as "de"; English leads."""
         return tuple(sorted(self._texts, key=lambda language: language != ENGLISH))
 
+    def decimal_sign(self, language: str) -> str:
+        """What a language writes between a number's whole part and the rest."""
+        return self._texts[language]["decimal_sign"]
+
     def group(self, language: str, name: str) -> Mapping[str, str]:
         """The texts of a group by key, as they stand in the file."""
         return self._texts[language][name]

@@ -2,10 +2,13 @@ import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 
 import { loadPlotly } from "../../bwcache/ui/static/lib/plotly.js";
-import { addressOf } from "../../bwcache/ui/static/page/permalink.js";
 import {
   checked, fetchRun, withAddresses,
 } from "../../bwcache/ui/static/panel/recorded_run.js";
+
+globalThis.location = { search: "" }; // what the module reads when it is loaded
+globalThis.addEventListener = () => {};
+const { addressOf } = await import("../../bwcache/ui/static/page/address.js");
 
 const TEXTS = {
   run_unreachable: "unreachable",

@@ -17,6 +17,7 @@ COPIED = (
     "?model=tinyworld&prompt=a+blue+square+bouncing+on+a+gray+background&method=bwcache"
     "&threshold=0.2&reuse_interval=3&tail_fraction=0.5&reuse=forecast&gate=recheck"
     "&indicator_blocks=all&indicator_tokens=128&warm_up_steps=0&max_consecutive=all&step_mask=&steps=12&seed=5"
+    "&control=false&random_weights=false"
 )
 NUMBER = "document.querySelector('#bw-threshold input[type=number]').value"
 

@@ -181,9 +181,18 @@ def test_bad_input_is_said_and_the_page_goes_on(visit, backend):
     before = len(backend.requests)
     visit.page.get_by_label("Prompt").fill("   ")
     visit.generate()
-    visit.page.wait_for_selector("text=prompt: got")
+    visit.page.wait_for_selector("#bw-prompt + .bw-refusal >> text=Prompt: please fill it in.")
+    assert visit.page.locator(".toast-body").count() == 0
     assert len(backend.requests) == before
     visit.page.get_by_label("Prompt").fill("a blue square bouncing on a gray background")
+    visit.page.wait_for_selector(".bw-refusal", state="detached")
+    visit.page.get_by_role("button", name="Advanced").click()
+    steps = visit.page.locator("#bw-steps input")
+    steps.fill("1")
+    visit.page.get_by_role("button", name="Advanced").click()
+    visit.generate()
+    visit.page.wait_for_selector("#bw-steps + .bw-refusal >> text=1 is not possible here")
+    steps.fill("30")
     visit.generate()
     visit.phase("done")
 
@@ -192,7 +201,12 @@ def test_what_a_visitor_types_is_never_markup(visit, backend):
     attack = "<img src=x onerror=window.hit=1> a red circle"
     visit.page.get_by_label("Prompt").fill(attack)
     visit.generate()
-    visit.page.wait_for_selector("text=prompt: got")
+    said = visit.page.locator("#bw-form").get_by_text("Prompt: please fill it in.")
+    said.wait_for()
+    assert said.count() == 1  # at its field
+    assert visit.page.locator(".toast-body").count() == 0
+    assert all("422" in fault for fault in visit.faults)  # a browser notes every refusal
+    visit.faults.clear()
     assert visit.page.evaluate("window.hit") is None
 
 
@@ -227,7 +241,8 @@ def test_the_files_can_be_fetched(visit):
     visit.phase("done")
     links = visit.page.locator(".bw-files a")
     names = [links.nth(i).get_attribute("href").rsplit("/", 1)[-1] for i in range(links.count())]
-    assert names == ["baseline.mp4", "cached.mp4", "difference.mp4", "trace.json", "summary.json"]
+    videos = ["baseline.mp4", "cached.mp4", "difference.mp4", "share.mp4"]
+    assert names == [*videos, "trace.json", "summary.json"]
     with visit.page.expect_download() as download:
         links.nth(3).click()
     assert json.loads(download.value.path().read_text())["format"] == "bwcache-trace"

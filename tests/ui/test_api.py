@@ -5,7 +5,7 @@ import math
 import re
 import tempfile
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import gradio as gr
@@ -68,19 +68,19 @@ PARAMETERS = {
     "/predict": {
         "trace": ("dict(str, Any) | str",),
         "threshold": ("float",),
-        "reuse_interval": ("str", "0.1"),
-        "gate": GATE,
-        "reuse": REUSE,
-        "tail_fraction": ("float", 0.5),
+        "reuse_interval": ("None | str", None),
+        "gate": (f"None | {GATE[0]}", None),
+        "reuse": (f"None | {REUSE[0]}", None),
+        "tail_fraction": ("None | float", None),
         "method": METHOD,
-        "indicator_blocks": ("str", "all"),
-        "indicator_tokens": ("str", "128"),
-        "max_skip_steps": ("int", 3),
-        "retention_ratio": ("float", 0.2),
+        "indicator_blocks": ("None | str", None),
+        "indicator_tokens": ("None | str", None),
+        "max_skip_steps": ("None | int", None),
+        "retention_ratio": ("None | float", None),
         "ratios": ("None | list[float]", None),
-        "warm_up_steps": ("str", "0"),
-        "max_consecutive": ("str", "all"),
-        "step_mask": ("str", ""),
+        "warm_up_steps": ("None | str", None),
+        "max_consecutive": ("None | str", None),
+        "step_mask": ("None | str", None),
     },
 }
 GIVEN = {name: kind[-1] for name, kind in PARAMETERS["/compare"].items()} | {"prompt": PROMPT}
@@ -438,10 +438,19 @@ def test_predict_says_what_whatif_says(gate):
     trace = recorded()
     config = BWCacheConfig(0.06, 3, tail_fraction=0.25, gate=gate)
     expected = finite(asdict(whatif.predict(trace.baseline, config)))
-    assert (
-        predict(trace.dumps(), 0.06, reuse_interval="3", gate=gate, tail_fraction=0.25) == expected
-    )
+    found = predict(trace.dumps(), 0.06, reuse_interval="3", gate=gate, tail_fraction=0.25)
+    assert {name: found[name] for name in expected} == expected
     assert expected["exact"] == (gate == "once")
+
+
+def test_predict_takes_what_is_left_out_from_the_trace_and_says_so():
+    trace = recorded()
+    used = BWCacheConfig(0.1, 4, tail_fraction=0.2, gate="recheck")
+    text = replace(trace, cached=replace(trace.baseline, config=used.as_dict())).dumps()
+    found = predict(text, 0.06, gate="once")
+    assert found["config"] == replace(used, threshold=0.06, gate="once").as_dict()
+    assert {"reuse_interval", "tail_fraction"} <= set(found["from_trace"])
+    assert "gate" not in found["from_trace"]
 
 
 @pytest.mark.parametrize(
@@ -450,7 +459,6 @@ def test_predict_says_what_whatif_says(gate):
         ({"threshold": math.inf}, "threshold"),
         ({"threshold": None}, "threshold"),
         ({"reuse_interval": "0"}, "reuse_interval"),
-        ({"reuse_interval": None}, "reuse_interval"),
         ({"gate": "never"}, "gate"),
         ({"reuse": {}}, "reuse"),
         ({"tail_fraction": 2}, "tail_fraction"),

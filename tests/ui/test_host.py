@@ -189,7 +189,7 @@ def test_comparisons_share_one_card_but_each_has_its_own_on_zerogpu(on, zerogpu,
     page = build(FakeBackend(), on(replace(CARD, zerogpu=zerogpu)))
     assert page._queue.default_concurrency_limit == places
     waiting = [fn for fn in page.fns.values() if fn.concurrency_id == MODEL_QUEUE]
-    assert [fn.concurrency_limit for fn in waiting] == ["default"] * 3
+    assert [fn.concurrency_limit for fn in waiting] == ["default"]
 
 
 def test_a_limit_on_who_waits_reaches_the_queue(on):

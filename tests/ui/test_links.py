@@ -28,6 +28,8 @@ LINK = {name: text for name, text in FORMER.items() if name != "interval"} | {
     "warm_up_steps": "0.1",
     "max_consecutive": "3",
     "step_mask": "CC??R",
+    "control": "true",
+    "random_weights": "false",
 }
 READ = {
     "model": "tinyworld",
@@ -52,6 +54,7 @@ def test_what_is_written_is_read_back():
     assert set(LINK) == {name for name in links.LINKED if name not in form.knobs()} | settings
     more = {"tail_fraction": 0.25, "indicator_blocks": None, "indicator_tokens": 64}
     more |= {"warm_up_steps": 0.1, "max_consecutive": 3, "step_mask": "CC??R"}
+    more |= {"control": True, "random_weights": False}
     assert links.read(params(urlencode(LINK)), SPECS) == (READ | more, [])
 
 
@@ -99,7 +102,7 @@ def test_what_is_left_out_is_left_alone():
         ("gate", "never"), ("reuse", "all"), ("reuse", "Residual"),
         ("method", "magcache"), ("method", "teacache"), ("tail_fraction", "2"),
         ("indicator_blocks", "0"), ("indicator_tokens", "some"), ("max_skip_steps", "3"),
-        ("step_mask", "X"), ("warm_up_steps", "-1"),
+        ("step_mask", "X"), ("warm_up_steps", "-1"), ("control", "yes"), ("random_weights", "1"),
     ],
 )  # fmt: skip
 def test_bad_values_are_named_and_the_others_hold(name, bad):

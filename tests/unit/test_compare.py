@@ -342,7 +342,10 @@ def test_the_command_line_speaks_to_people_too(tmp_path, capsys):
     assert main(["compare", "--prompt", PROMPT, "--steps", "4", "--out", str(tmp_path)]) == 0
     assert "not which one is better" in capsys.readouterr().out
     assert main(["predict", str(tmp_path / "trace.json"), "--threshold", "1000"]) == 0
-    assert "steps reused (exact)" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "steps reused (exact)" in said
+    assert "as the recorded cached run unless told otherwise: " in said
+    assert "reuse_interval 2" in said  # TinyWorld's usual preset
 
 
 @pytest.mark.parametrize(

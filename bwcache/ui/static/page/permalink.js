@@ -1,18 +1,14 @@
 // Copies the address that restores the present settings; shows it where copying is not allowed.
 
 import { languageAmong } from "../lib/texts.js";
-
-// The address with a query that holds these settings.
-export function addressOf({ origin, pathname }, names, values) {
-  const query = new URLSearchParams();
-  names.forEach((name, i) => query.set(name, String(values[i] ?? "")));
-  return `${origin}${pathname}?${query}`;
-}
+import { RUN, addressOf } from "./address.js";
 
 // `names`: of the settings, in the order of their `values`. `catalogues`: the texts by language.
+// A result of one's own that is on show is part of the link, for as long as it is kept.
 export async function copyLink({ names, catalogues }, values) {
   const texts = catalogues[languageAmong(Object.keys(catalogues))];
-  const link = addressOf(location, names, values);
+  const run = new URLSearchParams(location.search).get(RUN);
+  const link = addressOf(location, run ? [...names, RUN] : names, run ? [...values, run] : values);
   const box = document.querySelector("#bw-link .bw-link");
   const field = box.querySelector("input");
   field.value = link;

@@ -6,8 +6,11 @@
 // while a run is being played.
 
 import { make, motionIsReduced } from "../lib/elements.js";
+import { fetchAhead } from "../lib/fetched.js";
+import { translated } from "../lib/phrases.js";
 import { fill } from "../lib/texts.js";
-import { fetchRun, withAddresses } from "./recorded_run.js";
+import { addressedRecording, addressedRun, showsRun } from "../page/address.js";
+import { checked, fetchRun, withAddresses } from "./recorded_run.js";
 
 const FAST = 4; // seconds of a whole run that is played fast
 const IDLE = 20; // seconds until an idle kiosk goes on
@@ -34,7 +37,9 @@ export function createGallery({ root, texts, numbers, base, props, watch, feed }
   // --- one run ---------------------------------------------------------------------------------
   async function rowsOf(run) {
     if (!fetched.has(run.slug)) {
-      fetched.set(run.slug, await fetchRun(`${base}${run.folder}run.json`, texts));
+      const found = run.content // a frozen page has it at hand
+        ? checked(run.content, texts) : await fetchRun(`${base}${run.folder}run.json`, texts);
+      fetched.set(run.slug, found);
     }
     return withAddresses(fetched.get(run.slug), run.folder, run.words?.[texts.language]);
   }
@@ -57,6 +62,7 @@ export function createGallery({ root, texts, numbers, base, props, watch, feed }
   function play(run, rows, seconds) {
     clearProblem(run);
     chosen = run;
+    showsRun(run === runs[0] ? {} : { recorded: run.slug });
     shownIsOwn = false; // before rows are fed: a card that is disabled loses the focus
     const mine = turn;
     const first = { ...rows[0].row, id: `recorded-${run.slug}-${mine}`, recorded: true };
@@ -112,12 +118,12 @@ export function createGallery({ root, texts, numbers, base, props, watch, feed }
       psnr: numbers.decibels(run.psnr_db),
     };
     words.append(
-      make("b", "", run.title),
+      make("b", "", translated(run.title, texts)),
       make("span", "", fill(texts.run_numbers, values)),
       make("small", "", fill(texts.recorded_on, { date: date(run) })),
     );
     button.type = "button";
-    button.title = run.caption;
+    button.title = translated(run.caption, texts);
     button.dataset.slug = run.slug;
     button.append(picture, words);
     button.addEventListener("click", () => show(run));
@@ -147,7 +153,7 @@ export function createGallery({ root, texts, numbers, base, props, watch, feed }
     if (!chosen) return;
     const where = { hardware: chosen.hardware, date: date(chosen) };
     label.textContent = fill(texts.recorded_where, where);
-    caption.replaceChildren(make("q", "", chosen.prompt), ` · ${chosen.caption}`);
+    caption.replaceChildren(make("q", "", chosen.prompt), ` · ${translated(chosen.caption, texts)}`);
   }
 
   const replays = {
@@ -185,14 +191,31 @@ export function createGallery({ root, texts, numbers, base, props, watch, feed }
   // --- what a visitor finds --------------------------------------------------------------------
   async function showFirst() {
     root.dataset.landing = "";
-    for (const run of runs) if (await show(run)) break;
+    const named = runs.filter((run) => run.slug === addressedRecording());
+    for (const run of [...named, ...runs]) if (await show(run)) break;
     delete root.dataset.landing;
     update();
+    fetchAll();
+  }
+
+  // All runs with their videos, so that they play when the network is gone.
+  async function fetchAll() {
+    if (!location.protocol.startsWith("http") || navigator.connection?.saveData) return;
+    for (const run of runs) {
+      try {
+        const last = (await rowsOf(run)).at(-1).row;
+        const shown = ["baseline", "cached", "control", "difference"];
+        for (const name of shown.filter((each) => each in last.files)) {
+          await fetchAhead(base + last.files[name]);
+        }
+      } catch { /* it is fetched when it is shown, and said then what is wrong */ }
+    }
+    root.dataset.fetched = "";
   }
 
   // Whatever the server sends is a visitor's own run: it stops what is being played.
   function giveWay() {
-    if (!hasOwnRows()) return;
+    if (!hasOwnRows() || props.value[0].k === "refused") return;
     turn += 1;
     playing = false;
     shownIsOwn = true;
@@ -210,7 +233,7 @@ export function createGallery({ root, texts, numbers, base, props, watch, feed }
     setInterval(cycleWhenIdle, 500);
     watch("value", giveWay);
     update();
-    if (!hasOwnRows()) showFirst();
+    if (!hasOwnRows() && !addressedRun()) showFirst();
   }
 
   return {

@@ -1,6 +1,8 @@
 // Kiosk mode: `python app.py --kiosk`, or `?kiosk=1`. The look is in kiosk.css; going through the
 // recorded runs is gallery.js. Left alone after somebody used it, the page is loaded anew.
 
+import { bareAddress } from "../page/address.js";
+
 const ABANDONED = 90; // seconds without input and without a run under way
 const INPUTS = ["pointerdown", "wheel", "touchstart", "keydown", "input"];
 
@@ -24,8 +26,8 @@ export function startKiosk({ root, props }) {
   async function reload() {
     reloading = true;
     try {
-      const { ok } = await fetch(location.href, { method: "HEAD", cache: "no-store" });
-      if (ok) location.reload();
+      const { ok } = await fetch(bareAddress(), { method: "HEAD", cache: "no-store" });
+      if (ok) location.replace(bareAddress());
     } catch { /* tried again a second later */ } finally {
       reloading = false;
     }

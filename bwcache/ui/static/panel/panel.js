@@ -1,11 +1,16 @@
 // The panel: takes the rows as they come, keeps the state of both runs, and shows it.
 
+import { localAddress } from "../lib/fetched.js";
+import { translated } from "../lib/phrases.js";
 import { fill, liveTexts, localise } from "../lib/texts.js";
 import { createNumbers } from "../lib/numbers.js";
 import { isComplete, isReused } from "../lib/runs.js";
 import { serverRoot } from "../lib/server.js";
 import { createCharts } from "../steps/charts.js";
 import { createWhatIf } from "../steps/what_if.js";
+import { createHistory } from "../page/history.js";
+import { createRefusal } from "../page/refusal.js";
+import { createShownSettings } from "../page/shown_settings.js";
 import { createPlayer } from "../videos/player.js";
 import { createViews } from "../videos/views.js";
 import { createGallery } from "./gallery.js";
@@ -20,6 +25,7 @@ const PACE = 250; // ms between drawings of the charts: the model may need this 
 const OUT_OF_SIGHT = 0.6; // of the window's height: a run that begins below it is scrolled to
 const PARTS = [
   createWhatIf, createViews, createResult, createRuler, createGallery, createTour, createProgress,
+  createShownSettings, createRefusal, createHistory,
 ];
 
 // `element`, `props`, `watch` and `trigger` are what Gradio hands to a component's script.
@@ -82,7 +88,7 @@ export function start({ element, props, watch, trigger }) {
       const stage = row.stage === "download" ? "load" : row.stage; // of unknown size
       status.textContent = row.total
         ? fill(texts.stage_download, gigabytes(row)) : texts[`stage_${stage}`];
-      if (row.note) Object.assign(note, { textContent: row.note, hidden: false });
+      if (row.note) Object.assign(note, { textContent: translated(row.note, texts), hidden: false });
     },
     start(row) {
       state.now = row.run; // the latest to begin; in a race others run as well
@@ -97,7 +103,7 @@ export function start({ element, props, watch, trigger }) {
       if (row.p) player.preview(row.run, row.p);
     },
     speed: (row) => { state.speed = row; },
-    video: (row) => player.load(row.run, base + row.url),
+    video: (row) => player.load(row.run, localAddress(base + row.url)),
     done(row) {
       const reused = row.steps_reused + (row.steps_partial ?? 0);
       root.dataset.phase = reused ? "done" : "nothing";
@@ -171,6 +177,7 @@ export function start({ element, props, watch, trigger }) {
       }
     } else { // a message on its own: about a run that has not begun, or was cancelled
       onRow[first.k]?.(first);
+      notify("message", first);
     }
     if (!pending) {
       pending = true;

@@ -39,6 +39,7 @@ export function withAddresses({ rows, files }, folder, words) {
     Object.entries(files).map(([name, file]) => [name, folder + encodeURIComponent(file)]),
   );
   const placed = (row) => {
+    if (row.k === "share") return { ...row, url: urls.share };
     if (row.k === "video") return { ...row, url: urls[row.run] };
     return row.k === "done" ? { ...row, ...words, files: urls } : row;
   };

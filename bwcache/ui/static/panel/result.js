@@ -3,13 +3,14 @@
 import { make } from "../lib/elements.js";
 import { fill } from "../lib/texts.js";
 
-const FILES = ["baseline", "cached", "control", "difference", "trace", "summary"];
+const FILES = ["baseline", "cached", "control", "difference", "share", "trace", "summary"];
 
 export function createResult({ root, texts, numbers, base }) {
   const find = (name) => root.querySelector(name);
   const [sentence, warning, tiles] = [".bw-sentence", ".bw-warning", ".bw-numbers"].map(find);
   const [control, finePrint] = [".bw-control-line", ".bw-fine-print"].map(find);
   const files = find(".bw-files");
+  let shared = null; // where the video to hand on is
 
   function tilesOf(row, { speed }) {
     const saved = row.baseline_seconds - row.cached_seconds;
@@ -45,9 +46,11 @@ export function createResult({ root, texts, numbers, base }) {
     return made;
   }
 
+  const placesOf = (row) => ({ ...row.files, share: shared ?? row.files.share });
+
   function link(row, name) {
     const made = make("a", "", texts[`file_${name}`]);
-    made.href = base + row.files[name];
+    made.href = base + placesOf(row)[name];
     made.download = "";
     return made;
   }
@@ -63,7 +66,11 @@ export function createResult({ root, texts, numbers, base }) {
   }
 
   return {
+    row(row) {
+      if (row.k === "share") shared = row.url;
+    },
     begin() {
+      shared = null;
       sentence.textContent = finePrint.textContent = "";
       tiles.replaceChildren();
       warning.hidden = control.hidden = files.hidden = true;
@@ -78,7 +85,7 @@ export function createResult({ root, texts, numbers, base }) {
       finePrint.textContent = fill(texts.fine_print, { device: row.device, share });
       // a recorded run's comes with its verdict, in this language
       find(".bw-measure").textContent = row.measure ?? state.speed?.measure ?? "";
-      const links = FILES.filter((name) => name in row.files).map((name) => link(row, name));
+      const links = FILES.filter((name) => placesOf(row)[name]).map((name) => link(row, name));
       files.replaceChildren(files.firstElementChild, ...links);
       files.hidden = false;
     },

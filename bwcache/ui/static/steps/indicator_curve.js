@@ -1,5 +1,6 @@
 // The indicator at each step, with the threshold, on a logarithmic axis. Drawn by Plotly.
 
+import { translated } from "../lib/phrases.js";
 import { PLAIN, themed, whenInSight } from "../lib/plotly.js";
 import { COMPARED } from "../lib/runs.js";
 
@@ -19,7 +20,7 @@ export function createIndicatorCurve({ root, texts, numbers, runName, plotlyUrl,
       name: runName(run),
       x: rows.map((row) => row.i + 1),
       y: rows.map((row) => (row.v > 0 ? row.v : null)),
-      customdata: rows.map((row) => row.w || ""),
+      customdata: rows.map((row) => translated(row.w || "", texts)),
       hovertemplate: `%{y:.4f} · %{customdata}<extra>${runName(run)}</extra>`,
       mode: "lines+markers",
       ...style,

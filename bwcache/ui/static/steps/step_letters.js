@@ -1,5 +1,6 @@
 // What each step did, as a row of letters for each run: C computed, r reused.
 
+import { translated } from "../lib/phrases.js";
 import { make } from "../lib/elements.js";
 import { COMPARED, isReused } from "../lib/runs.js";
 import { fill } from "../lib/texts.js";
@@ -19,7 +20,7 @@ export function createStepLetters({ root, texts, runName }) {
   function cell(run, row) {
     const made = make("span", isReused(row) ? "bw-r" : "bw-c", row.a);
     const action = isReused(row) ? texts.reused_word : texts.computed_word;
-    const values = { run: runName(run), i: row.i + 1, action, why: row.w || "" };
+    const values = { run: runName(run), i: row.i + 1, action, why: translated(row.w || "", texts) };
     made.title = fill(texts.step_title, values);
     return made;
   }

@@ -1,6 +1,7 @@
 // The curves over frames: PSNR above SSIM, one x axis. They are a slider: a click or a key seeks
 // the players, and their frame is marked. Identical frames have no PSNR; they say "=".
 
+import { translated } from "../lib/phrases.js";
 import { cssVariable, make, onThemeChange } from "../lib/elements.js";
 import { PLAIN, themed, whenInSight } from "../lib/plotly.js";
 import { fill } from "../lib/texts.js";
@@ -68,7 +69,9 @@ export function createFrameCurves({ root, texts, numbers, player, plotlyUrl }) {
     const missing = ["vmaf", "lpips"].filter((score) => row[`${score}_reason`]);
     noScore.hidden = !missing.length;
     noScore.textContent = missing.map(
-      (score) => fill(texts[`no_${score}`], { reason: row[`${score}_reason`] }),
+      (score) => fill(
+        texts[`no_${score}`], { reason: translated(row[`${score}_reason`], texts) },
+      ),
     ).join(" ");
   }
 

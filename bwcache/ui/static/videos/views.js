@@ -1,6 +1,7 @@
 // Ways to look at the two videos: side by side, wipe, difference. Another run puts them side by
 // side again, until both videos are finished. The blind test is blind.js, the curve frames.js.
 
+import { localAddress } from "../lib/fetched.js";
 import { make } from "../lib/elements.js";
 import { fill } from "../lib/texts.js";
 import { createBlindTest } from "./blind.js";
@@ -86,7 +87,7 @@ export function createViews(panel) {
       make("small", "bw-note", fill(texts.gain, { gain })),
     );
     const screen = make("div", "bw-screen");
-    const video = makeVideo(base + files.difference, fill(texts.difference_alt, { gain }));
+    const video = makeVideo(localAddress(base + files.difference), fill(texts.difference_alt, { gain }));
     screen.append(video);
     figure.append(caption, screen);
     find(".bw-stages").append(figure);

@@ -1,0 +1,45 @@
+// A refusal at the field that it is about, one at a time, until the form changes.
+
+import { make } from "../lib/elements.js";
+import { onFormChange } from "./address.js";
+
+const LINE = "bw-refusal";
+
+function clear() {
+  document.querySelectorAll(`.${LINE}`).forEach((line) => line.remove());
+  document.querySelectorAll("#bw-form [aria-invalid]").forEach((node) => {
+    node.removeAttribute("aria-invalid");
+    node.removeAttribute("aria-describedby");
+  });
+}
+
+// A field in a closed section is not in the page before that is open.
+async function fieldOf(name) {
+  const find = () => document.getElementById(`bw-${name}`);
+  const isSeen = () => find()?.getClientRects().length > 0;
+  if (!isSeen()) {
+    document.querySelector("#bw-advanced button")?.click();
+    await new Promise((resolve) => { setTimeout(resolve, 300); });
+  }
+  return isSeen() ? find() : document.getElementById("bw-buttons");
+}
+
+export function createRefusal() {
+  onFormChange(clear);
+  return {
+    async message({ k, field, text }) {
+      clear();
+      if (k !== "refused") return;
+      const place = await fieldOf(field);
+      const line = make("p", LINE, text);
+      line.setAttribute("role", "alert");
+      line.id = LINE;
+      place.after(line);
+      const input = place.querySelector("input, textarea");
+      input?.setAttribute("aria-invalid", "true");
+      input?.setAttribute("aria-describedby", LINE);
+      input?.focus();
+      line.scrollIntoView({ block: "nearest" });
+    },
+  };
+}
