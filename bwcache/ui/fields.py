@@ -46,7 +46,11 @@ def main_fields(host: Host) -> dict[str, gr.components.Component]:
         elem_id="bw-image",
     )
     prompt = gr.Textbox(
-        spec.examples[0], label=label("prompt"), placeholder=label("prompt_placeholder"), lines=2
+        spec.examples[0],
+        label=label("prompt"),
+        placeholder=label("prompt_placeholder"),
+        lines=2,
+        elem_id="bw-prompt",
     )
     examples = gr.Dataset(
         components=[prompt],

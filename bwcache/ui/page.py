@@ -62,9 +62,9 @@ def build(
                 advice = gr.Markdown(elem_id="bw-advice")
                 fields |= advanced_fields(host)
                 add_link_button(fields)
-            with gr.Column(scale=1, min_width=320):
+            with gr.Column(scale=1, min_width=320, elem_id="bw-right"):
                 panel = live_panel(runs, kiosk)
-        finder = add_finder()
+                finder = add_finder()
 
         visitors = Visitors()
         asked = {name: fields[name] for name in form.FIELDS if name in fields}

@@ -23,22 +23,27 @@ STATIC = Path(__file__).parent / "static"
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 PARTS = {
     "gallery": "panel/gallery.html",
+    "recorded": "panel/recorded.html",
     "tour": "panel/tour.html",
     "progress": "panel/progress.html",
     "views": "videos/views.html",
+    "scrubber": "videos/scrubber.html",
     "what_if": "steps/what_if.html",
 }
 STYLES = (  # later ones override
     "page/page.css",
     "page/header.css",
     "panel/panel.css",
+    "panel/overview.css",
     "panel/progress.css",
     "steps/what_if.css",
+    "steps/transformer.css",
     "videos/views.css",
+    "videos/scrubber.css",
     "panel/gallery.css",
     "panel/tour.css",
     "panel/finder.css",
-    "panel/kiosk.css",
+    "panel/on_stage.css",
 )
 # What a component does first: import its module, or say that it cannot.
 MODULE = """

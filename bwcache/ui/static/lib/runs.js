@@ -5,3 +5,6 @@ export const COMPARED = ["baseline", "cached"];
 export const isReused = (row) => row.a === "r";
 
 export const isComplete = (run) => run.started && run.rows.length === run.steps;
+
+// Several may be running at once: in a race they take turns.
+export const isRunning = (run) => run.started && !isComplete(run);
