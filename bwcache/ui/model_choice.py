@@ -19,7 +19,9 @@ METHOD_PARTS = ("presets", *form.settings_by_name())
 MODEL_PARTS = ("header", "note", "prompt", "examples", "image", "steps", "method", *METHOD_PARTS)
 
 THEME_ICON = "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm0 2.5v15a7.5 7.5 0 0 1 0-15z"
-STAGE_ICON = "M3 3h7v2.5H5.5V10H3zm11 0h7v7h-2.5V5.5H14zM3 14h2.5v4.5H10V21H3zm15.5 0H21v7h-7v-2.5h4.5z"
+STAGE_ICON = (
+    "M3 3h7v2.5H5.5V10H3zm11 0h7v7h-2.5V5.5H14zM3 14h2.5v4.5H10V21H3zm15.5 0H21v7h-7v-2.5h4.5z"
+)
 
 
 def header(spec: ModelSpec, device: str) -> str:

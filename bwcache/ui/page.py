@@ -20,6 +20,13 @@ from .model_choice import header
 from .panel import live_panel
 from .sessions import Visitors
 
+# Opens the section and goes there.
+OPEN_FINDER = """() => {
+  const section = document.querySelector("#bw-find"), head = section.querySelector("button");
+  if (!head.classList.contains("open")) head.click();
+  section.scrollIntoView({ block: "start" });
+  head.focus({ preventScroll: true });
+}"""
 CACHE_SECONDS = (600, 3600)  # how often files are looked at, and how old they get
 
 
@@ -59,6 +66,8 @@ def build(
                     elem_id="bw-note",
                     apply_default_css=False,
                 )
+                find = gr.Button(label("finder_title"), size="sm", elem_id="bw-find-open")
+                find.click(None, js=OPEN_FINDER, **events.AT_ONCE)
                 advice = gr.Markdown(elem_id="bw-advice")
                 fields |= advanced_fields(host)
                 add_link_button(fields)

@@ -13,9 +13,13 @@ export function makeRoomForToasts() {
     if (scrollY > 0) scrollBy({ top: room - before, behavior: "instant" });
   };
   const sizes = new ResizeObserver(measure);
-  new MutationObserver(() => {
+  const findToasts = () => {
     const wrap = document.querySelector(".toast-wrap");
     if (wrap) sizes.observe(wrap);
     measure();
-  }).observe(shell.querySelector(".main") ?? shell, { childList: true });
+  };
+  new MutationObserver(findToasts).observe(shell.querySelector(".main") ?? shell, {
+    childList: true,
+  });
+  findToasts();
 }

@@ -1,7 +1,7 @@
-// The stage, `?stage=1` or its button: the overview alone fills the window, in large type, with keys
-// (keys.js). The kiosk, `python app.py --kiosk` or `?kiosk=1`, is a stage that starts afresh: left
-// alone after somebody used it, the page is loaded anew. The look is in on_stage.css; going through
-// the recorded runs is gallery.js.
+// The stage, `?stage=1` or its button: the overview alone fills the window, in large type, and has
+// keys (keys.js). The kiosk, `python app.py --kiosk` or `?kiosk=1`, is a stage that starts afresh:
+// left alone after somebody used it, the page is loaded anew. The look is in on_stage.css; what
+// goes through the recorded runs is gallery.js.
 
 const ABANDONED = 90; // seconds without input and without a run under way
 const INPUTS = ["pointerdown", "wheel", "touchstart", "keydown", "input"];

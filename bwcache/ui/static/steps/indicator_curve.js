@@ -13,7 +13,6 @@ const HEIGHT = 240; // where the page gives none
 const NARROW = 520; // pixels: fewer ticks, and no letters where there are many steps
 const MOST_LETTERS = 30; // steps that have a letter each in a narrow chart
 const LINE = 1.4; // of a line of text, in its size
-const AT_FOOT = 0.3; // of the axis, from its lower end
 
 // How many steps back each step of a run found the last one that was computed.
 export function stepsBack(rows) {
@@ -123,13 +122,12 @@ export function createIndicatorCurve({ root, texts, numbers, runName, plotlyUrl,
     };
   }
 
-  // Below its line, where the curve seldom is at the left; above it at the chart's foot.
-  function limitName(threshold, [low, high]) {
+  // Below its line, where at the left no curve is wont to be; above it where there is no room.
+  function limitName(threshold, hasRoom) {
     const name = preview ? texts.whatif_line : texts.threshold;
-    const at = Math.log10(threshold);
     return {
-      xref: "paper", x: 0, xanchor: "left", y: at, showarrow: false, borderpad: 1,
-      yanchor: at - low > AT_FOOT * (high - low) ? "top" : "bottom",
+      xref: "paper", x: 0, xanchor: "left", y: Math.log10(threshold), showarrow: false,
+      borderpad: 1, yanchor: hasRoom ? "top" : "bottom",
       text: `${name} ${numbers.significant(threshold)}`,
       font: { color: colour("--limit"), size: parseFloat(colour("--chart-font")) },
     };
@@ -160,7 +158,8 @@ export function createIndicatorCurve({ root, texts, numbers, runName, plotlyUrl,
     const margin = { l: left, r: right, t: size * LINE, b: size * LINE + 2 };
     const tickfont = { color: colour("--ink-2") };
     const within = range();
-    const tickvals = logTicks(within, (height - margin.t - margin.b) / (size * LINE));
+    const inside = height - margin.t - margin.b;
+    const tickvals = logTicks(within, inside / (size * LINE));
     const layout = {
       ...themed(colour, numbers),
       uirevision: state.id,
@@ -182,7 +181,8 @@ export function createIndicatorCurve({ root, texts, numbers, runName, plotlyUrl,
     };
     if (threshold > 0) {
       layout.shapes.push(limitLine(threshold));
-      layout.annotations.push(limitName(threshold, within));
+      const share = (Math.log10(threshold) - within[0]) / (within[1] - within[0]);
+      layout.annotations.push(limitName(threshold, share * inside > size * LINE + 2));
     }
     if (hasLetters) layout.annotations.push(...reused.map(letter));
     await Plotly.react(chart, traces(), layout, PLAIN);

@@ -1,5 +1,5 @@
 // Back through the denoising: the rough pictures of all runs at one step, while they run and after.
-// At its end stands what is newest, or the finished videos. It keeps the pictures of this run alone.
+// At its end stands what is newest, or the finished videos. It keeps this run's pictures alone.
 
 import { fill } from "../lib/texts.js";
 
