@@ -97,6 +97,7 @@ class StepRow(TypedDict, total=False):
     """A step: `v` the indicator, `d` the distances, `s` seconds so far, `p` a WebP, `w` why.
 
     `s` is the run's own clock: waiting for its turn, text and decoding are no part of it.
+    `blocks` is a letter a block, as often as the number behind it says: "C" ran, "r" was replayed.
     Of the uncached run also `n`, the step's seconds without measuring, and `b`, those in blocks.
     `v` keeps every digit.
     """
@@ -111,6 +112,7 @@ class StepRow(TypedDict, total=False):
     n: float | None
     b: float | None
     d: list[float | None]
+    blocks: str
     p: str
 
 
@@ -403,6 +405,8 @@ def step(event: StepDone, elapsed: float) -> StepRow:
         row["n"], row["b"] = rounded(record.net_seconds), rounded(record.block_seconds)
     if record.distances is not None:
         row["d"] = [rounded(x, 3) for x in record.distances]
+    if record.blocks:
+        row["blocks"] = run_lengths(record.blocks)
     if event.preview is not None:
         row["p"] = base64.b64encode(event.preview).decode()
     for key in EXPENDABLE:

@@ -21,13 +21,18 @@ KNOBS = tuple(form.settings_by_name())
 METHOD_PARTS = ("presets", "answers", *KNOBS)
 MODEL_PARTS = ("header", "note", "prompt", "examples", "image", "steps", "method", *METHOD_PARTS)
 
+THEME_ICON = "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm0 2.5v15a7.5 7.5 0 0 1 0-15z"
+STAGE_ICON = (
+    "M3 3h7v2.5H5.5V10H3zm11 0h7v7h-2.5V5.5H14zM3 14h2.5v4.5H10V21H3zm15.5 0H21v7h-7v-2.5h4.5z"
+)
+
 
 def header(spec: ModelSpec, device: str) -> str:
     """The title, what this is, and the model at work, in every language at once.
 
     `<html lang>` decides which one is seen.
     """
-    taglines, chips = "", ""
+    taglines, chips, keys, theme, stage = "", "", "", "", ""
     for language in LANGUAGES:
         say, mark = say_in(language), f"lang='{language}' class='bw-in-{language}"
         kind = device.split(":")[0]
@@ -36,10 +41,21 @@ def header(spec: ModelSpec, device: str) -> str:
         taglines += f"<p {mark}'>{html.escape(say('page.tagline'))}</p>"
         about = html.escape(translated(spec.about, language), quote=True)
         chips += f"<span {mark} bw-chip' title='{about}'>{chip}</span>"
+        keys += f"<p {mark} bw-keys'>{html.escape(say('page.keys'))}</p>"
+        theme += f"<span {mark} bw-spoken'>{html.escape(say('page.switch_theme'))}</span>"
+        stage += f"<span {mark} bw-spoken'>{html.escape(say('page.switch_stage'))}</span>"
     return (
-        f"<header class='bw-header'><h1>{html.escape(TITLE)}</h1>{taglines}"
-        f"<div class='bw-header-side'>{chips}</div></header>"
+        f"<header class='bw-header'><h1>{html.escape(TITLE)}</h1>{taglines}{keys}"
+        f"<div class='bw-header-side'>{chips}"
+        f"<button type='button' class='bw-theme-switch'>{_icon(THEME_ICON)}{theme}</button>"
+        f"<button type='button' class='bw-stage-switch'>{_icon(STAGE_ICON)}{stage}</button>"
+        "</div></header>"
     )
+
+
+def _icon(path: str) -> str:
+    """An icon of 24 by 24 units, which no screen reader reads out."""
+    return f"<svg viewBox='0 0 24 24' aria-hidden='true'><path d='{path}'/></svg>"
 
 
 def of_model(

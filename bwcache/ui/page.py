@@ -70,7 +70,7 @@ def build(
                 fields |= advanced_fields(host)
                 add_link_button(fields)
                 add_code(fields, host)
-            with gr.Column(scale=1, min_width=320):
+            with gr.Column(scale=1, min_width=320, elem_id="bw-right"):
                 finder = Finder(finder_panel(), *searching)
                 panel = live_panel(runs, kiosk)
 

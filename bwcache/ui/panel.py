@@ -24,10 +24,12 @@ STATIC = Path(__file__).parent / "static"
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 PARTS = {
     "gallery": "panel/gallery.html",
+    "recorded": "panel/recorded.html",
     "tour": "panel/tour.html",
     "progress": "panel/progress.html",
     "ruler": "panel/ruler.html",
     "views": "videos/views.html",
+    "scrubber": "videos/scrubber.html",
     "what_if": "steps/what_if.html",
 }
 STYLES = (  # later ones override
@@ -36,14 +38,17 @@ STYLES = (  # later ones override
     "page/answers.css",
     "page/differs.css",
     "panel/panel.css",
+    "panel/overview.css",
     "panel/progress.css",
     "panel/ruler.css",
     "steps/what_if.css",
+    "steps/transformer.css",
     "videos/views.css",
+    "videos/scrubber.css",
     "panel/gallery.css",
     "panel/tour.css",
     "panel/finder.css",
-    "panel/kiosk.css",
+    "panel/on_stage.css",
 )
 # What a component does first: import its module, or say that it cannot.
 MODULE = """

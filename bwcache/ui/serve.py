@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..models import start_picture as picture
 from .languages import I18N
+from .link_preview import ICON, LinkPreview
 from .panel import STATIC, styles
 from .theme import theme
 
@@ -65,12 +66,13 @@ def launch(page: gr.Blocks, uploads: bool = False, **changes):
         "max_file_size": PICTURE if uploads else NO_UPLOAD,
         "theme": theme(),
         "head": styles(),
+        "favicon_path": ICON,
         "footer_links": ["gradio", "settings"],
         "run_history": False,
         "ssr_mode": False,
         "i18n": I18N,
         "mcp_server": False,
-        "app_kwargs": {"middleware": [Middleware(FreshScripts)]},
+        "app_kwargs": {"middleware": [Middleware(FreshScripts), Middleware(LinkPreview)]},
     }
     options |= changes
     if options["mcp_server"] and importlib.util.find_spec("mcp") is None:

@@ -1,8 +1,10 @@
-"""Make the pictures of the page: a comparison with the default prompt, at three widths, two looks.
+"""Make the pictures of the page: a comparison with the default prompt, at many sizes, two looks.
 
     python -m tests.e2e.screenshots [FOLDER]      (assets/figures without one)
 
-Needs Playwright and a Chromium: the one on the path, or Playwright's own.
+`page-…`: the whole page. `screen-…`: what one sees without scrolling, midway and finished.
+`stage-…`: the stage. And the picture that link previews show. Needs Playwright and a Chromium: the
+one on the path, or Playwright's own.
 """
 
 from __future__ import annotations
@@ -14,17 +16,22 @@ from pathlib import Path
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from bwcache.models.machine import default_device
 from bwcache.runs.compare import compare
 from bwcache.ui import Host, build, launch
+from bwcache.ui.link_preview import PICTURE, SIZE
 
 FIGURES = Path(__file__).parents[2] / "assets" / "figures"
-SIZES = {390: 844, 768: 1024, 1440: 900}  # width: height, CSS pixels
+PAGES = {390: 844, 768: 1024, 1440: 900}  # width: height, CSS pixels
+SCREENS = {1280: 720, 1440: 900, 1920: 1080}
 SCHEMES = ("light", "dark")
 PATIENCE = 900_000  # ms for a comparison
 FRAME = 9  # of the paused videos
+MIDWAY = 8  # steps of the cached run
+PREVIEW_SCALE = 0.75  # of the stage on the picture of link previews
+SETTLING = 1500  # ms: the charts take the new size
 
 
 def main() -> None:
@@ -41,32 +48,77 @@ def main() -> None:
         visit = browser.new_page(viewport={"width": 1440, "height": 900})
         visit.set_default_timeout(PATIENCE)
         visit.goto(address)
-        generate(visit)
+        generate(visit, folder)
         # One comparison serves every picture: only the size and the look change.
         for scheme in SCHEMES:
-            visit.evaluate("dark => document.body.classList.toggle('dark', dark)", scheme == "dark")
-            for width, height in SIZES.items():
-                visit.set_viewport_size({"width": width, "height": height})
-                visit.wait_for_timeout(1500)  # the charts take the new size
-                path = folder / f"page-{scheme}-{width}.png"
-                visit.screenshot(path=path, full_page=True)
-                print(path)
-            # What one sees without scrolling, for the README and for slides.
-            visit.evaluate("scrollTo(0, 0)")
-            visit.screenshot(path=folder / f"stage-{scheme}.png")
+            look(visit, scheme)
+            for width, height in PAGES.items():
+                resize(visit, width, height)
+                shoot(visit, folder / f"page-{scheme}-{width}.png", full_page=True)
+            for width, height in SCREENS.items():
+                resize(visit, width, height)
+                shoot(visit, folder / f"screen-{scheme}-{width}.png")
+            visit.locator(".bw-stage-switch").click()
+            for width, height in SCREENS.items():
+                resize(visit, width, height)
+                shoot(visit, folder / f"stage-{scheme}-{width}.png")
+            visit.locator(".bw-stage-switch").click()
+            resize(visit, 1440, 900)
+            shoot(visit, folder / f"stage-{scheme}.png")  # the README's
+        preview(browser, address, folder)
         browser.close()
     page.close(verbose=False)
 
 
-def generate(visit: Page) -> None:
-    """Run a comparison to its end and pause both videos on the same frame."""
+def generate(visit: Page, folder: Path) -> None:
+    """Run a comparison to its end, with a picture midway, and pause both videos on one frame."""
     visit.wait_for_selector(".bw-empty")
     visit.get_by_role("button", name="Generate").click()
+    visit.wait_for_selector(f".bw-lane[data-run=cached] i:nth-child({MIDWAY})", state="attached")
+    shoot(visit, folder / "screen-running.png")
+    finish(visit)
+    for chart in (".bw-plot", ".bw-chart"):  # each is drawn when it is first in sight
+        visit.locator(chart).scroll_into_view_if_needed()
+        visit.wait_for_selector(f"{chart} .main-svg")
+
+
+def finish(visit: Page) -> None:
     visit.wait_for_selector(".bw[data-phase=done], .bw[data-phase=nothing]")
     visit.wait_for_selector(".bw-transport:not([hidden])")
     visit.get_by_label("Position in both videos").fill(str(FRAME))
-    visit.locator(".bw-chart").scroll_into_view_if_needed()  # what draws it
-    visit.wait_for_selector(".bw-chart .main-svg")
+
+
+def preview(browser: Browser, address: str, folder: Path) -> None:
+    """The stage as link previews show it; into the package where no folder is given."""
+    width, height = (round(pixels / PREVIEW_SCALE) for pixels in SIZE)
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, device_scale_factor=PREVIEW_SCALE
+    )
+    visit = context.new_page()
+    visit.set_default_timeout(PATIENCE)
+    visit.goto(f"{address}?stage=1")
+    visit.wait_for_selector(".bw-empty")
+    visit.get_by_role("button", name="Generate").click()
+    finish(visit)
+    visit.wait_for_timeout(SETTLING)
+    path = PICTURE if folder == FIGURES else folder / PICTURE.name
+    visit.screenshot(path=path, type="jpeg", quality=82)
+    print(path)
+
+
+def look(visit: Page, scheme: str) -> None:
+    visit.evaluate("dark => document.body.classList.toggle('dark', dark)", scheme == "dark")
+
+
+def resize(visit: Page, width: int, height: int) -> None:
+    visit.set_viewport_size({"width": width, "height": height})
+    visit.evaluate("scrollTo(0, 0)")
+    visit.wait_for_timeout(SETTLING)
+
+
+def shoot(visit: Page, path: Path, full_page: bool = False) -> None:
+    visit.screenshot(path=path, full_page=full_page)
+    print(path)
 
 
 if __name__ == "__main__":

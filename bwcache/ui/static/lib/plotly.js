@@ -52,7 +52,10 @@ export function themed(colour, numbers) {
   return {
     paper_bgcolor: "transparent",
     plot_bgcolor: "transparent",
-    font: { family: "system-ui, sans-serif", size: 12, color: colour("--ink-2") },
+    font: {
+      family: "system-ui, sans-serif", size: parseFloat(colour("--chart-font")) || 12,
+      color: colour("--ink-2"),
+    },
     hoverlabel: {
       bgcolor: colour("--card"),
       bordercolor: colour("--line"),

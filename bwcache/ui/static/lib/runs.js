@@ -6,5 +6,8 @@ export const isReused = (row) => row.a === "r";
 
 export const isComplete = (run) => run.started && run.rows.length === run.steps;
 
-// Whether a run is being made: in a race several are.
-export const isGoing = (run) => run.started && !run.remembered && !isComplete(run);
+// Several may be running at once: in a race they take turns.
+export const isRunning = (run) => run.started && !isComplete(run);
+
+// Whether a run is being made now, not shown once more at its measured pace.
+export const isGoing = (run) => isRunning(run) && !run.remembered;

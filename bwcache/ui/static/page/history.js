@@ -79,7 +79,7 @@ export function createHistory({ root, texts, numbers, base, feed }) {
     box.hidden = !runs.length;
     const list = make("ul");
     list.append(...runs.map(entry));
-    box.replaceChildren(make("h3", "", texts.history), list);
+    box.replaceChildren(make("h2", "", texts.history), list);
     const pair = runs.filter((run) => chosen.includes(run.id)).reverse();
     if (pair.length < 2) return;
     const both = make("div", "bw-history-pair");

@@ -16,9 +16,11 @@ const FAST = 4; // seconds of a whole run that is played fast
 const IDLE = 20; // seconds until an idle kiosk goes on
 const INPUTS = ["pointerdown", "pointermove", "wheel", "touchstart", "keydown"];
 
-export function createGallery({ root, texts, numbers, base, props, watch, feed }) {
+export function createGallery(panel) {
+  const { root, texts, numbers, base, props, watch, feed } = panel;
   const find = (name) => root.querySelector(name);
   const [box, cards, problems] = [".bw-gallery", ".bw-runs", ".bw-broken"].map(find);
+  const bar = find(".bw-recorded-bar");
   const [label, caption] = [".bw-recorded > span", ".bw-recorded-caption"].map(find);
   const [toggle, replay] = [".bw-runs-toggle", ".bw-replay"].map(find);
   const all = props.runs || [];
@@ -126,7 +128,10 @@ export function createGallery({ root, texts, numbers, base, props, watch, feed }
     button.title = translated(run.caption, texts);
     button.dataset.slug = run.slug;
     button.append(picture, words);
-    button.addEventListener("click", () => show(run));
+    button.addEventListener("click", () => {
+      show(run);
+      panel.bringIntoView();
+    });
     return button;
   }
 
@@ -148,7 +153,7 @@ export function createGallery({ root, texts, numbers, base, props, watch, feed }
       if (button.dataset.replay === "skip") button.hidden = !playing;
       button.disabled = isBusy();
     }
-    replay.hidden = !chosen;
+    bar.hidden = !chosen;
     caption.hidden = !chosen;
     if (!chosen) return;
     const where = { hardware: chosen.hardware, date: date(chosen) };

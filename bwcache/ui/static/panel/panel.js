@@ -1,20 +1,26 @@
 // The panel: takes the rows as they come, keeps the state of both runs, and shows it.
 
+import { motionIsReduced } from "../lib/elements.js";
 import { localAddress } from "../lib/fetched.js";
 import { translated } from "../lib/phrases.js";
 import { fill, liveTexts, localise } from "../lib/texts.js";
 import { createNumbers } from "../lib/numbers.js";
-import { isComplete, isReused } from "../lib/runs.js";
+import { isComplete, isReused, isRunning } from "../lib/runs.js";
 import { serverRoot } from "../lib/server.js";
+import { startKeys } from "../page/keys.js";
+import { startThemeSwitch } from "../page/theme_switch.js";
+import { makeRoomForToasts } from "../page/toasts.js";
 import { createCharts } from "../steps/charts.js";
+import { createTransformer } from "../steps/transformer.js";
 import { createWhatIf } from "../steps/what_if.js";
 import { createHistory } from "../page/history.js";
 import { createRefusal } from "../page/refusal.js";
 import { createShownSettings } from "../page/shown_settings.js";
 import { createPlayer } from "../videos/player.js";
+import { createScrubber } from "../videos/scrubber.js";
 import { createViews } from "../videos/views.js";
 import { createGallery } from "./gallery.js";
-import { startKiosk } from "./kiosk.js";
+import { startStage } from "./on_stage.js";
 import { createProgress } from "./progress.js";
 import { createRace } from "./race.js";
 import { createResult } from "./result.js";
@@ -22,10 +28,10 @@ import { createRuler } from "./ruler.js";
 import { createTour } from "./tour.js";
 
 const PACE = 250; // ms between drawings of the charts: the model may need this very processor
-const OUT_OF_SIGHT = 0.6; // of the window's height: a run that begins below it is scrolled to
+const NEAR_TOP = 0.3; // of the window's height: what is taller than the window may begin here
 const PARTS = [
-  createWhatIf, createViews, createResult, createRuler, createGallery, createTour, createProgress,
-  createShownSettings, createRefusal, createHistory,
+  createTransformer, createScrubber, createWhatIf, createViews, createResult, createRuler,
+  createGallery, createTour, createProgress, createShownSettings, createRefusal, createHistory,
 ];
 
 // `element`, `props`, `watch` and `trigger` are what Gradio hands to a component's script.
@@ -44,14 +50,15 @@ export function start({ element, props, watch, trigger }) {
   const status = root.querySelector(".bw-status-text");
   const note = root.querySelector(".bw-loading-note");
   const panel = {
-    root, texts, numbers, base, props, watch, trigger, runName, feed,
+    root, texts, numbers, base, props, watch, trigger, runName, feed, bringIntoView, lookAt,
     plotlyUrl: base + props.plotly,
   };
   panel.player = createPlayer(root, texts, runName);
   panel.charts = createCharts(panel);
   const { player, charts } = panel;
+  const overview = root.querySelector(".bw-overview");
   const race = createRace(panel);
-  // Each may have begin(state), row(row, state) and done(row, state).
+  // Each may have begin(state), row(row, state), done(row, state), lookAt(step) and relabel().
   const parts = PARTS.map((create) => create(panel));
   const notify = (event, ...values) => parts.forEach((part) => part[event]?.(...values));
 
@@ -61,11 +68,27 @@ export function start({ element, props, watch, trigger }) {
     return texts[`method_${state.settings?.reuse}`] || state.method;
   }
 
+  // All parts show an earlier step of the denoising; null: the newest.
+  function lookAt(step) {
+    notify("lookAt", step);
+  }
+
+  // Scrolls to the race from wherever one is, as far as it is not in sight.
+  function bringIntoView() {
+    const { top, bottom, height } = overview.getBoundingClientRect();
+    const isTall = height > innerHeight;
+    const isSeen = top >= 0 && (isTall ? top < innerHeight * NEAR_TOP : bottom <= innerHeight + 1);
+    if (isSeen) return;
+    overview.scrollIntoView({
+      behavior: motionIsReduced() ? "auto" : "smooth", block: isTall ? "start" : "nearest",
+    });
+  }
+
   function begin(row) {
     const { steps } = row;
     const emptyRun = () => ({ rows: [], s: 0, steps, started: false, remembered: false });
     const runs = Object.fromEntries(row.runs.map((name) => [name, emptyRun()]));
-    state = { ...row, runs, now: null, speed: null };
+    state = { ...row, runs, speed: null };
     root.dataset.phase = "running";
     player.reset(row.runs, row);
     charts.reset();
@@ -73,17 +96,13 @@ export function start({ element, props, watch, trigger }) {
     note.hidden = true;
     status.textContent = texts.preparing;
     notify("begin", state);
-    const { top } = root.getBoundingClientRect();
-    if (top > innerHeight * OUT_OF_SIGHT && !row.recorded) {
-      root.scrollIntoView({ behavior: "smooth", block: "start" });
-    }
+    if (!row.recorded) bringIntoView();
   }
 
   const onRow = {
     begin,
     // After a "retry" what the runs have told so far is void.
     loading(row) {
-      state.now = null;
       if (row.stage === "retry") begin({ ...state, runs: Object.keys(state.runs) });
       const stage = row.stage === "download" ? "load" : row.stage; // of unknown size
       status.textContent = row.total
@@ -91,7 +110,6 @@ export function start({ element, props, watch, trigger }) {
       if (row.note) Object.assign(note, { textContent: translated(row.note, texts), hidden: false });
     },
     start(row) {
-      state.now = row.run; // the latest to begin; in a race others run as well
       const { steps, remembered } = row;
       Object.assign(state.runs[row.run], { started: true, steps, remembered });
       if (remembered) player.stage(row.run).classList.add("remembered");
@@ -100,7 +118,6 @@ export function start({ element, props, watch, trigger }) {
       const run = state.runs[row.run];
       run.rows.push(row);
       run.s = row.s;
-      if (row.p) player.preview(row.run, row.p);
     },
     speed: (row) => { state.speed = row; },
     video: (row) => player.load(row.run, localAddress(base + row.url)),
@@ -112,7 +129,10 @@ export function start({ element, props, watch, trigger }) {
       player.begin();
       notify("done", row, state);
     },
-    waiting: (row) => halt("running", row.text),
+    waiting(row) {
+      halt("running", row.text);
+      bringIntoView();
+    },
     stopped: (row) => halt("stopped", row.text),
     error: (row) => halt("error", row.text),
   };
@@ -122,27 +142,27 @@ export function start({ element, props, watch, trigger }) {
   }
 
   function halt(phase, text) {
-    if (state) state.now = null;
     root.dataset.phase = phase;
     status.textContent = text;
   }
 
-  const stepOf = (run) => Math.min(run.rows.length + 1, run.steps);
-
   function showStatus() {
-    if (root.dataset.phase !== "running" || !state.now) return;
-    const { baseline, cached } = state.runs;
-    if (Object.values(state.runs).every(isComplete)) {
+    const all = state ? Object.values(state.runs) : [];
+    if (root.dataset.phase !== "running" || !all.some((run) => run.started)) return;
+    if (all.every(isComplete)) {
       status.textContent = texts.finishing;
       return;
     }
-    const reused = cached.rows.filter(isReused).length;
-    const run = state.runs[state.now];
-    status.textContent = state.race && state.now !== "control"
-      ? fill(texts.running_race, {
-        i: stepOf(baseline), n: baseline.steps, j: stepOf(cached), m: cached.steps, reused,
-      })
-      : fill(texts[`running_${state.now}`], { i: stepOf(run), n: run.steps, reused });
+    const running = Object.keys(state.runs).filter((name) => isRunning(state.runs[name]));
+    const name = running.length > 1 ? "race" : running[0];
+    if (!name) return; // the next run has yet to begin
+    const { baseline, cached } = state.runs;
+    const run = name === "race" ? cached : state.runs[name];
+    const at = ({ rows: made, steps }) => Math.min(made.length + 1, steps);
+    status.textContent = fill(texts[`running_${name}`], {
+      i: at(run), n: run.steps, uncached: at(baseline), all: baseline.steps,
+      reused: run.rows.filter(isReused).length,
+    });
   }
 
   function show() {
@@ -195,7 +215,10 @@ export function start({ element, props, watch, trigger }) {
     feed(rows);
   }
 
-  startKiosk(panel);
+  startStage(panel);
+  startKeys(panel);
+  startThemeSwitch();
+  makeRoomForToasts();
   root.removeAttribute("data-loading");
   const readValue = () => feed(Array.isArray(props.value) ? props.value : []);
   watch("value", readValue);

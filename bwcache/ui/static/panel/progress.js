@@ -47,10 +47,12 @@ export function createProgress({ root, texts, props }) {
     else text.textContent = isAlmostDone() ? texts.progress_soon : texts.progress_unknown;
   }
 
-  const isAlmostDone = () => state?.now && Object.values(state.runs).every((run) => run.started);
+  const isAlmostDone = () => state && !isWaiting()
+    && Object.values(state.runs).every((run) => run.started);
 
-  // Spoken once at the start of each run, never at a step.
-  function say(run) {
+  // Spoken once at the start of each run, or of the race, never at a step.
+  function say(name) {
+    const run = state?.race && name && name !== "control" ? "race" : name;
     if (spokenRun === run) return;
     spokenRun = run;
     spoken.textContent = run && !state.recorded ? texts[`phase_${run}`] : "";
@@ -64,9 +66,7 @@ export function createProgress({ root, texts, props }) {
       show();
     },
     row(row) {
-      if (row.k === "start" && !row.remembered) {
-        say(state.race && row.run !== "control" ? "race" : row.run);
-      }
+      if (row.k === "start" && !row.remembered) say(row.run);
       if (row.k === "step") show();
     },
     done: show,

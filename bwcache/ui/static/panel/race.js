@@ -1,20 +1,31 @@
-// The bars of denoising time, on one clock: one lane a run, one segment a step.
+// The bars of denoising time: one lane a run, one segment a step, all on one clock.
 
 import { make } from "../lib/elements.js";
-import { isGoing, isReused } from "../lib/runs.js";
+import { isComplete, isGoing, isReused } from "../lib/runs.js";
 import { fill } from "../lib/texts.js";
 
 const ROOM = 0.16; // share of a track that the saved seconds need to be written in it
 const SHORTEST = 1e-6; // seconds: what a segment has at least
+const MOST_TICKS = 7; // of the clock, its zero not counted
 
 // The seconds that a run will take, foreseen from its steps so far.
 export function foreseen({ rows, s, steps }) {
   return rows.length ? (s / rows.length) * steps : 0;
 }
 
+// The clock's ticks in seconds: 0, 1, 2, … or 0, 0.5, 1, … up to `longest`.
+export function ticks(longest) {
+  if (!(longest > SHORTEST)) return [];
+  const least = longest / MOST_TICKS;
+  const power = 10 ** Math.floor(Math.log10(least));
+  const step = [1, 2, 5, 10].map((one) => one * power).find((one) => one >= least);
+  return Array.from({ length: Math.floor(longest / step + 1e-9) + 1 }, (_, i) => i * step);
+}
+
 export function createRace({ root, texts, numbers, player, runName }) {
   const box = root.querySelector(".bw-race");
   const lanes = new Map(); // run → its lane
+  let clock = null;
   const inSeconds = (value) => fill(texts.seconds, { s: numbers.seconds(value) });
 
   function addLane(run) {
@@ -23,19 +34,21 @@ export function createRace({ root, texts, numbers, player, runName }) {
     const track = make("div", "bw-track");
     track.append(make("div", "bw-bar"));
     lane.append(make("span", "bw-lane-name", runName(run)), track, make("output"));
-    box.append(lane);
+    box.insertBefore(lane, clock);
     lanes.set(run, lane);
     return lane;
   }
 
-  // Bars share one scale: the longest run's time.
+  // All share one scale: the longest run's time, foreseen while it is under way.
   function draw(state) {
+    clock ??= addClock();
     const { baseline } = state.runs;
-    const secondsOf = (run) => (run === baseline ? foreseen(run) : run.s);
+    const secondsOf = (run) => (run === baseline ? Math.max(foreseen(run), run.s) : run.s);
     const longest = Math.max(...Object.values(state.runs).map(secondsOf), SHORTEST);
     for (const [name, run] of Object.entries(state.runs)) drawLane(name, run, longest);
-    for (const name of Object.keys(state.runs)) {
-      const isActive = isGoing(state.runs[name]) && root.dataset.phase === "running";
+    drawClock(longest);
+    for (const [name, run] of Object.entries(state.runs)) {
+      const isActive = isGoing(run) && root.dataset.phase === "running";
       player.stage(name)?.classList.toggle("active", isActive);
     }
   }
@@ -50,9 +63,29 @@ export function createRace({ root, texts, numbers, player, runName }) {
       bar.append(segment);
     }
     bar.style.width = `${(100 * run.s) / longest}%`;
+    lane.classList.toggle("remembered", Boolean(run.remembered));
+    lane.classList.toggle("arrived", isComplete(run));
     const time = run.started ? inSeconds(run.s) : "";
     lane.lastChild.textContent = time;
     player.label(name, time, noteOf(name, run));
+  }
+
+  function addClock() {
+    const line = make("div", "bw-lane bw-axis");
+    line.setAttribute("aria-hidden", "true"); // each lane says its seconds
+    line.append(make("span"), make("div", "bw-ticks"), make("span", "", texts.axis_seconds));
+    box.append(line);
+    return line;
+  }
+
+  function drawClock(longest) {
+    const places = ticks(longest);
+    const digits = places[1] < 1 ? -Math.floor(Math.log10(places[1])) : 0;
+    clock.querySelector(".bw-ticks").replaceChildren(...places.map((second) => {
+      const tick = make("span", "", numbers.fixed(second, digits));
+      tick.style.left = `${(100 * second) / longest}%`;
+      return tick;
+    }));
   }
 
   function noteOf(name, run) {
@@ -71,6 +104,7 @@ export function createRace({ root, texts, numbers, player, runName }) {
 
   function reset() {
     lanes.clear();
+    clock = null;
     box.replaceChildren();
   }
 

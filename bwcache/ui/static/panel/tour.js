@@ -104,7 +104,7 @@ export function createTour({ root, texts, numbers, runName }) {
     const { name, text, values, paper, target: selector } = stops[place];
     find("-count").textContent = fill(texts.tour_count, { i: place + 1, n: stops.length });
     const title = texts[`tour_${text}_title`] || texts[`tour_${name}_title`];
-    dialog.querySelector("h3").textContent = title;
+    dialog.querySelector("h2").textContent = title;
     dialog.querySelector("#bw-tour-text").textContent = fill(texts[`tour_${text}`], values);
     find("-paper").hidden = !paper;
     find("-paper").lastElementChild.textContent = texts[`tour_${name}_paper`] || "";

@@ -5,10 +5,12 @@ import { make } from "../lib/elements.js";
 import { COMPARED, isReused } from "../lib/runs.js";
 import { fill } from "../lib/texts.js";
 
-const HEAD = 18; // pixels above the cells, for the run's name
-const FOOT = 4;
-const HEIGHT = 132; // of all cells, as far as their bounds allow
+const HEAD = 1.5; // above the cells, for the run's name, in the size of letters
+const FOOT = 4; // pixels
+const GAP = 6; // between two maps, as in the style sheet
+const HEIGHT = 132; // of all cells, as far as their bounds allow, where the page gives none
 const [LEAST_CELL, MOST_CELL] = [4, 18];
+const LEAST_MAP = 20; // pixels of cells: with less room for two maps there is one
 const NAMED_FROM = 60; // pixels of cells: with less room the axis has no name
 const HATCH = 6; // pixels between two lines of a reused step
 
@@ -20,7 +22,7 @@ export function createHeatMap({ root, texts, numbers, runName, colour, gutter },
   let state = null;
   let shown = "both"; // or a run
   let maps = [];
-  let drawnWidth = 0;
+  let drawnSize = "";
 
   // The least and the largest distance of both runs; null where there is none.
   function range() {
@@ -36,8 +38,8 @@ export function createHeatMap({ root, texts, numbers, runName, colour, gutter },
 
   function draw(next) {
     state = next;
-    const runs = shown === "both" ? COMPARED : [shown];
     const blocks = blockCount();
+    const runs = shown !== "both" ? [shown] : hasRoomForTwo() ? COMPARED : ["cached"];
     if (box.dataset.runs !== runs.join()) {
       box.dataset.runs = runs.join();
       maps = runs.map((run) => ({ run, canvas: makeCanvas(run) }));
@@ -58,22 +60,38 @@ export function createHeatMap({ root, texts, numbers, runName, colour, gutter },
     return canvas;
   }
 
+  const letters = () => parseFloat(colour("--chart-font")) || 12;
+
+  const isGiven = () => colour("--heats") === "given";
+  const hasRoomForTwo = () => !isGiven()
+    || box.clientHeight >= 2 * (HEAD * letters() + LEAST_MAP + FOOT) + GAP;
+
+  // A cell's height: what the page leaves, where the style sheet says that the box has its own.
+  function cellHeight(blocks, top) {
+    if (!isGiven()) {
+      return Math.min(Math.max(HEIGHT / blocks, LEAST_CELL), MOST_CELL);
+    }
+    const each = (box.clientHeight - GAP * (maps.length - 1)) / maps.length;
+    return Math.max((each - top - FOOT) / blocks, 1);
+  }
+
   function paint({ run, canvas }, blocks, scale) {
     const [left, right] = gutter();
     const width = box.clientWidth;
     if (!width) return;
-    const cell = Math.min(Math.max(HEIGHT / blocks, LEAST_CELL), MOST_CELL);
+    const top = Math.round(HEAD * letters());
+    const cell = cellHeight(blocks, top);
     const place = {
-      left, top: HEAD, cell, blocks, column: (width - left - right) / state.steps,
+      left, top, cell, blocks, column: (width - left - right) / state.steps,
       width: width - left - right, height: cell * blocks,
     };
     const { rows } = state.runs[run];
     const values = { run: runName(run), blocks, steps: rows.length };
     canvas.setAttribute("aria-label", fill(texts.heat_label, values));
     canvas.place = place;
-    const pen = sized(canvas, width, HEAD + place.height + FOOT);
+    const pen = sized(canvas, width, top + place.height + FOOT);
     pen.fillStyle = colour("--well");
-    pen.fillRect(left, HEAD, place.width, place.height);
+    pen.fillRect(left, top, place.width, place.height);
     for (const row of rows) paintStep(pen, place, row, scale);
     paintNames(pen, place, runName(run));
   }
@@ -101,17 +119,18 @@ export function createHeatMap({ root, texts, numbers, runName, colour, gutter },
   }
 
   function paintNames(pen, { left, top, cell, blocks, height }, name) {
+    const size = letters();
     pen.fillStyle = colour("--ink-2");
-    pen.font = "600 12px system-ui, sans-serif";
+    pen.font = `600 ${size}px system-ui, sans-serif`;
     pen.textBaseline = "alphabetic";
-    pen.fillText(name, left, 12);
-    pen.font = "11px system-ui, sans-serif";
+    pen.fillText(name, left, size);
+    pen.font = `${size}px system-ui, sans-serif`;
     pen.textAlign = "right";
-    pen.fillText(String(blocks), left - 6, top + 9);
-    if (blocks > 1) pen.fillText("1", left - 6, top + cell * blocks - 1);
+    pen.fillText(String(blocks), left - 6, top + 0.8 * size);
+    if (blocks > 1 && height > 2 * size) pen.fillText("1", left - 6, top + cell * blocks - 1);
     if (height <= NAMED_FROM) return;
     pen.save();
-    pen.translate(left - 8, top + height / 2);
+    pen.translate(left - 6 - 1.6 * size, top + height / 2);
     pen.rotate(-Math.PI / 2);
     pen.textAlign = "center";
     pen.fillText(texts.axis_block, 0, 0);
@@ -169,8 +188,10 @@ export function createHeatMap({ root, texts, numbers, runName, colour, gutter },
     });
   }
   new ResizeObserver(() => {
-    if (box.clientWidth !== drawnWidth) redraw();
-    drawnWidth = box.clientWidth;
+    const given = isGiven() ? box.clientHeight : "";
+    const next = `${box.clientWidth} ${given}`;
+    if (next !== drawnSize) redraw();
+    drawnSize = next;
   }).observe(box);
   return { draw, reset: clearReadout };
 }

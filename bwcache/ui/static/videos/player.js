@@ -110,9 +110,12 @@ export function createPlayer(root, texts, runName) {
     videos().forEach((video) => video.play().catch(() => {}));
   }
 
+  // Says whether they played.
   function pause() {
+    const played = running;
     running = false;
     videos().forEach((video) => video.pause());
+    return played;
   }
 
   function jump(frame) {
@@ -206,6 +209,8 @@ export function createPlayer(root, texts, runName) {
     preview,
     load,
     begin,
+    play,
+    pause,
     seek,
     join,
     leave,
