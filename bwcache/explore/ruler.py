@@ -63,8 +63,8 @@ def measure_with(
     """The same with a pipeline that is ready; `spec` may differ from the catalogue's in size."""
     marks = []
     for name, (seed, steps) in runs_to_make(request).items():
-        given = ("control", request.prompt, seed, steps, measuring(spec), request.image)
-        with closing(generate(pipe, spec, *given)) as events:
+        given = (request.prompt, seed, steps, measuring(spec), request.image)
+        with closing(generate(pipe, spec, "control", *given)) as events:
             for event in events:
                 if isinstance(event, RunFinished):
                     marks.append(_mark(name, event, baseline))

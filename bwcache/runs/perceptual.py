@@ -117,5 +117,5 @@ def lpips(frames: np.ndarray, reference: np.ndarray) -> Score:
     one, other = (torch.from_numpy(x).float().permute(0, 3, 1, 2) for x in (frames, reference))
     pairs = zip(*(x.clamp(0, 1).split(LPIPS_FRAMES) for x in (one, other)), strict=True)
     with torch.inference_mode():
-        sums = [float(measure(*pair, reduction="sum", normalize=True)) for pair in pairs]
+        sums = [float(measure(a, b, reduction="sum", normalize=True)) for a, b in pairs]
     return Score(sum(sums) / len(frames))

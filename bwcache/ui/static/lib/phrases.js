@@ -1,5 +1,5 @@
-// What other parts of the program say in English, in the reader's language. `texts.phrases`: English
-// templates and how they are said there. What has no template stays English.
+// What other parts of the program say in English, in the reader's language. `texts.phrases`:
+// English templates and how they are said there. What has no template stays English.
 
 const NUMBER = /^[-+]?\d+(\.\d+)?(e[-+]?\d+)?$/;
 const known = new WeakMap(); // templates → [pattern, names, template]
@@ -26,7 +26,8 @@ export function translated(text, texts) {
     if (found) {
       return other.replace(/\{(\w+)\}/g, (_, name) => {
         const value = found[1 + names.indexOf(name)];
-        return NUMBER.test(value) ? value.replace(".", texts.decimal_sign) : translated(value, texts);
+        return NUMBER.test(value)
+          ? value.replace(".", texts.decimal_sign) : translated(value, texts);
       });
     }
   }

@@ -158,7 +158,8 @@ export function createGallery(panel) {
     if (!chosen) return;
     const where = { hardware: chosen.hardware, date: date(chosen) };
     label.textContent = fill(texts.recorded_where, where);
-    caption.replaceChildren(make("q", "", chosen.prompt), ` · ${translated(chosen.caption, texts)}`);
+    const about = translated(chosen.caption, texts);
+    caption.replaceChildren(make("q", "", chosen.prompt), ` · ${about}`);
   }
 
   const replays = {

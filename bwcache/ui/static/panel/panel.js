@@ -107,7 +107,8 @@ export function start({ element, props, watch, trigger }) {
       const stage = row.stage === "download" ? "load" : row.stage; // of unknown size
       status.textContent = row.total
         ? fill(texts.stage_download, gigabytes(row)) : texts[`stage_${stage}`];
-      if (row.note) Object.assign(note, { textContent: translated(row.note, texts), hidden: false });
+      if (!row.note) return;
+      Object.assign(note, { textContent: translated(row.note, texts), hidden: false });
     },
     start(row) {
       const { steps, remembered } = row;

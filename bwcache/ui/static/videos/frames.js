@@ -75,7 +75,7 @@ export function createFrameCurves({ root, texts, numbers, player, plotlyUrl }) {
     ).join(" ");
   }
 
-  function done(row) {
+  function done() {
     const all = psnr.length;
     const alike = psnr.filter((one) => one === null).length;
     card.hidden = !all;

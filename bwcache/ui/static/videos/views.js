@@ -87,7 +87,8 @@ export function createViews(panel) {
       make("small", "bw-note", fill(texts.gain, { gain })),
     );
     const screen = make("div", "bw-screen");
-    const video = makeVideo(localAddress(base + files.difference), fill(texts.difference_alt, { gain }));
+    const alt = fill(texts.difference_alt, { gain });
+    const video = makeVideo(localAddress(base + files.difference), alt);
     screen.append(video);
     figure.append(caption, screen);
     find(".bw-stages").append(figure);
