@@ -24,17 +24,17 @@ TEXTS: Mapping[str, str] = {
     "differ_visibly": "differ visibly",
     "differ_strongly": "differ strongly",
     "identical": "are identical",
-    "videos": "The two videos {difference}",
+    "videos": "the two videos {difference}",
     "numbers": " (PSNR {psnr:.1f} dB, SSIM {ssim:.3f})",
-    "saved": "Saved {gain:seconds} s of {whole:seconds} s ({speedup:.2f}×).",
-    "saved_none": "Saved no time: {part:seconds} s instead of {whole:seconds} s.",
-    "busy": "This machine was busy; about {speedup:.1f}×.",
-    "busy_none": "This machine was busy; no gain could be told.",
+    "saved": "Saved {gain:seconds} s of {whole:seconds} s ({speedup:.2f}×)",
+    "saved_none": "Saved no time: {part:seconds} s instead of {whole:seconds} s",
+    "busy": "This machine was busy: about {speedup:.1f}×",
+    "busy_none": "This machine was busy: no gain could be told",
     "ceiling": "This schedule allows at most {ceiling:.2f}×.",
     "spread": "The steps' own times leave ±{spread:.0f} %.",
     "disturbed": "Steps far off their run's others: {disturbed}.",
     "waited": "You waited {waited:seconds} s: all runs, text and decoding included.",
-    "reused": "{reused} of {steps} steps reused.",
+    "reused": "{reused} of {steps} steps reused",
     "nothing": "Nothing was reused: {why}",
     "only_measures": "a threshold of 0 only measures.",
     "too_short": "the run is too short to compare steps. Take more steps.",
@@ -47,8 +47,8 @@ TEXTS: Mapping[str, str] = {
     "early": "Reuse began with step {step} of {steps}, where the picture's layout is still being "
     "decided: a lower threshold or warm-up steps keep the video closer.",
     "noise": "The scheduler adds noise at each step; both runs were given the same.",
-    "partly_reused": "In {partial} of {steps} steps part of the blocks was reused; "
-    "{share:.0f} % of the blocks' work was done.",
+    "partly_reused": "in {partial} of {steps} steps part of the blocks was reused, "
+    "{share:.0f} % of the blocks' work was done",
     "ruler_identical": "Identical in every pixel.",
     "ruler_beyond_exact": "Closer than the uncached video is to one made with twice the steps: "
     "nobody can see this difference.",
@@ -78,7 +78,7 @@ def difference_words(psnr_db: float | None, say: Say = english) -> str:
 
 
 def sentence(summary: Mapping[str, Any], say: Say = english) -> str:
-    """Seconds saved, speed-up, steps reused and difference, whatever the method.
+    """Seconds saved, speed-up, steps reused and difference in one sentence, whatever the method.
 
     Args:
         summary: The content of a `summary.json`, of former versions, too.
@@ -103,7 +103,7 @@ def sentence(summary: Mapping[str, Any], say: Say = english) -> str:
     if partial:
         share = 100 * summary["compute_share"]
         said.append(say("partly_reused", partial=partial, steps=steps, share=share))
-    return f"{' '.join(said)} {difference}."
+    return f"{'; '.join([*said, difference])}."
 
 
 def measure_of(summary: Mapping[str, Any], say: Say = english) -> str | None:

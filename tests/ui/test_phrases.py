@@ -44,11 +44,13 @@ def test_numbers_are_written_as_the_language_does():
     said = translated("indicator 0.0445 is not below threshold 0.03", "de")
     assert said == "Indikator 0,0445 liegt nicht unter der Schwelle 0,03"
     said = translated(
-        "Use threshold 0.045 with reuse interval 3: 2.10× as fast with PSNR 31.2 dB. "
+        "Use threshold 0.045 with reuse interval 3: 2.10× by work done, 2.04× by the clock, "
+        "with PSNR 31.2 dB. "
         "Of the 4 settings tried, it does the least work of those that stay at 30 dB or closer.",
         "de",
     )
-    assert said.startswith("Nimm Schwelle 0,045 mit Intervall 3: 2,10× so schnell, PSNR 31,2 dB. ")
+    start = "Nimm Schwelle 0,045 mit Intervall 3: nach getaner Arbeit 2,10×, nach der Uhr 2,04× "
+    assert said.startswith(f"{start}so schnell, PSNR 31,2 dB. ")
     assert said.endswith("die bei 30 dB oder darüber bleiben.")
     assert translated("what nobody has translated 1.5", "de") == "what nobody has translated 1.5"
     assert translated("reuse 1 of 3", "en") == "reuse 1 of 3"

@@ -201,7 +201,7 @@ SUMMARY = {
 @pytest.mark.parametrize(
     ("changes", "english", "german"),
     [
-        ({}, "Saved 3.0 s of 5.0 s (2.50×). 8 of 12", "3,0 s von 5,0 s gespart (2,50×). 8 von 12"),
+        ({}, "Saved 3.0 s of 5.0 s (2.50×); 8 of 12", "3,0 s von 5,0 s gespart (2,50×); 8 von 12"),
         ({"cached_seconds": 6.0}, "Saved no time: 6.0 s", "Keine Zeit gespart: 6,0 s"),
         ({"psnr_db": None}, "are identical.", "sind identisch."),
         ({"steps_reused": 0}, "less than the threshold 0.02", "die Schwelle 0,02"),

@@ -291,6 +291,7 @@ def test_files(tmp_path):
         "cached.mp4",
         "control.mp4",
         "difference.mp4",
+        "share.mp4",
         "summary.json",
         "trace.json",
     ]
@@ -401,8 +402,8 @@ def test_the_verdict_in_words():
         "ssim": 0.99,
     }
     assert sentence(summary) == (
-        "Saved 5.1 s of 9.8 s (2.09×). 17 of 30 steps reused. "
-        "The two videos hardly differ (PSNR 41.6 dB, SSIM 0.990)."
+        "Saved 5.1 s of 9.8 s (2.09×); 17 of 30 steps reused; "
+        "the two videos hardly differ (PSNR 41.6 dB, SSIM 0.990)."
     )
     slower = sentence({**summary, "cached_seconds": 10.0, "psnr_db": 12.0})
     assert "Saved no time" in slower

@@ -7,7 +7,7 @@ import pytest
 from bwcache.runs.share_video import write_share_video
 
 SUMMARY = {
-    "verdict": "Saved 3.0 s of 5.0 s (2.50×). 8 of 12 steps reused.",
+    "verdict": "Saved 3.0 s of 5.0 s (2.50×); 8 of 12 steps reused.",
     "prompt": "a red circle " * 20,
     "method": "bwcache",
     "model": "tinyworld",

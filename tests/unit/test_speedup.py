@@ -104,8 +104,8 @@ def summary(found: Speedup) -> dict:
 @pytest.mark.parametrize(
     ("language", "busy", "quiet"),
     [
-        ("en", "This machine was busy; about 1.7×.", "Saved 3.2 s of 8.0 s (1.67×)."),
-        ("de", "Dieser Rechner war ausgelastet; etwa 1,7×.", "3,2 s von 8,0 s gespart (1,67×)."),
+        ("en", "This machine was busy: about 1.7×;", "Saved 3.2 s of 8.0 s (1.67×);"),
+        ("de", "Dieser Rechner war ausgelastet: etwa 1,7×;", "3,2 s von 8,0 s gespart (1,67×);"),
     ],
 )
 def test_a_busy_machine_is_said_to_be_one(language, busy, quiet):
