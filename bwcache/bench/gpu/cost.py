@@ -284,7 +284,7 @@ class Measuring:
         arms, found = self.others(steps), {}
         for turn in range(1 if self.task.small else 3):
             started = time.monotonic()
-            for name in (("plain", *arms) if turn % 2 == 0 else (*reversed(arms), "plain")):
+            for name in ("plain", *arms) if turn % 2 == 0 else (*reversed(arms), "plain"):
                 arm = nullcontext if name == "plain" else arms[name]
                 if (run := self.tried(name, arm, steps)) is None:
                     del arms[name]
@@ -414,9 +414,7 @@ def numbers(made: list[dict[str, Timed]], kept: list[KeptBytes]) -> dict[str, ob
 
 def _memory(made: list[dict[str, Timed]], kept: list[KeptBytes]) -> dict[str, object]:
     """Peaks of the arms, what caching adds to it, and what it keeps between steps."""
-    peaks = {
-        name: [runs[name].peak_bytes for runs in made if name in runs] for name in CORE
-    }
+    peaks = {name: [runs[name].peak_bytes for runs in made if name in runs] for name in CORE}
     most = {
         name: max(found) if found and None not in found else None  # type: ignore[type-var]
         for name, found in peaks.items()
