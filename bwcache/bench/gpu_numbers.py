@@ -64,8 +64,8 @@ speed-up over the ideal |
 | our goal | | | at most 1 % | | one stack tensor a branch + 64 | at least 0.97 |
 {rows}
 
-Medians and, in brackets, the smallest and the largest of interleaved rounds; “indicator” is the time \
-that measuring adds.
+Medians and, in brackets, the smallest and the largest of interleaved rounds; “indicator” is the
+time that measuring adds.
 """
 
 

@@ -7,7 +7,7 @@ own number of frames does not fit the memory or the time, fewer are made, and th
 
 from __future__ import annotations
 
-import gc
+import math
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass, replace
 from statistics import median
 
 import torch
-from diffusers.hooks import FirstBlockCacheConfig as DiffusersFirstBlockCache
-from diffusers.hooks import MagCacheConfig as DiffusersMagCache
+from diffusers import FirstBlockCacheConfig as DiffusersFirstBlockCache
+from diffusers import MagCacheConfig as DiffusersMagCache
 
 from ... import models
 from ...cache.install import cached
@@ -47,7 +47,7 @@ Arm = Callable[[], AbstractContextManager]
 
 
 def pattern(steps: int) -> str:
-    """The fixed schedule of the cached arm: two steps computed, then two reused and one computed."""
+    """The cached arm's fixed schedule: two steps computed, then two reused, one computed …"""
     return ("CC" + "RRC" * steps)[:steps]
 
 
@@ -86,7 +86,7 @@ def summary_line(result: dict) -> str:
 
     def share(name: str) -> str:
         value = result.get(name)
-        return "–" if value is None else f"{100 * value:.2f} %"
+        return "–" if value is None or math.isnan(value) else f"{100 * value:.2f} %"
 
     seconds = (result.get("seconds_a_step") or {}).get("median")
     return (
@@ -373,7 +373,8 @@ def numbers(made: list[dict[str, Timed]], kept: list[KeptBytes]) -> dict[str, ob
         if not {"plain", "measured", "cached"} <= runs.keys():
             continue
         measured, cached_run = runs["measured"].trace, runs["cached"].trace
-        assert measured is not None and cached_run is not None
+        assert measured is not None
+        assert cached_run is not None
         paper = runs["paper_style"].seconds if "paper_style" in runs else nothing
         rounds.append(
             Round(

@@ -1,4 +1,4 @@
-"""What `bench gpu` does: its parts in order of worth, and the pieces of each. Standard library only.
+"""What `bench gpu` does: its parts in order of worth, and their pieces. Standard library only.
 
 A piece is what is run, timed, limited, recorded and made again on its own.
 """

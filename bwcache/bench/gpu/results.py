@@ -1,4 +1,4 @@
-"""The files that `bench gpu` writes, one a part: `gpu-cost.json` and so on. Standard library only."""
+"""The files that `bench gpu` writes, one a part: `gpu-cost.json`… Standard library only."""
 
 from __future__ import annotations
 
