@@ -1,7 +1,6 @@
 """`bench gpu`: what becomes of pieces that end well, fail, crash and hang, and its arithmetic."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -19,11 +18,11 @@ def piece(name: str, part: str = "cost", limit: float = 60, least: float = 0) ->
     return Piece(part, name, "for a test", limit, least)
 
 
-def ran(pieces, folder, minutes=5.0):
+def ran(pieces, folder, small=False):
     """Whether all are done, the lines told, and the entries of both parts used here."""
     lines = []
     out, work = folder / "out", folder / "work"
-    done = run_pieces(pieces, minutes, out, work, None, True, lines.append, FAKE)
+    done = run_pieces(pieces, 5, out, work, None, small, lines.append, FAKE)
     return done, lines, {**results.read("cost", out), **results.read("recorded", out)}
 
 
@@ -55,8 +54,7 @@ def test_whatever_a_piece_does_the_others_are_done_and_told(tmp_path):
 
 def test_the_same_call_goes_on_where_the_last_one_stopped(tmp_path):
     _, _, first = ran(PIECES_HERE[:4], tmp_path)
-    now_good = [replace(each, name=each.name) for each in PIECES_HERE[:4]]
-    done, lines, second = ran(now_good, tmp_path)
+    done, lines, second = ran(PIECES_HERE[:4], tmp_path)
     assert not done
     assert [line.split(": ")[2].split(",")[0] for line in lines] == [
         *("done before", "done before", "failed", "done before")
@@ -75,7 +73,7 @@ def test_what_does_not_fit_into_the_minutes_is_left(tmp_path):
 
 
 def test_every_part_is_listed_with_what_it_took(tmp_path):
-    ran([replace(PIECES[1], limit=60)], tmp_path)
+    ran([PIECES[1]], tmp_path, small=True)
     text = "\n".join(listing(chosen(None), [tmp_path / "out"]))
     for each in PIECES:
         assert each.name in text

@@ -112,7 +112,7 @@ def run_pieces(
                 continue
             if worker is None:
                 worker = Worker(work, module)
-            seconds = min(piece.limit, left)
+            seconds = left if small else min(piece.limit, left)  # a busy machine is no failure
             entry, usable = _do(worker, piece, seconds, out, work, device, small, before)
             keep(piece.part, piece.name, entry, out)
             tell(_line(piece, entry))
