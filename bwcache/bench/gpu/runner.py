@@ -62,8 +62,11 @@ class Worker:
     def end(self) -> int | None:
         """End it and what it has started; its exit status where it had ended by itself."""
         status = self._process.poll()
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if sys.platform == "win32":
+            self._process.kill()
+        else:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._log.close()
         return status
