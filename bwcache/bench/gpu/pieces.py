@@ -42,7 +42,7 @@ def _cost(model: str, limit: float, about: str = "") -> Piece:
 
 
 PIECES = (
-    Piece("correctness", "tests", "pytest -m cuda", 170, 20),
+    Piece("correctness", "tests", "pytest -m cuda", 240, 20),
     _cost("wan2.1-t2v-1.3b", 130),
     _cost("wan2.1-t2v-1.3b compiled", 90, "its blocks compiled"),
     _cost("cogvideox-2b", 60),
