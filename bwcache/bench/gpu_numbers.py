@@ -52,7 +52,10 @@ def cost(folder: Path) -> str:
             "On a GPU at real models' shapes **nothing has been measured yet**. "
             f"[How](docs/gpu.md):\n`{CALL}`.\n"
         )
-    rows = "\n".join(_row(title, found.get(name)) for name, title in MODELS.items())
+    every = read("cost", folder)
+    rows = "\n".join(
+        _row(title, every.get(name, {}), name in found) for name, title in MODELS.items()
+    )
     return f"""\
 At real models' shapes, with random weights, on {_devices(found)} \
 ([results]({_link("cost")}), [how](docs/gpu.md)):
@@ -69,9 +72,14 @@ time that measuring adds.
 """
 
 
-def _row(title: str, entry: Result | None) -> str:
-    if entry is None:
-        return f"| {title} | {NOT_MEASURED} | | | | | |"
+def _row(title: str, entry: Result, is_measured: bool) -> str:
+    if not is_measured:
+        size, seconds = NOT_MEASURED, ""
+        for tried in entry["result"].get("tried_shapes", [])[:1] if _real(entry) else []:
+            if "seconds_a_step" in tried:
+                size = f"{tried['frames']} frames; the rest {NOT_MEASURED}"
+                seconds = f"{tried['seconds_a_step']:.1f} s"
+        return f"| {title} | {size} | {seconds} | | | | |"
     of = entry["result"]
     shape, memory = of["shape"], of["memory"]
     size = f"{shape['width']}×{shape['height']}, {shape['frames']} frames"
@@ -93,11 +101,11 @@ def _number(value: float | None) -> str:
 
 
 def _over(of: Result, name: str) -> str:
-    """A ratio to the plain run as what it adds: "0.4 % (0.3–0.6)"."""
+    """A ratio to the plain run as what it adds: "0.4 % (0.3 to 0.6)"."""
     if (middle := of.get(f"{name}_median")) is None:
         return NOT_MEASURED
     low, high = (100 * (of[f"{name}_{end}"] - 1) for end in ("min", "max"))
-    return f"{100 * (middle - 1):.2f} % ({low:.2f}–{high:.2f})"
+    return f"{100 * (middle - 1):.2f} % ({low:.2f} to {high:.2f})"
 
 
 def _devices(found: Mapping[str, Result]) -> str:
@@ -132,8 +140,15 @@ def report(folder: Path) -> str:
 def _tests(part: str, entries: Mapping[str, Result]) -> str:
     if part != "correctness":
         return ""
-    counts = entries["tests"]["result"]["counts"]
-    return ": " + ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+    result = entries["tests"]["result"]
+    counts = sorted(result["counts"].items())
+    failed: dict[str, int] = {}
+    for name, test in result.get("tests", {}).items():
+        if test["outcome"] == "failed":
+            function = name.partition("::")[2].partition("[")[0]
+            failed[function] = failed.get(function, 0) + 1
+    named = "".join(f"\n  - failed: `{name}` ({count})" for name, count in failed.items())
+    return ": " + ", ".join(f"{count} {outcome}" for outcome, count in counts) + named
 
 
 def _others(found: Mapping[str, Result]) -> str:

@@ -9,6 +9,7 @@ from bwcache.bench import gpu_numbers
 from bwcache.bench.gpu import results
 from bwcache.bench.gpu.pieces import PARTS, PIECES, Piece, chosen
 from bwcache.bench.gpu.runner import listing, run_pieces
+from bwcache.bench.gpu.worker import Task
 from bwcache.cli import main
 
 FAKE = "tests.unit.fake_gpu_worker"
@@ -176,6 +177,48 @@ def test_fewer_frames_are_ones_that_the_model_can_make():
             assert counts == sorted(set(counts), reverse=True)
 
 
+@pytest.mark.parametrize(
+    ("pace", "room", "tried"),
+    [
+        (0.01, 81, [81]),
+        (1.0, 81, [81, 25]),  # of 81, 37, 25, 17 … what is expected to be too slow is passed over
+        (1.0, 30, [25]),  # where more than 30 frames do not fit into the memory
+    ],
+)
+def test_as_many_frames_as_the_memory_and_the_time_allow(pace, room, tried, tmp_path, monkeypatch):
+    """A step takes `pace` times the frames to the power of 1.3, and there are 100 s."""
+    cost = pytest.importorskip("bwcache.bench.gpu.cost")
+    import torch
+
+    name = "wan2.1-t2v-1.3b"
+    task = Task("cost", name, 1000, tmp_path, tmp_path, tmp_path / "a.json", "cpu", False, None)
+    measuring, seen = cost.Measuring(task), []
+    measuring.result["tried_shapes"] = []
+    monkeypatch.setattr(type(measuring), "left", 29.2 * 81**1.3 * 0.3)
+    monkeypatch.setattr(measuring, "_report", lambda *_: None)
+
+    def timed(arm, steps, look):
+        frames = measuring.spec.shape.num_frames
+        if frames > room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        seen.append(frames)
+        took = pace * frames**1.3
+        look([took])
+        return cost.Timed(2 * took, [took, took], None, True)
+
+    monkeypatch.setattr(measuring, "timed", timed)
+    assert measuring._fitting_shape() == pytest.approx(pace * tried[-1] ** 1.3)
+    assert seen == tried
+    assert measuring.spec.shape.num_frames == tried[-1]
+
+
+def test_no_folder_of_the_machine_is_in_a_result():
+    text = 'File "/a/b.c/site-packages/torch/_x/y.py", line 3; /tmp/site/diffusers/z.py:7'
+    assert results.without_folders({"log": [text]}) == {
+        "log": ['File "torch/_x/y.py", line 3; diffusers/z.py:7']
+    }
+
+
 def entry(**more) -> dict:
     return {
         "status": "done",
@@ -203,10 +246,13 @@ def test_the_readme_says_what_was_measured_and_what_was_not(tmp_path):
     results.keep("cost", "wan2.1-t2v-1.3b", entry(result=wan), tmp_path)
     results.keep("cost", "ltx-video", entry(result=wan, small=True), tmp_path)
     results.keep("correctness", "tests", entry(result={"counts": {"passed": 7}}), tmp_path)
+    slow = {"rounds": 0, "tried_shapes": [{"frames": 121, "seconds_a_step": 17.39}]}
+    results.keep("cost", "hunyuanvideo-1.5", entry(result=slow, status="timed out"), tmp_path)
     text = gpu_numbers.cost(tmp_path)
-    row = "| Wan 2.1 1.3B | 832×480, 41 frames of 81 | 1.50 s | 0.40 % (0.00–1.00) | not measured |"
+    row = "| Wan 2.1 1.3B | 832×480, 41 frames of 81 | 1.50 s | 0.40 % (0.00 to 1.00) | not measured |"
     assert f"{row} 96 + 1.0 | 0.980 (0.970–0.990) |" in text
-    assert "| LTX-Video | not measured" in text
+    assert "| LTX-Video | not measured |" in text
+    assert "| HunyuanVideo 1.5 | 121 frames; the rest not measured | 17.4 s |" in text
     report = gpu_numbers.report(tmp_path)
     assert "1 of 1 done, cuda: H, driver 5, torch 2, 2026-01-02" in report
     assert "7 passed" in report
