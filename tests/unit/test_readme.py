@@ -10,7 +10,7 @@ import pytest
 
 from bwcache import models
 from bwcache.bench.presets import pick
-from bwcache.bench.readme import with_sections
+from bwcache.bench.readme import GPU, with_sections
 from bwcache.cache.methods.bwcache import BWCacheConfig, Reuse
 from bwcache.files import ASSETS
 from tests import works_with
@@ -89,6 +89,7 @@ def test_the_recorded_presets_are_what_the_rule_picks():
 
 def test_its_measured_sections_are_written_from_the_results():
     assert with_sections(README) == README
+    assert with_sections(GPU.read_text(encoding="utf-8"), GPU) == GPU.read_text(encoding="utf-8")
 
 
 def test_docstrings_quote_the_recorded_numbers():
