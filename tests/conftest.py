@@ -10,9 +10,9 @@ from diffusers import (
 )
 
 from bwcache.models import loading
-from bwcache.tinyworld.codec import PatchCodec
 from bwcache.tinyworld.text import build_text_encoder, build_tokenizer
 from bwcache.tinyworld.transformer import build_transformer
+from tests.linear_codec import LinearCodec
 
 SCHEDULERS = {
     "unipc": lambda: UniPCMultistepScheduler(
@@ -25,14 +25,13 @@ SCHEDULERS = {
 def build_wan(scheduler: str = "unipc", layers: int = 3) -> WanPipeline:
     """A `WanPipeline` with seeded random weights, a few blocks and TinyWorld's shapes."""
     torch.manual_seed(0)
-    codec = PatchCodec()
-    torch.nn.init.normal_(codec.basis, std=0.05)
+    codec = LinearCodec()
     pipe = WanPipeline(
         tokenizer=build_tokenizer(),
         text_encoder=build_text_encoder().eval(),
         vae=codec,
         scheduler=SCHEDULERS[scheduler](),
-        transformer=build_transformer(layers, heads=2).eval(),
+        transformer=build_transformer(layers, heads=2, z_dim=codec.config.z_dim).eval(),
     )
     pipe.set_progress_bar_config(disable=True)
     return pipe

@@ -1,4 +1,5 @@
-"""Write the README's sections on cost and forecast from the recorded results.
+"""Write the README's sections on cost and forecast, and the results in docs/gpu.md, from the
+recorded results.
 
     python -m bwcache.bench.readme
 
@@ -8,11 +9,14 @@ A test compares them, so a new result means running this once.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from ..files import ASSETS
+from . import gpu_numbers
 
 ROOT = ASSETS.parent
 README = ROOT / "README.md"
+GPU = ROOT / "docs" / "gpu.md"
 RESULTS = "assets/results"
 MIB = 2**20
 
@@ -55,10 +59,9 @@ TinyWorld (`{time["device"]}`):
 ([overhead]({RESULTS}/tinyworld-overhead.json), [memory]({RESULTS}/tinyworld-memory.json),
 [sampling]({RESULTS}/sampling-tinyworld.json).) So small a model is the hard case: a step takes
 {1000 * time["plain_seconds_median"] / time["steps"]:.0f} ms, so that a few dozen operations
-show, and its features are so few that even the paper's way costs little. On a GPU
-at Wan's real shapes **nothing has been measured yet**; [here](bwcache/bench/README.md) are the
-exact commands.
-"""
+show, and its features are so few that even the paper's way costs little.
+
+{gpu_numbers.cost(ROOT / RESULTS)}"""
 
 
 def forecast() -> str:
@@ -96,17 +99,26 @@ there. The forecast paid wherever it was measured.
 """
 
 
-SECTIONS = {"What it costs": cost, "A replay that follows the trend": forecast}
+def on_a_gpu() -> str:
+    """What has been run on a GPU, and what has not."""
+    return gpu_numbers.report(ROOT / RESULTS)
 
 
-def with_sections(text: str) -> str:
-    """The README with its measured sections written anew."""
-    for title, write in SECTIONS.items():
+SECTIONS = {
+    README: {"What it costs": cost, "A replay that follows the trend": forecast},
+    GPU: {"Results": on_a_gpu},
+}
+
+
+def with_sections(text: str, path: Path = README) -> str:
+    """A document with its measured sections written anew."""
+    for title, write in SECTIONS[path].items():
         head, rest = text.split(f"## {title}\n", 1)
-        after = rest[rest.index("\n## ") :]
+        after = rest[rest.index("\n## ") :] if "\n## " in rest else ""
         text = f"{head}## {title}\n\n{write()}{after}"
     return text
 
 
 if __name__ == "__main__":
-    README.write_text(with_sections(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for path in SECTIONS:
+        path.write_text(with_sections(path.read_text(encoding="utf-8"), path), encoding="utf-8")

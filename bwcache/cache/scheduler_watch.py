@@ -34,7 +34,7 @@ class Stepping:
         self._pipe, self._controller, self._check = pipe, controller, check
         self._scheduler: object = None
         self._watch = ExitStack()
-        self._told = StepsTold()
+        self._told, self._timesteps = StepsTold(), _Timesteps()
         self._called = False
         self._given: RunPlan | None = None
 
@@ -89,7 +89,7 @@ class Stepping:
     def end_step(self, timestep: object = None, latents: torch.Tensor | None = None) -> None:
         """A step has ended."""
         self._told.ended()
-        self._controller.end_step(_as_float(timestep), latents)
+        self._controller.end_step(self._timesteps.value_of(timestep, self._scheduler), latents)
         if self._given is not None and self._controller.is_over:
             self._afresh()  # a server's loop: what comes next is the next video
 
@@ -103,7 +103,7 @@ class Stepping:
 
     def _afresh(self) -> None:
         self._controller.reset()
-        self._told, self._called = StepsTold(), False
+        self._told, self._called, self._timesteps = StepsTold(), False, _Timesteps()
 
     def _starting(self, set_timesteps: Callable) -> Callable:
         @wraps(set_timesteps)
@@ -234,7 +234,33 @@ def _random_state(device: torch.device | None, given: object) -> list[torch.Tens
     return [*states, torch.get_rng_state()]
 
 
-def _as_float(timestep: Any) -> float | None:
-    if isinstance(timestep, torch.Tensor) and timestep.numel() != 1:
-        return None
-    return None if timestep is None else float(timestep)
+class _Timesteps:
+    """The numbers of a scheduler's timesteps: read from the device once a run, not once a step."""
+
+    def __init__(self) -> None:
+        self._of: torch.Tensor | None = None
+        self._numbers: list[float] = []
+
+    def value_of(self, timestep: Any, scheduler: object) -> float | None:
+        """A timestep as a number; None where it is none, or several."""
+        if not isinstance(timestep, torch.Tensor):
+            return None if timestep is None else float(timestep)
+        if timestep.numel() != 1:
+            return None
+        known = getattr(scheduler, "timesteps", None)
+        if not isinstance(known, torch.Tensor) or not _lies_in(timestep, known):
+            return float(timestep)
+        if self._of is not known:
+            self._of, self._numbers = known, [float(each) for each in known.tolist()]
+        return self._numbers[timestep.storage_offset() - known.storage_offset()]
+
+
+def _lies_in(one: torch.Tensor, row: torch.Tensor) -> bool:
+    """Whether a tensor of one number is a view of a row's."""
+    return (
+        row.ndim == 1
+        and row.is_contiguous()
+        and one.dtype == row.dtype
+        and one.untyped_storage().data_ptr() == row.untyped_storage().data_ptr()
+        and 0 <= one.storage_offset() - row.storage_offset() < len(row)
+    )

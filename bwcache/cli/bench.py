@@ -139,6 +139,8 @@ def _gpu(args: argparse.Namespace) -> int:
         return 0
     if args.out is None:
         raise ConfigError("out", None, "a folder for the results")
+    if not args.small:
+        _check_gpu(args.device)
     work = args.out / "work" if args.work is None else args.work
     for folder in (args.out, work):
         check_folder(folder)
@@ -148,6 +150,20 @@ def _gpu(args: argparse.Namespace) -> int:
 
     done = run_pieces(pieces, args.minutes, args.out, work, args.device, args.small, tell)
     return 0 if done else 1
+
+
+def _check_gpu(device: str | None) -> None:
+    """Refuse to begin without a GPU: on a CPU the real shapes would take days.
+
+    Raises:
+        ConfigError: There is none, or a CPU is asked for.
+    """
+    import torch
+
+    if device == "cpu" or not torch.cuda.is_available():
+        allowed = "a CUDA GPU; with --small it runs on a CPU"
+        found = device if device == "cpu" else "no CUDA GPU"
+        raise ConfigError("device", found, allowed)
 
 
 # -- each benchmark: the result, and a function that puts it in words ---------------------------

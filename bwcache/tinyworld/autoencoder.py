@@ -1,9 +1,9 @@
 """TinyWorld's autoencoder: 16×16 pixels and 8 frames become one cell of a few smooth numbers.
 
 It stands where `AutoencoderKLWan` stands in `WanPipeline`: same config names, same `decode` call.
-Encoding is linear: principal components of a half-sized clip. Decoding is a network that sees
-neighbours in space and time and mixes, pixel by pixel, a few colours which it chose for the place.
-No colour is fixed, so an error of a latent is an error one can see.
+Encoder and decoder are networks that see neighbours in space and time, trained together with noise
+on the latents. The decoder mixes, pixel by pixel, a few colours which it chose for the place. No
+colour is fixed, so an error of a latent is an error one can see.
 Knows pixels and latents; knows nothing of prompts, diffusion or caching.
 """
 
@@ -17,8 +17,6 @@ from torch import nn
 from torch.nn import functional
 
 SPATIAL, TEMPORAL = 16, 8  # pixels and frames of a cell
-HALF = 2  # the principal components are those of a clip of half the size and rate
-PATCH = 3 * (TEMPORAL // HALF) * (SPATIAL // HALF) ** 2
 LAYERS = 3  # colours that may meet in one place: the background and two shapes
 FINE = 4  # pixels of the finest grid that convolutions work on
 FINE_FRAMES = 2
@@ -114,13 +112,13 @@ class SmoothCodec(ModelMixin, ConfigMixin):
     """Frames to latents and back.
 
     Video is `[B, 3, 8(T-1)+1, 16h, 16w]` in −1…1, latents are `[B, z_dim, T, h, w]`: the first
-    latent holds the first frame alone, as in Wan. `decode` takes latents as `WanPipeline` hands
+    latent's eight frames are the first frame, as in Wan. `decode` takes latents as `WanPipeline` hands
     them over, that is `latent · latents_std + latents_mean`.
 
     Args:
         z_dim: Numbers a cell.
         latents_mean, latents_std: Of each of them; what is trained on is normalised by them.
-        decoder_width: Channels of the decoder's network on its finest grid.
+        decoder_width, encoder_width: Channels of each network on its finest grid.
     """
 
     @register_to_config
@@ -132,23 +130,16 @@ class SmoothCodec(ModelMixin, ConfigMixin):
         scale_factor_temporal: int = TEMPORAL,
         scale_factor_spatial: int = SPATIAL,
         decoder_width: int = 48,
-        encoder_width: int = 0,
+        encoder_width: int = 32,
     ):
         super().__init__()
-        self.mean = nn.Parameter(torch.zeros(PATCH), requires_grad=False)
-        self.basis = nn.Parameter(torch.zeros(PATCH, z_dim), requires_grad=False)
-        self.encoder = Encoder(z_dim, encoder_width) if encoder_width else None
+        self.encoder = Encoder(z_dim, encoder_width)
         self.decoder = Decoder(z_dim, decoder_width)
 
     def encode(self, video: torch.Tensor) -> torch.Tensor:
         """Latents `[B, z_dim, T, h, w]` of a video, before they are normalised."""
         first = video[:, :, :1].expand(-1, -1, TEMPORAL - 1, -1, -1)
-        video = torch.cat([first, video], dim=2)
-        if self.encoder is not None:
-            return self.encoder(video)
-        small = functional.avg_pool3d(video, HALF)
-        patches = fold(small, TEMPORAL // HALF, SPATIAL // HALF).movedim(1, -1)
-        return ((patches - self.mean) @ self.basis).movedim(-1, 1)
+        return self.encoder(torch.cat([first, video], dim=2))
 
     def normalise(self, latents: torch.Tensor) -> torch.Tensor:
         mean, std = self._statistics(latents)
@@ -165,22 +156,3 @@ class SmoothCodec(ModelMixin, ConfigMixin):
             like.new_tensor(values).view(1, -1, 1, 1, 1)
             for values in (config.latents_mean, config.latents_std)
         )
-
-
-def principal_components(video: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of the cells of half-sized clips.
-
-    Args:
-        video: `[B, 3, 8(T-1)+1, 16h, 16w]` in −1…1.
-        count: How many.
-
-    Returns:
-        The cells' mean `[768]` and the components `[768, count]`, the strongest first.
-    """
-    first = video[:, :, :1].expand(-1, -1, TEMPORAL - 1, -1, -1)
-    small = functional.avg_pool3d(torch.cat([first, video], dim=2), HALF)
-    cells = fold(small, TEMPORAL // HALF, SPATIAL // HALF).movedim(1, -1).flatten(0, 3)
-    mean = cells.mean(0)
-    centred = cells - mean
-    vectors = torch.linalg.eigh(centred.T @ centred / len(centred)).eigenvectors
-    return mean, vectors.flip(1)[:, :count]

@@ -5,17 +5,15 @@ Knows the folder's layout; nothing is downloaded, and only safetensors are read.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
-from diffusers import ModelMixin, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
+from diffusers import UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
 from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
 from ..errors import ModelError, first_line
 from .autoencoder import SmoothCodec
-from .codec import PatchCodec
 
 _WEIGHTS = {
     "use_safetensors": True,
@@ -27,10 +25,9 @@ PARTS = {
     "tokenizer": (PreTrainedTokenizerFast, "tokenizer.json", {}),
     "text_encoder": (UMT5EncoderModel, "model.safetensors", _WEIGHTS),
     "transformer": (WanTransformer3DModel, "diffusion_pytorch_model.safetensors", _WEIGHTS),
-    "vae": (ModelMixin, "diffusion_pytorch_model.safetensors", _WEIGHTS),
+    "vae": (SmoothCodec, "diffusion_pytorch_model.safetensors", _WEIGHTS),
     "scheduler": (UniPCMultistepScheduler, "scheduler_config.json", {}),
 }
-CODECS = {kind.__name__: kind for kind in (PatchCodec, SmoothCodec)}
 REMEDY = "restore the folder with `git checkout -- assets/tinyworld`, or export the model anew"
 
 
@@ -54,9 +51,6 @@ def _load_part(folder: Path, part: str):
     if not path.is_file():
         raise ModelError(f"model: {path} is missing; {REMEDY}")
     try:
-        if part == "vae":
-            config = (folder / part / "config.json").read_text(encoding="utf-8")
-            kind = CODECS[json.loads(config)["_class_name"]]
         loaded = kind.from_pretrained(folder / part, local_files_only=True, **options)
         if options:
             loaded, report = loaded

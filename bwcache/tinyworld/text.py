@@ -15,7 +15,7 @@ from ..errors import ConfigError
 from .grammar import words
 
 MAX_WORDS = 24  # tokens of a padded caption, the end mark included
-TEXT_DIM = 64
+TEXT_DIM = 128
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
@@ -34,8 +34,8 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def build_text_encoder(dim: int = TEXT_DIM, layers: int = 2) -> UMT5EncoderModel:
-    """UMT5 with random weights, about 0.1 M parameters with two layers of width 64."""
+def build_text_encoder(dim: int = TEXT_DIM, layers: int = 4) -> UMT5EncoderModel:
+    """UMT5 with random weights, about 0.7 M parameters with four layers of width 128."""
     return UMT5EncoderModel(
         UMT5Config(
             vocab_size=64,

@@ -1,10 +1,10 @@
 """Training of TinyWorld's autoencoder, resumable and seeded.
 
-The encoder is fitted: principal components of clips. The decoder learns to give back clean clips
-from latents that carry noise. With `--init FOLDER` the encoder and the decoder's first weights are
-those of another autoencoder; latents, and every transformer trained on them, stay valid.
-`--transformer FOLDER` then gives the decoder latents with that model's own errors: noised, and
-denoised in one step.
+Encoder and decoder learn together to give back clean clips from latents that carry noise: whatever
+a latent says survives some error. Latents are kept at mean 0 and variance 1 over the batch. With
+`--init FOLDER` the encoder is another autoencoder's and stays as it is, so that its latents, and
+every transformer trained on them, stay valid; only the decoder learns. `--transformer FOLDER` then
+gives it latents with that model's own errors: noised, and denoised in one step.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import WanTransformer3DModel
-from safetensors.torch import load_file
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import UMT5EncoderModel
 
-from ..tinyworld.autoencoder import SPATIAL, TEMPORAL, SmoothCodec, principal_components
+from ..tinyworld.autoencoder import SPATIAL, TEMPORAL, SmoothCodec
 from ..tinyworld.text import build_tokenizer, encode
 from ..tinyworld.world import plan
-from .clips import Batch, Batches, held_out_scene, random_scene, video_of
+from .clips import Batch, Batches, held_out_scene, video_of
 from .loop import Stateful, Trainer, memory_format
 
 CHECKPOINT = "autoencoder.pt"
@@ -47,47 +46,6 @@ def learning_rate(step: int, progress: float) -> float:
     """
     fall = min(1.0, max(0.02, (1 - progress) / (1 - FLAT_SHARE)))
     return fall * min(1.0, (step + 1) / WARMUP_STEPS)
-
-
-@torch.no_grad()
-def fitted_codec(
-    z_dim: int,
-    decoder_width: int,
-    seed: int,
-    clips: int,
-    components: Path | None = None,
-    encoder_width: int = 0,
-) -> SmoothCodec:
-    """An autoencoder that encodes by the principal components of clips, and cannot decode yet.
-
-    Each latent is scaled by the root of its standard deviation, halfway between raw and whitened:
-    coarse parts stay stronger than fine ones, as in a picture. All together have unit mean square.
-
-    Args:
-        z_dim: Numbers of a cell.
-        decoder_width: Channels of the decoder on its finest grid.
-        seed: Of the clips and of the decoder's first weights.
-        clips: How many the components are fitted to and the scale is measured on.
-        components: A model to take the components of: a transformer that takes over that model's
-            weights finds its first latents where they were.
-    """
-    rng = np.random.default_rng(seed)
-    video = video_of(plan([random_scene(rng) for _ in range(clips)], rng))
-    if components is None:
-        mean, basis = principal_components(video, z_dim)
-    else:
-        weights = load_file(components / "vae" / "diffusion_pytorch_model.safetensors")
-        mean, basis = weights["mean"], weights["basis"][:, :z_dim]
-    codec = SmoothCodec(z_dim=z_dim, decoder_width=decoder_width, encoder_width=encoder_width)
-    codec.mean.data.copy_(mean)
-    codec.basis.data.copy_(basis)
-    latents = codec.encode(video).movedim(1, -1).flatten(0, 3)
-    std = latents.std(0).clamp_min(1e-6)
-    spread = std.sqrt() / std.mean().sqrt()
-    codec.register_to_config(
-        latents_mean=tuple(latents.mean(0).tolist()), latents_std=tuple((std / spread).tolist())
-    )
-    return codec
 
 
 @torch.no_grad()
@@ -137,15 +95,14 @@ class CodecTrainer(Trainer):
         if args.init:
             self.codec = SmoothCodec.from_pretrained(args.init)
         else:
-            self.codec = fitted_codec(
-                args.z_dim,
-                args.width,
-                args.seed,
-                args.fitted_clips,
-                args.components,
-                args.encoder_width,
+            self.codec = SmoothCodec(
+                z_dim=args.z_dim,
+                latents_mean=(0.0,) * args.z_dim,
+                latents_std=(1.0,) * args.z_dim,
+                decoder_width=args.width,
+                encoder_width=args.encoder_width,
             )
-        self.learns_to_encode = args.encoder_width > 0 and not args.init
+        self.learns_to_encode = not args.init
         self.codec.to(args.device, memory_format=memory_format(args.device))
         self.scale = torch.nn.BatchNorm3d(
             self.codec.config.z_dim, affine=False, momentum=0.01, device=args.device
@@ -154,8 +111,7 @@ class CodecTrainer(Trainer):
         if args.compile:
             self.draw = torch.compile(video_of)
             self.codec.decoder.compile()
-            if self.codec.encoder is not None:
-                self.codec.encoder.compile()
+            self.codec.encoder.compile()
         learning = [self.codec.decoder, *([self.codec.encoder] if self.learns_to_encode else [])]
         self.optimizer = torch.optim.AdamW(
             [p for part in learning for p in part.parameters()],
@@ -201,7 +157,7 @@ class CodecTrainer(Trainer):
 
     def latents(self, video: torch.Tensor) -> torch.Tensor:
         """Normalised latents; an encoder that learns is normalised by the batch's own numbers."""
-        if self.codec.encoder is None or not self.learns_to_encode:
+        if not self.learns_to_encode:
             with torch.no_grad():
                 return self.codec.normalise(self.codec.encode(video).float())
         with self._precision():
@@ -259,7 +215,6 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/autoencoder"))
     parser.add_argument("--init", type=Path, help="folder of an autoencoder to begin with")
-    parser.add_argument("--components", type=Path, help="folder of a model whose to encode by")
     parser.add_argument("--transformer", type=Path, help="folder of a model, for its errors")
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--minutes", type=float, default=math.inf)
@@ -267,9 +222,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--crop", type=int, default=4, help="cells a side, of 8")
     parser.add_argument("--z-dim", type=int, default=12, help="numbers of a cell")
     parser.add_argument("--width", type=int, default=48, help="of the decoder's finest grid")
-    parser.add_argument("--encoder-width", type=int, default=0, help="0: principal components")
+    parser.add_argument("--encoder-width", type=int, default=32, help="likewise of the encoder")
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--fitted-clips", type=int, default=48, help="for the components")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--bfloat16", action="store_true", help="on a CPU, too")
     parser.add_argument("--workers", type=int, default=0, help="processes that draw clips")

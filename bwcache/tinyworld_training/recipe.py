@@ -26,7 +26,8 @@ def gpu_commands(out: Path, minutes: float, small: bool = False) -> list[list[st
     """
     device = ["--device", "cpu" if small else "cuda"]
     codec, run, decoder, model = (str(out / name) for name in ("codec", "run", "decoder", "model"))
-    fast = [] if small else ["--compile", "--workers", "6"]
+    fast = [] if small else ["--workers", "6"]
+    compiled = [] if small else ["--compile"]  # takes half a minute, worth it in a long run
 
     def sized(command: str, *given: str) -> list[str]:
         return list(TINY[command] if small else given)
@@ -34,12 +35,12 @@ def gpu_commands(out: Path, minutes: float, small: bool = False) -> list[list[st
     def lasting(share: float) -> list[str]:
         return ["--minutes", f"{minutes * share:.2f}", *device, *fast]
 
-    width = sized("autoencoder", "--encoder-width", "32", "--batch", "64", "--crop", "8")
-    size = sized("train", "--layers", "8", "--heads", "5", "--batch", "256", "--noises", "4")
+    width = sized("autoencoder", "--batch", "96", "--crop", "4")
+    size = sized("train", "--batch", "256", "--noises", "4", "--ema-decay", "0.999")
     return [
         ["autoencoder", "--out", codec, *width, *lasting(AUTOENCODER)],
-        ["train", "--out", run, "--codec", f"{codec}/vae", *size, "--text-layers", "4",
-         "--text-dim", "128", "--ema-decay", "0.999", *lasting(TRANSFORMER)],
+        ["train", "--out", run, "--codec", f"{codec}/vae", *size, *compiled,
+         *lasting(TRANSFORMER)],
         ["export", "--run", run, "--codec", f"{codec}/vae", "--out", model],
         ["autoencoder", "--out", decoder, "--init", f"{codec}/vae", "--transformer", model,
          *width, *lasting(DECODER)],

@@ -42,7 +42,7 @@ BLOCK_OUTPUTS = (
 CHECKPOINT = "flow.pt"
 HISTORY = "training.json"  # in a model's folder: every run its weights went through
 EARLIER = "earlier.json"  # in a run's folder: the history of the weights it began with
-SIZES = (8, 4, 4, 64)  # layers, heads, text layers, text width of a new model
+SIZES = (8, 5, 4, 128)  # layers, heads, text layers, text width of a new model
 TRAINING_SHIFT = 3.0  # moves noise levels towards noise, where a caption decides the picture
 WARMUP_STEPS = 50
 FLAT_SHARE = 0.6  # of a run, at the full rate
@@ -140,8 +140,7 @@ class FlowTrainer(Trainer):
         self.draw = video_of
         if args.compile:
             self.draw = torch.compile(video_of)
-            if self.codec.encoder is not None:
-                self.codec.encoder.compile()
+            self.codec.encoder.compile()
             for block in self.model["transformer"].blocks:
                 block.compile()
 

@@ -7,13 +7,14 @@ JSON that `test_memory.py` reads.
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 
 import torch
 
 from bwcache import BWCacheConfig, models
 from bwcache.bench.narrow import narrowed
-from bwcache.models.loading import unload_all
+from bwcache.models import loading
 from bwcache.models.progress import Loading
 from bwcache.models.spec import Part
 from bwcache.runs.compare import compare
@@ -39,12 +40,28 @@ def too_large() -> models.ModelSpec:
     }
     parts["transformer"] = Part("WanTransformer3DModel", transformer)
     text = dict(parts["text_encoder"].config)
-    text |= {"d_model": WIDTH, "d_ff": 80000, "d_kv": 64, "num_heads": 1, "num_layers": 1}
+    # many layers, so that what is computed in between stays small
+    text |= {"d_model": WIDTH, "d_ff": 5000, "d_kv": 64, "num_heads": 1, "num_layers": 16}
     parts["text_encoder"] = Part(parts["text_encoder"].kind, text)
     return replace(spec, parts=parts)
 
 
+def told(step_down):
+    """Says on stderr what ran out, and what is still given out once it has been let go."""
+
+    def wrapped(spec, device, failed, error, allowed):
+        print(f"in mode {failed}: {error}", file=sys.stderr)
+        try:
+            return step_down(spec, device, failed, error, allowed)
+        finally:
+            left = torch.cuda.memory_allocated() // MIB
+            print(f"after it {left} MiB are given out", file=sys.stderr)
+
+    return wrapped
+
+
 def main() -> None:
+    loading._step_down = told(loading._step_down)
     spec = too_large()
     models.CATALOGUE = {**models.CATALOGUE, NAME: spec}
     total = torch.cuda.get_device_properties(0).total_memory
@@ -68,7 +85,7 @@ def main() -> None:
                 "peak_memory_bytes": summary.peak_memory_bytes,
             }
         )
-    unload_all()
+    loading.unload_all()
     torch._C._cuda_clearCublasWorkspaces()  # PyTorch's own, out of the same allocator
     left = torch.cuda.memory_allocated()
     same = bool((frames[0] == frames[1]).all())

@@ -19,7 +19,8 @@ def test_memory_runs_out_and_the_lighter_mode_is_tried(cuda, record_property):
     """The first comparison is made anew, one component at a time; the next begins that way."""
     command = [sys.executable, "-m", "tests.cuda.memory_runs_out"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
-    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert ended.returncode == 0, ended.stderr[-4000:]
+    record_property("stderr", ended.stderr[-2000:])
     told = json.loads(ended.stdout.splitlines()[-1])
     record_property("told", told)
     first, second = told["runs"]

@@ -1,4 +1,5 @@
-"""How often the host waits for the device: once a step, and never inside one."""
+"""How often the host reads from the device: once a step. (A method that decides inside a step, as
+First Block Cache does, reads there instead.)"""
 
 import warnings
 from collections.abc import Iterator
@@ -62,5 +63,6 @@ def test_a_step_waits_once_for_the_device(build, method, cuda, monkeypatch, reco
         record_property(name, value)
     record_property("where", sorted({place for place in ours if place not in plain}))
     record_property("whole_device_waits", len(waits))
-    assert added <= steps, sorted(ours)
+    # a read in every step but the first, and two a run: timesteps and noise levels
+    assert added <= steps + 1, sorted(ours)
     assert len(waits) <= 2 * steps  # at the beginning of a step, where nothing is left to wait for

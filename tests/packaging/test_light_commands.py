@@ -10,7 +10,7 @@ from bwcache.cli import COMMANDS
 from ..environments import ROOT
 
 HEAVY = "torch numpy PIL diffusers transformers huggingface_hub gradio plotly"
-BENCHES = ("overhead", "memory", "methods")
+BENCHES = ("overhead", "memory", "methods", "gpu")
 
 
 def run(*arguments: str, blocked: str = HEAVY) -> subprocess.CompletedProcess:
@@ -38,6 +38,9 @@ def test_help(command):
         (["sweep", "--prompt", "a", "--thresholds", "0.1"], "out"),
         (["sweep", "--prompt", "a", "--goal", "close"], "goal"),
         (["bench", "overhead", "--rounds", "few"], "rounds"),
+        (["bench", "gpu", "--parts", "speed", "--out", "x"], "parts"),
+        (["bench", "gpu", "--minutes", "nan", "--out", "x"], "minutes"),
+        (["bench", "gpu"], "out"),
         (["predict", "nowhere.json", "--threshold", "0.1"], "trace"),
     ],
 )

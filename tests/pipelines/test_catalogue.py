@@ -13,6 +13,7 @@ from sentencepiece import SentencePieceTrainer
 from transformers import T5Tokenizer
 
 from bwcache import BWCacheConfig, ConfigError, models
+from bwcache.bench.narrow import narrowed
 from bwcache.cli import main
 from bwcache.models import loading, random_weights
 from bwcache.models.call import call_arguments, with_image
@@ -22,7 +23,6 @@ from bwcache.models.spec import ModelSpec
 from bwcache.runs.compare import compare
 from bwcache.runs.events import ComparisonFinished, StepDone
 from bwcache.runs.request import Request
-from bwcache.bench.narrow import narrowed
 from tests.pipelines.parts import picture
 from tests.pipelines.test_works_with import model_offload, sequential_offload
 

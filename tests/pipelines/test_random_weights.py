@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from bwcache import BWCacheConfig, models
+from bwcache.bench.narrow import narrowed
 from bwcache.cli import main
 from bwcache.files import ASSETS
 from bwcache.models import ModelError, loading
@@ -16,7 +17,6 @@ from bwcache.models.catalogue import CATALOGUE
 from bwcache.runs.compare import compare
 from bwcache.runs.request import Request
 from bwcache.tinyworld import random_weights
-from bwcache.bench.narrow import narrowed
 
 PROMPT = "a red circle moving right on a white background"
 WAN = models.find("wan2.1-t2v-1.3b")

@@ -16,14 +16,13 @@ Z_DIM = 4
 @pytest.fixture(scope="session")
 def codec() -> SmoothCodec:
     torch.manual_seed(0)
-    made = SmoothCodec(
+    return SmoothCodec(
         z_dim=Z_DIM,
         latents_mean=(0.5, 0.0, 0.0, 0.0),
         latents_std=(2.0, 1.0, 1.0, 1.0),
         decoder_width=4,
-    )
-    torch.nn.init.normal_(made.basis, std=0.05)
-    return made.eval()
+        encoder_width=4,
+    ).eval()
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,6 @@
-import numpy as np
 import torch
 
-from bwcache.tinyworld.autoencoder import (
-    PATCH,
-    SmoothCodec,
-    fold,
-    principal_components,
-    unfold,
-)
+from bwcache.tinyworld.autoencoder import SmoothCodec, fold, unfold
 from bwcache.tinyworld.world import FRAMES, SIZE
 
 
@@ -26,12 +19,6 @@ def test_a_cell_is_16_pixels_and_8_frames(codec):
     assert decoded.shape == video.shape
     assert decoded.abs().max() <= 1
     assert torch.equal(codec.decode(latents, return_dict=False)[0], decoded)
-
-
-def test_the_first_latent_holds_the_first_frame_alone(codec):
-    video = torch.rand(1, 3, 17, 32, 32) * 2 - 1
-    still = video[:, :, :1].expand_as(video)
-    torch.testing.assert_close(*(codec.encode(v)[:, :, 0] for v in (video, still)))
 
 
 def test_latents_are_normalised_as_the_pipeline_undoes_it(codec):
@@ -55,20 +42,6 @@ def test_an_error_of_a_latent_is_seen(codec):
     moved[0, 0, 1, 2, 2] = 3
     change = (codec.decoder(moved) - codec.decoder(latents)).abs()
     assert change[:, :, 8:16, 32:48, 32:48].max() > 0
-
-
-def test_principal_components_are_ordered_and_span_the_clips():
-    rng = np.random.default_rng(0)
-    plain = torch.from_numpy(rng.uniform(-1, 1, (40, 3, 1, 1, 1)).astype(np.float32))
-    video = plain.expand(-1, -1, 9, 32, 32).contiguous()
-    mean, basis = principal_components(video, 5)
-    assert mean.shape == (PATCH,)
-    assert basis.shape == (PATCH, 5)
-    cells = fold(video[:, :, 1:, ::2, ::2][:, :, ::2], 4, 8).movedim(1, -1) - mean
-    std = (cells @ basis).flatten(0, -2).std(0)
-    assert (std[:3] > 1).all()
-    assert (std[3:] < 0.05).all()  # plain pictures have three numbers
-    torch.testing.assert_close(basis.T @ basis, torch.eye(5), atol=1e-4, rtol=0)
 
 
 def test_a_copy_made_from_the_config_keeps_the_scale(codec):

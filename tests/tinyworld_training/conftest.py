@@ -9,7 +9,7 @@ from bwcache.tinyworld_training import autoencoder, transformer
 
 def codec_trainer(out: Path, *arguments: str) -> autoencoder.CodecTrainer:
     """A trainer of the smallest autoencoder, on parts of clips."""
-    given = ["--out", str(out), "--z-dim", "4", "--width", "4", "--fitted-clips", "3",
+    given = ["--out", str(out), "--z-dim", "4", "--width", "4", "--encoder-width", "4",
              "--batch", "2", "--crop", "2", "--device", "cpu"]  # fmt: skip
     return autoencoder.CodecTrainer(autoencoder.parser().parse_args([*given, *arguments]))
 

@@ -1,12 +1,14 @@
 """The hooks on a toy pipeline, against arithmetic done by hand. See `toy.py` for its rules."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from bwcache import BWCacheConfig, CacheError, cached
 from bwcache.cache.install import remove_leftovers
+from bwcache.cache.scheduler_watch import _Timesteps
 from tests.toy import NamingTransformer, ToyPipeline
 
 UNCACHED = [4, 8, 12, 16, 20, 24, 28, 32]
@@ -207,4 +209,25 @@ def test_measuring_waits_for_the_device_once_a_step(monkeypatch):
     pipe = ToyPipeline(branches=2)
     with cached(pipe, config(threshold=0)):
         pipe(8)
-    assert reads == [(8,)] + [(2,)] * 7  # the noise levels, once; then the distances
+    assert reads == [(8,)] * 2 + [(2,)] * 7  # noise levels and timesteps, once; then the distances
+
+
+def test_timesteps_are_read_from_the_device_once_a_run(monkeypatch):
+    class Scheduler:
+        timesteps = torch.tensor([900.0, 500.5, 100.0])
+
+    read = _Timesteps()
+    assert read.value_of(torch.tensor(7), Scheduler) == 7.0  # of no list that is known
+    assert read.value_of(3, Scheduler) == 3.0
+    assert read.value_of(None, Scheduler) is None
+    assert read.value_of(torch.ones(2), Scheduler) is None
+    assert read.value_of(Scheduler.timesteps[0], None) == 900.0
+    assert read.value_of(Scheduler.timesteps[0].long(), Scheduler) == 900.0
+    reads = []
+    tolist = torch.Tensor.tolist
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda self: reads.append(1) or tolist(self))
+    monkeypatch.setattr(torch.Tensor, "__float__", lambda self: reads.append(2) or self.item())
+    for scheduler in (Scheduler, SimpleNamespace(timesteps=Scheduler.timesteps[1:])):
+        found = [read.value_of(timestep, scheduler) for timestep in scheduler.timesteps]
+        assert found == [900.0, 500.5, 100.0][-len(found) :]
+    assert reads == [1, 1]

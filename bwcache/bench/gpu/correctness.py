@@ -16,7 +16,7 @@ ROOT = ASSETS.parent
 TESTS = ROOT / "tests" / "cuda"
 PROCESSES = 6
 LONGEST = 110  # seconds of one test
-MESSAGE = 5000  # characters of a failure that are kept
+MESSAGE = 6000  # characters of a failure that are kept
 
 
 def run(task: Task) -> tuple[dict[str, object], str]:
@@ -36,7 +36,7 @@ def run(task: Task) -> tuple[dict[str, object], str]:
     done = [name for name, test in known.items() if test["outcome"] in ("passed", "skipped")]
     passed.write_text(json.dumps(done), encoding="utf-8")
     marked = "cuda and quick" if task.small else "cuda"
-    command = [sys.executable, "-m", "pytest", str(TESTS), "-m", marked, "-q", "--tb=long"]
+    command = [sys.executable, "-m", "pytest", str(TESTS), "-m", marked, "-q", "--tb=short"]
     command += ["-p", "no:cacheprovider", "--durations=15", "--continue-on-collection-errors"]
     if importlib.util.find_spec("xdist") is not None and not task.small:
         command += ["-n", str(PROCESSES), "--dist", "worksteal"]
@@ -78,7 +78,8 @@ def _result(known: dict, told) -> tuple[dict[str, object], str]:
             test = json.loads(line)
         except ValueError:
             continue  # it is being written
-        test["message"] = test["message"][-MESSAGE:]
+        if len(text := test["message"]) > MESSAGE:
+            test["message"] = f"{text[: MESSAGE // 2]}\n…\n{text[-MESSAGE // 2 :]}"
         tests[test.pop("name")] = test
     counts: dict[str, int] = {}
     for test in tests.values():

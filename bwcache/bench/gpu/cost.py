@@ -7,7 +7,7 @@ own number of frames does not fit the memory or the time, fewer are made, and th
 
 from __future__ import annotations
 
-import gc
+import math
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass, replace
 from statistics import median
 
 import torch
-from diffusers.hooks import FirstBlockCacheConfig as DiffusersFirstBlockCache
-from diffusers.hooks import MagCacheConfig as DiffusersMagCache
+from diffusers import FirstBlockCacheConfig as DiffusersFirstBlockCache
+from diffusers import MagCacheConfig as DiffusersMagCache
 
 from ... import models
 from ...cache.install import cached
@@ -26,6 +26,7 @@ from ...cache.methods.bwcache import BWCacheConfig
 from ...cache.methods.first_block_cache import FirstBlockCacheConfig
 from ...cache.methods.magcache import MagCacheConfig
 from ...cache.trace import Trace
+from ...cache.wrapped_method import then, wrapped_method
 from ...models import ModelSpec, random_weights
 from ...models.call import call_arguments
 from ...models.loading import free_memory, out_of_memory
@@ -42,13 +43,22 @@ STEPS, FEWEST_STEPS = 6, 4
 FEWEST_ROUNDS, MOST_ROUNDS = 2, 9
 SHARE = 0.92  # of a piece's time that is planned for; the rest is for what was not foreseen
 FEW = 2  # steps, to warm up
+GROWTH = 1.3  # power of the number of frames with which a step's seconds grow, at least
 CORE = ("plain", "measured", "paper_style", "cached")
 Arm = Callable[[], AbstractContextManager]
 
 
 def pattern(steps: int) -> str:
-    """The fixed schedule of the cached arm: two steps computed, then two reused and one computed."""
+    """The cached arm's fixed schedule: two steps computed, then two reused, one computed …"""
     return ("CC" + "RRC" * steps)[:steps]
+
+
+class _TooSlowError(Exception):
+    """A step took too long; `seconds` of it."""
+
+    def __init__(self, seconds: float):
+        super().__init__(seconds)
+        self.seconds = seconds
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,7 @@ def summary_line(result: dict) -> str:
 
     def share(name: str) -> str:
         value = result.get(name)
-        return "–" if value is None else f"{100 * value:.2f} %"
+        return "–" if value is None or math.isnan(value) else f"{100 * value:.2f} %"
 
     seconds = (result.get("seconds_a_step") or {}).get("median")
     return (
@@ -117,7 +127,10 @@ class Measuring:
 
     # -- one run -----------------------------------------------------------------------------------
 
-    def timed(self, arm: Arm, steps: int) -> Timed:
+    def timed(
+        self, arm: Arm, steps: int, look: Callable[[list[float]], None] | None = None
+    ) -> Timed:
+        """Run the pipeline; after each step, `look` is called with what the steps so far took."""
         device = torch.device(self.task.device)
         on_cuda = device.type == "cuda"
         call = {**call_arguments(self.spec, self.spec.examples[0], 0, steps)}
@@ -125,6 +138,9 @@ class Measuring:
         with ExitStack() as undo:
             state = undo.enter_context(arm())
             clock = undo.enter_context(denoising_clock(self.pipe))
+            if look is not None:
+                looking = then(lambda: look(clock.step_seconds()))
+                undo.enter_context(wrapped_method(self.pipe.scheduler, "step", looking))
             if on_cuda:
                 torch.cuda.reset_peak_memory_stats(device)
             latents = self.pipe(**call).frames
@@ -234,28 +250,45 @@ class Measuring:
 
     def _fitting_shape(self) -> float:
         """Take the most frames that the memory and the time allow; seconds of a step with them."""
-        for frames in frame_counts(self.full):
+        counts, known = frame_counts(self.full), None
+        for frames in counts:
+            if known is not None and frames != counts[-1]:
+                expected = known[1] * (frames / known[0]) ** GROWTH
+                if not self._enough(expected):
+                    continue
             self.spec = replace(self.full, shape=replace(self.full.shape, num_frames=frames))
             tries = self.result["tried_shapes"]
             try:
                 if self.compiled:
                     self.timed(nullcontext, FEW)  # compiles
-                found = self.timed(nullcontext, FEW)
+                found = self.timed(nullcontext, FEW, self._stop_if_slow)
+                pace, peak = found.steps[-1], found.peak_bytes
+            except _TooSlowError as slow:
+                pace, peak = slow.seconds, None
             except Exception as error:
                 if not out_of_memory(error):
                     raise
                 free_memory(error)
                 tries.append({"frames": frames, "found": "out of memory"})  # type: ignore[union-attr]
                 continue
-            pace = found.steps[-1]
-            told = {"frames": frames, "seconds_a_step": pace, "peak_bytes": found.peak_bytes}
+            told = {"frames": frames, "seconds_a_step": pace, "peak_bytes": peak}
             tries.append(told)  # type: ignore[union-attr]
             self._report(0, [], [])
-            needed = FEWEST_ROUNDS * self._units(FEWEST_STEPS) * pace
-            if needed < self.left or frames == frame_counts(self.full)[-1]:
+            if self._enough(pace) or frames == counts[-1]:
                 return pace
+            known = frames, pace
             told["found"] = "too slow for two rounds in the time"  # type: ignore[assignment]
         raise MemoryError("not even the fewest frames fit into the memory")
+
+    def _enough(self, pace: float) -> bool:
+        """Whether at so many seconds a step there is time for the fewest rounds."""
+        return FEWEST_ROUNDS * self._units(FEWEST_STEPS) * pace < self.left
+
+    def _stop_if_slow(self, steps: list[float]) -> None:
+        """After the first step: it took so long that fewer frames are to be made."""
+        fewest = self.spec.shape.num_frames == frame_counts(self.full)[-1]
+        if len(steps) == 1 and not fewest and not self._enough(steps[0]):
+            raise _TooSlowError(steps[0])
 
     def _plan(self, pace: float) -> tuple[int, int]:
         """Steps of a run, and rounds."""
@@ -284,7 +317,7 @@ class Measuring:
         arms, found = self.others(steps), {}
         for turn in range(1 if self.task.small else 3):
             started = time.monotonic()
-            for name in (("plain", *arms) if turn % 2 == 0 else (*reversed(arms), "plain")):
+            for name in ("plain", *arms) if turn % 2 == 0 else (*reversed(arms), "plain"):
                 arm = nullcontext if name == "plain" else arms[name]
                 if (run := self.tried(name, arm, steps)) is None:
                     del arms[name]
@@ -313,10 +346,10 @@ class Measuring:
 
 
 def frame_counts(spec: ModelSpec) -> list[int]:
-    """The model's own number of frames, then about a half and a quarter of it."""
+    """The model's own number of frames, then about a half of it, a third and so on."""
     shape = spec.shape
     found = []
-    for part in (1, 2, 4):
+    for part in (1, 2, 3, 4, 6, 8):
         whole = (shape.num_frames // part - shape.frame_offset) // shape.frame_multiple
         count = max(whole, 1) * shape.frame_multiple + shape.frame_offset
         if count <= shape.num_frames and count not in found:
@@ -373,7 +406,8 @@ def numbers(made: list[dict[str, Timed]], kept: list[KeptBytes]) -> dict[str, ob
         if not {"plain", "measured", "cached"} <= runs.keys():
             continue
         measured, cached_run = runs["measured"].trace, runs["cached"].trace
-        assert measured is not None and cached_run is not None
+        assert measured is not None
+        assert cached_run is not None
         paper = runs["paper_style"].seconds if "paper_style" in runs else nothing
         rounds.append(
             Round(
@@ -414,9 +448,7 @@ def numbers(made: list[dict[str, Timed]], kept: list[KeptBytes]) -> dict[str, ob
 
 def _memory(made: list[dict[str, Timed]], kept: list[KeptBytes]) -> dict[str, object]:
     """Peaks of the arms, what caching adds to it, and what it keeps between steps."""
-    peaks = {
-        name: [runs[name].peak_bytes for runs in made if name in runs] for name in CORE
-    }
+    peaks = {name: [runs[name].peak_bytes for runs in made if name in runs] for name in CORE}
     most = {
         name: max(found) if found and None not in found else None  # type: ignore[type-var]
         for name, found in peaks.items()

@@ -1,4 +1,4 @@
-"""What `bench gpu` does: its parts in order of worth, and the pieces of each. Standard library only.
+"""What `bench gpu` does: its parts in order of worth, and their pieces. Standard library only.
 
 A piece is what is run, timed, limited, recorded and made again on its own.
 """
@@ -42,14 +42,14 @@ def _cost(model: str, limit: float, about: str = "") -> Piece:
 
 
 PIECES = (
-    Piece("correctness", "tests", "pytest -m cuda", 170, 20),
+    Piece("correctness", "tests", "pytest -m cuda", 240, 20),
     _cost("wan2.1-t2v-1.3b", 130),
     _cost("wan2.1-t2v-1.3b compiled", 90, "its blocks compiled"),
     _cost("cogvideox-2b", 60),
     _cost("ltx-video", 45),
-    _cost("hunyuanvideo-1.5", 75),
-    _cost("wan2.1-t2v-14b", 70),
-    _cost("wan2.2-t2v-a14b", 80),
+    _cost("hunyuanvideo-1.5", 110),
+    _cost("wan2.1-t2v-14b", 90),
+    _cost("wan2.2-t2v-a14b", 110),
     Piece("tinyworld", "training", "the recipe's commands, one after the other", 1200, 60),
     Piece("recorded", "wan2.1-t2v-1.3b", "480p, 33 frames, 30 steps", 120, 40),
     Piece("recorded", "cogvideox-2b", "480p, 33 frames, 30 steps", 100, 30),

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ...files import write
@@ -23,17 +24,16 @@ from .results import DONE, Entry, keep, now, read
 LOOK_EVERY = 0.2  # seconds between two looks at the worker's answer
 RESERVE = 3.0  # seconds of the budget that are left for ending
 LOG_CHARACTERS = 6000  # of a worker's output that are kept with a piece that failed
-START = 60.0  # seconds that a worker may take, beyond a piece's, to begin
 
 
 class Worker:
     """A process that does one piece after another; see `worker.py`."""
 
-    def __init__(self, work: Path):
+    def __init__(self, work: Path, module: str):
         self._log_path = work / "worker.log"
         self._log = self._log_path.open("ab")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.worker"],
+            [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=subprocess.STDOUT,
@@ -49,11 +49,9 @@ class Worker:
         """Hand over a piece."""
         self._mark = self._log_path.stat().st_size
         assert self._process.stdin is not None
-        try:
+        with suppress(OSError):  # where it has ended, `alive` says so
             self._process.stdin.write(f"{task}\n")
             self._process.stdin.flush()
-        except OSError:
-            pass  # it has ended: `alive` says so
 
     def output(self) -> str:
         """The end of what it has printed since the last piece was handed over."""
@@ -64,10 +62,11 @@ class Worker:
     def end(self) -> int | None:
         """End it and what it has started; its exit status where it had ended by itself."""
         status = self._process.poll()
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
+        if sys.platform == "win32":
+            self._process.kill()
+        else:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._log.close()
         return status
@@ -81,6 +80,7 @@ def run_pieces(
     device: str | None,
     small: bool,
     tell: Callable[[str], None] = print,
+    module: str = f"{__package__}.worker",
 ) -> bool:
     """Do what is left of some pieces, within a time.
 
@@ -92,6 +92,7 @@ def run_pieces(
         device: "cpu" or "cuda"; the best there is where None.
         small: Tiny shapes.
         tell: Called with a line after each piece.
+        module: What a worker process runs.
 
     Returns:
         Whether all of them are done now.
@@ -113,8 +114,8 @@ def run_pieces(
                 complete = False
                 continue
             if worker is None:
-                worker = Worker(work)
-            seconds = min(piece.limit, left)
+                worker = Worker(work, module)
+            seconds = left if small else min(piece.limit, left)  # a busy machine is no failure
             entry, usable = _do(worker, piece, seconds, out, work, device, small, before)
             keep(piece.part, piece.name, entry, out)
             tell(_line(piece, entry))

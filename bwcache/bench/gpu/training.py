@@ -95,4 +95,6 @@ def pack(folder: Path, target: Path) -> list[str]:
 
 
 def _line(done: list[dict[str, object]]) -> str:
-    return "; ".join(f"{str(e['command']).split()[0]} {e['status']} {e.get('seconds', '')} s" for e in done)
+    return "; ".join(
+        f"{str(e['command']).split()[0]} {e['status']} {e.get('seconds', '')} s" for e in done
+    )

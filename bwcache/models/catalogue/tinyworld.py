@@ -12,24 +12,24 @@ SWEEP = "assets/results/tinyworld-presets.json"
 TINYWORLD = ModelSpec(
     name="tinyworld",
     title="TinyWorld (embedded)",
-    about="Trained for this demo: flat shapes that move. Runs on any computer.",
+    about="Trained for this demo: shapes that move. Runs on any computer.",
     weights=Weights(
         source="tinyworld",
         licence="Apache-2.0",
         dtypes=MappingProxyType({"default": "float32"}),
-        parameters=MappingProxyType({"transformer": 0.002, "vae": 0.0005, "text_encoder": 0.0001}),
+        parameters=MappingProxyType({"transformer": 0.0031, "vae": 0.002, "text_encoder": 0.0007}),
     ),
     pipeline="WanPipeline",
-    shape=Shape(height=64, width=64, num_frames=17, fps=8),
+    shape=Shape(height=128, width=128, num_frames=33, fps=16),
     loader="bwcache.models.embedded:load",
     needs_cuda=False,
     steps=30,
     scheduler="UniPCMultistepScheduler",
-    scheduler_options=MappingProxyType({"flow_shift": 2.0}),
+    scheduler_options=MappingProxyType({"flow_shift": 3.0}),
     call=MappingProxyType(
-        {"guidance_scale": 3.0, "negative_prompt": "", "max_sequence_length": 24}
+        {"guidance_scale": 2.0, "negative_prompt": "", "max_sequence_length": 24}
     ),
-    activations_gb=0.2,
+    activations_gb=0.5,
     caching=MappingProxyType(
         {
             BWCacheConfig.name: MethodFacts(
