@@ -40,7 +40,7 @@ def test_the_frozen_page_works_from_the_disk(browser, tmp_path):
     page.locator(".bw-run[data-slug='3-fast']").click()
     page.wait_for_selector(".bw-run[data-slug='3-fast'][aria-pressed=true]")
     page.get_by_role("button", name="Rundgang").click()
-    page.wait_for_selector(".bw-tour h3")
+    page.wait_for_selector(".bw-tour h2")
     assert not faults
     within = folder.as_uri()
     assert not [url for url in asked if not url.startswith((within, "data:", "blob:"))]

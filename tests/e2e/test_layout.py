@@ -231,9 +231,8 @@ def test_light_and_dark_are_one_click_apart_and_remembered(visit):
     visit.page.wait_for_function(f"{dark} === {str(not before).lower()}")
 
 
-def test_a_message_covers_no_control(visit):
-    visit.page.get_by_label("Prompt").fill("   ")
-    visit.generate()
-    visit.page.wait_for_selector("text=prompt: got")
-    visit.page.wait_for_function("document.body.style.getPropertyValue('--toast-room') !== ''")
-    assert visit.page.evaluate(COVERED) == []
+def test_a_message_covers_no_control(browser, address):
+    with visiting(Visit(browser, f"{address}?threshold=often")) as visit:  # which is left out
+        visit.page.wait_for_selector(".toast-body")
+        visit.page.wait_for_function("document.body.style.getPropertyValue('--toast-room') !== ''")
+        assert visit.page.evaluate(COVERED) == []

@@ -244,7 +244,7 @@ def test_the_files_can_be_fetched(visit):
     videos = ["baseline.mp4", "cached.mp4", "difference.mp4", "share.mp4"]
     assert names == [*videos, "trace.json", "summary.json"]
     with visit.page.expect_download() as download:
-        links.nth(3).click()
+        links.nth(4).click()
     assert json.loads(download.value.path().read_text())["format"] == "bwcache-trace"
 
 
