@@ -11,6 +11,7 @@ import { pictureAt } from "../../bwcache/ui/static/videos/scrubber.js";
 globalThis.location = { search: "", pathname: "/", hash: "" }; // which the page's modules look at
 globalThis.addEventListener = () => {};
 
+const { speedOf } = await import("../../bwcache/ui/static/page/history.js");
 const { actionOf } = await import("../../bwcache/ui/static/page/keys.js");
 
 const texts = {
@@ -33,6 +34,8 @@ test("the headline is the speed-up, and what the race says of it", () => {
 test("a busy machine's figure is never a plain fact", () => {
   const speed = { busy: true, ceiling: 1.76, spread: 0.3, robust: 1.71 };
   assert.deepEqual(headline(row, speed, panel), { figure: "about 1.7×", about: "busy" });
+  assert.equal(speedOf([{ k: "speed", ...speed }, { k: "done", ...row }], panel), "about 1.7×");
+  assert.equal(speedOf([{ k: "done", ...row }], panel), "1.75×");
 });
 
 test("where nothing was reused there is no gain", () => {

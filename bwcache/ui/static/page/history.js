@@ -3,9 +3,15 @@
 
 import { make } from "../lib/elements.js";
 import { fill } from "../lib/texts.js";
+import { headline } from "../panel/result.js";
 import { differences, settingsOf } from "./shown_settings.js";
 
 const MOST = 12; // runs: each keeps its rows
+
+// How fast a run was, as the verdict has it: roughly, where the machine was busy.
+export function speedOf(rows, panel) {
+  return headline(rows.at(-1), rows.find((row) => row.k === "speed") ?? null, panel).figure;
+}
 
 // What two runs have in common is left out: the rows of a table, each [name, one, other].
 export function comparison(one, other, { texts, numbers }) {
@@ -15,12 +21,12 @@ export function comparison(one, other, { texts, numbers }) {
     [texts[`name_${name}`], plain(a[name]), plain(b[name])]
   ));
   const results = [
-    [texts.speedup, (row) => `${numbers.fixed(row.speedup, 2)}×`],
     [texts.reused, (row) => numbers.significant(row.steps_reused)],
     [texts.psnr, (row) => numbers.decibels(row.psnr_db)],
     [texts.ssim, (row) => numbers.fixed(row.ssim, 3)],
   ].map(([name, say]) => [name, say(one.rows.at(-1)), say(other.rows.at(-1))]);
-  return [...settings, ...results];
+  const speeds = [one, other].map(({ rows }) => speedOf(rows, { texts, numbers }));
+  return [...settings, [texts.speedup, ...speeds], ...results];
 }
 
 export function createHistory({ root, texts, numbers, base, feed }) {
@@ -31,12 +37,11 @@ export function createHistory({ root, texts, numbers, base, feed }) {
 
   const labelOf = ({ rows }) => {
     const { settings, steps } = rows[0];
-    const done = rows.at(-1);
     return fill(texts.history_run, {
       prompt: settings.prompt,
       threshold: numbers.significant(settings.threshold),
       steps,
-      speedup: numbers.fixed(done.speedup, 2),
+      speedup: speedOf(rows, { texts, numbers }),
     });
   };
 
