@@ -29,7 +29,7 @@ from .request import Request
 from .summary import Summary
 from .verdict import Say, english, sentence, warning
 
-MAX_BYTES = 1000
+MAX_BYTES = 1200
 FRAMES_A_ROW = 48
 EXPENDABLE: tuple[Literal["p", "w"], ...] = ("p", "w")  # dropped in this order if too long
 

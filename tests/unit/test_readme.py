@@ -106,7 +106,10 @@ def test_docstrings_quote_the_recorded_numbers():
     text = " ".join(BWCacheConfig.__doc__.split())
     for reuse in get_args(Reuse):
         assert f'{decibels[reuse]:.2f} dB for "{reuse}"' in text
-    assert f"With {tokens} the decision was the exact one for {equal} of the steps of TinyWorld's first" in text
+    assert (
+        f"With {tokens} the decision was the exact one for {equal} of the steps of TinyWorld's first"
+        in text
+    )
     assert re.findall(r"[\d.]+ (?:dB|%)", text) == [
         *(f"{decibels[reuse]:.2f} dB" for reuse in get_args(Reuse)),
         equal,

@@ -84,8 +84,9 @@ class BWCacheConfig(Method):
             out costs more in wrong decisions than it saves.
         indicator_tokens: How many evenly spaced tokens of each are measured, over a whole batch;
             None for all. With 128 the decision was the exact one for 99.7 % of the steps of
-            TinyWorld's first version (`assets/results/sampling-tinyworld.json`). Its features are so few that 256 takes the
-            same tokens, so that nothing says whether more than 128 would be better.
+            TinyWorld's first version (`assets/results/sampling-tinyworld.json`). Its features are
+            so few that 256 takes the same tokens, so that nothing says whether more than 128 would
+            be better.
 
     Raises:
         ConfigError: A field is of the wrong kind or out of its bounds.

@@ -41,7 +41,9 @@ TINYWORLD = ModelSpec(
                     }
                 ),
                 indicator_range=(0.025, 0.109),
-                pays_from=MappingProxyType({"residual": (17, 30), "output": (14, 30)}),
+                pays_from=MappingProxyType(
+                    {"residual": (21, 30), "output": (21, 30), "forecast": (16, 30)}
+                ),
             )
         }
     ),
