@@ -41,9 +41,9 @@ def run_wan(pipe: WanPipeline, steps: int = 8, seed: int = 0, **changes) -> torc
     """Latents of a small guided run."""
     arguments = {
         "prompt": "a red circle moving right",
-        "height": 32,
-        "width": 32,
-        "num_frames": 9,
+        "height": 64,
+        "width": 64,
+        "num_frames": 17,
         "num_inference_steps": steps,
         "guidance_scale": 3.0,
         "max_sequence_length": 24,
@@ -91,7 +91,7 @@ def repository(tmp_path_factory):
             latents_std=[1.0] * 32,
         ),
         scheduler=SCHEDULERS["unipc"](),
-        transformer=build_transformer(layers=2, heads=2),
+        transformer=build_transformer(layers=2, heads=2, z_dim=32),
     )
     folder = tmp_path_factory.mktemp("hub") / "tiny-wan"
     pipe.save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""An autoencoder for tests that costs nothing: 8×8 pixels and 4 frames are a linear map of a cell."""
+"""An autoencoder for tests that costs nothing: 16×16 pixels and 8 frames from a cell, linearly."""
 
 import torch
 from diffusers import ConfigMixin, ModelMixin
@@ -7,7 +7,7 @@ from diffusers.models.autoencoders.vae import DecoderOutput
 
 from bwcache.tinyworld.autoencoder import unfold
 
-SPATIAL, TEMPORAL = 8, 4
+SPATIAL, TEMPORAL = 16, 8
 
 
 class LinearCodec(ModelMixin, ConfigMixin):

@@ -43,7 +43,7 @@ def cost() -> str:
     return f"""\
 The paper's indicator takes 10.6–22.5 % of the time and keeps every block's output. Ours samples 128
 tokens of each block, reads them once a step, and keeps one tensor a guidance branch to replay. On
-TinyWorld (`{time["device"]}`):
+TinyWorld's first version, of 64×64 pixels (`{time["device"]}`):
 
 | | measured | spread |
 |---|---|---|
@@ -76,7 +76,8 @@ def forecast() -> str:
         "fewer uncached steps": "fewer-steps",
     }
     table = "\n".join(
-        f"| {title} | {found['psnr_at_2x'][name]:.1f} dB | {found['psnr_at_half'][name]:.1f} dB |"
+        f"| {title} | {_decibels(found['psnr_at_2x'][name])} | "
+        f"{_decibels(found['psnr_at_half'][name])} |"
         for title, name in rows.items()
     )
     return f"""\
@@ -94,9 +95,14 @@ It costs one more tensor a branch.
 ([results]({RESULTS}/tinyworld-methods.json); interpolated on each method's own frontier.) Caching
 stops paying, that is, fewer uncached steps come within 1 dB in the same time, at \
 {stops["bwcache-residual"]:.0f} computed steps of
-{found["steps"]} for the paper's method; the page says so when a setting goes
-there. The forecast paid wherever it was measured.
+{found["steps"]} for the paper's method and at {stops["bwcache-forecast"]:.0f} for the
+forecast; the page says so when a setting goes there.
 """
+
+
+def _decibels(value: float | None) -> str:
+    """A frontier ends somewhere: what lies beyond was not measured."""
+    return "not reached" if value is None else f"{value:.1f} dB"
 
 
 def on_a_gpu() -> str:

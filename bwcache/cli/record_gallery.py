@@ -57,7 +57,7 @@ GALLERY = (
         SQUARE,
         "Fast",
         "Fast",
-        "The Fast preset: four steps are reused after each computed one.",
+        "The Fast preset: eight steps are reused after each computed one.",
     ),
     Card(
         "4-past-the-cliff",

@@ -30,7 +30,7 @@ from .ruler import Place, ruler_of
 from .summary import Summary
 from .verdict import Say, english, measure_of, sentence, warning
 
-MAX_BYTES = 1000
+MAX_BYTES = 1200
 FRAMES_A_ROW = 40
 MOST_DISTURBED = 20  # steps of a run that a row names
 EXPENDABLE: tuple[Literal["p", "w"], ...] = ("p", "w")  # dropped in this order if too long

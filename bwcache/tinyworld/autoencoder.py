@@ -112,8 +112,8 @@ class SmoothCodec(ModelMixin, ConfigMixin):
     """Frames to latents and back.
 
     Video is `[B, 3, 8(T-1)+1, 16h, 16w]` in −1…1, latents are `[B, z_dim, T, h, w]`: the first
-    latent's eight frames are the first frame, as in Wan. `decode` takes latents as `WanPipeline` hands
-    them over, that is `latent · latents_std + latents_mean`.
+    latent's eight frames are the first frame, as in Wan. `decode` takes latents as `WanPipeline`
+    hands them over, that is `latent · latents_std + latents_mean`.
 
     Args:
         z_dim: Numbers a cell.

@@ -1,17 +1,14 @@
-"""TinyWorld's language: a word tokenizer, a small UMT5 encoder, and a check that names strangers.
+"""TinyWorld's language for a transformer: a word tokenizer and a small UMT5 encoder.
 
 Knows words; knows nothing of pictures.
 """
 
 from __future__ import annotations
 
-import re
-
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
-from ..errors import ConfigError
 from .grammar import words
 
 MAX_WORDS = 24  # tokens of a padded caption, the end mark included
@@ -60,23 +57,3 @@ def encode(tokenizer, text_encoder, captions: list[str]) -> torch.Tensor:
     ).to(text_encoder.device)
     hidden_states = text_encoder(tokens.input_ids, tokens.attention_mask).last_hidden_state
     return hidden_states * tokens.attention_mask[..., None].to(hidden_states.dtype)
-
-
-def unknown_words(prompt: str) -> list[str]:
-    """The words of a prompt that TinyWorld has never seen, in order, each once."""
-    spoken = re.findall(r"[^\W_]+", prompt.lower())
-    return list(dict.fromkeys(word for word in spoken if word not in set(words())))
-
-
-def check_prompt(prompt: str) -> None:
-    """Refuse a prompt with strange words, or too many.
-
-    Raises:
-        ConfigError: Naming the strangers and every word that is known.
-    """
-    if strangers := unknown_words(prompt):
-        known = f"words that TinyWorld knows: {', '.join(words())}"
-        raise ConfigError("prompt", " ".join(strangers), known)
-    count = len(prompt.split())
-    if count >= MAX_WORDS:
-        raise ConfigError("prompt", f"{count} words", f"up to {MAX_WORDS - 1} words for TinyWorld")

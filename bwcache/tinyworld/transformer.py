@@ -6,7 +6,7 @@ from diffusers import WanTransformer3DModel
 
 from .text import TEXT_DIM
 
-FLOW_SHIFT = 3.0  # of the scheduler that a newly trained model is exported with
+FLOW_SHIFT = 2.0  # of the scheduler that a newly trained model is exported with
 
 
 def build_transformer(

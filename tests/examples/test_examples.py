@@ -74,7 +74,7 @@ def test_image_to_video():
 def test_a_method_of_ones_own():
     module = example("own_method")
     frames, trace = module.run(steps=12)
-    assert frames.shape[1:] == (17, 64, 64, 3)
+    assert frames.shape[1:] == (33, 128, 128, 3)
     assert trace.schedule[:4] == ["compute"] * 4
     assert trace.method == "growing_stretches"
     config = module.GrowingStretches()

@@ -57,7 +57,7 @@ def test_a_comparison_says_that_the_weights_are_random():
     *_, last = compare(request, device="cpu")
     assert last.summary.random_weights is True
     assert last.summary.steps_reused == 2
-    assert last.runs[0].frames.shape == (17, 64, 64, 3)
+    assert last.runs[0].frames.shape == (33, 128, 128, 3)
     assert last.runs[0].frames.std() > 0.01
     assert request.baseline_key != replace(request, random_weights=False).baseline_key
 

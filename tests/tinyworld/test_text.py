@@ -1,16 +1,12 @@
-import pytest
 import torch
 
-from bwcache.errors import ConfigError
 from bwcache.tinyworld.grammar import words
 from bwcache.tinyworld.text import (
     MAX_WORDS,
     TEXT_DIM,
     build_text_encoder,
     build_tokenizer,
-    check_prompt,
     encode,
-    unknown_words,
 )
 
 
@@ -25,22 +21,6 @@ def test_case_and_punctuation_do_not_matter():
     tokenizer = build_tokenizer()
     plain = tokenizer("a red circle on a white background").input_ids
     assert tokenizer("A RED circle, on a white background.").input_ids == plain
-
-
-def test_strangers_are_named_in_order_and_once():
-    assert unknown_words("A fluffy cat and a red fluffy circle!") == ["fluffy", "cat"]
-    assert unknown_words("A red circle, moving left.") == []
-
-
-def test_a_strange_prompt_is_refused_with_the_known_words():
-    with pytest.raises(ConfigError, match="fluffy cat") as caught:
-        check_prompt("a fluffy cat")
-    assert "circle" in str(caught.value)
-
-
-def test_a_prompt_of_too_many_words_is_refused():
-    with pytest.raises(ConfigError, match="words"):
-        check_prompt("red " * MAX_WORDS)
 
 
 def test_padding_is_zero_and_does_not_reach_the_words():

@@ -44,7 +44,7 @@ from tests.toy import ToyPipeline
 
 MIB = 2**20
 PROMPT = "a red circle moving right on a white background"
-TOKENS = 5 * 8 * 8  # 17 frames of 64 × 64 pixels
+TOKENS = 5 * 8 * 8  # 33 frames of 128 × 128 pixels
 STACK_BYTES = 2 * TOKENS * 64 * 4  # two branches, two heads of 32, float32
 
 
@@ -359,7 +359,7 @@ def test_overhead_runs_every_arm_in_turn(workload, monkeypatch):
         assert 0 < low <= middle <= high
     assert result["efficiency_min"] <= result["efficiency"] <= result["efficiency_max"]
     assert result["block_seconds_per_step_median"] > 0
-    assert result["shape"] == {"height": 64, "width": 64, "frames": 17}
+    assert result["shape"] == {"height": 128, "width": 128, "frames": 33}
     assert (result["model"], result["steps"], result["seed"]) == ("tinyworld", 6, 0)
 
 
@@ -475,7 +475,7 @@ def test_one_object_on_stdout_and_the_same_in_the_file(bench, tmp_path, capsys):
     assert f"{bench}:" in captured.err
     assert main(["bench", bench, *given]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("tinyworld, 17 frames of 64 × 64, 3 steps, cpu: ")
+    assert said.startswith("tinyworld, 33 frames of 128 × 128, 3 steps, cpu: ")
     assert 4 <= said.count("\n") <= 8
 
 

@@ -82,7 +82,7 @@ def test_summary_has_every_number():
         (summary.lpips, summary.lpips_reason),
     ):
         assert (score is None) == bool(reason)
-    assert len(summary.frames_psnr_db) == len(summary.frames_ssim) == 17
+    assert len(summary.frames_psnr_db) == len(summary.frames_ssim) == 33
     assert min(summary.frames_psnr_db) <= summary.psnr_db <= max(summary.frames_psnr_db)
     assert 1 <= summary.difference_gain <= 32
     assert summary.versions["diffusers"] == "0.42.1"
@@ -296,7 +296,7 @@ def test_files(tmp_path):
         "trace.json",
     ]
     for name in ("baseline", "cached", "control", "difference"):
-        assert iio.imread(written[name]).shape == (17, 384, 384, 3)
+        assert iio.imread(written[name]).shape == (33, 384, 384, 3)
     recorded = TraceFile.load(written["trace"])
     assert predict(recorded.baseline, REUSING).schedule == recorded.cached.schedule
 

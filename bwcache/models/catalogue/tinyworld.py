@@ -25,7 +25,7 @@ TINYWORLD = ModelSpec(
     needs_cuda=False,
     steps=30,
     scheduler="UniPCMultistepScheduler",
-    scheduler_options=MappingProxyType({"flow_shift": 3.0}),
+    scheduler_options=MappingProxyType({"flow_shift": 2.0}),
     call=MappingProxyType(
         {"guidance_scale": 2.0, "negative_prompt": "", "max_sequence_length": 24}
     ),
@@ -35,13 +35,15 @@ TINYWORLD = ModelSpec(
             BWCacheConfig.name: MethodFacts(
                 presets=MappingProxyType(
                     {
-                        "Safe": Preset(BWCacheConfig(0.06, 1), SWEEP),
-                        "Balanced": Preset(BWCacheConfig(0.06, 2), SWEEP),
-                        "Fast": Preset(BWCacheConfig(0.06, 4), SWEEP),
+                        "Safe": Preset(BWCacheConfig(0.05, 1), SWEEP),
+                        "Balanced": Preset(BWCacheConfig(0.05, 4), SWEEP),
+                        "Fast": Preset(BWCacheConfig(0.05, 8), SWEEP),
                     }
                 ),
-                indicator_range=(0.028, 0.247),
-                pays_from=MappingProxyType({"residual": (8, 30), "output": (11, 30)}),
+                indicator_range=(0.025, 0.109),
+                pays_from=MappingProxyType(
+                    {"residual": (21, 30), "output": (21, 30), "forecast": (16, 30)}
+                ),
             )
         }
     ),
@@ -51,7 +53,7 @@ TINYWORLD = ModelSpec(
         "an orange square moving left on a black background",
         "a purple triangle moving down on a gray background",
     ),
-    prompt_check="bwcache.tinyworld.text:check_prompt",
+    prompt_check="bwcache.tinyworld.grammar:parse",
     random_builder="bwcache.models.embedded:build",
 )
 
