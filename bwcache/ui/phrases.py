@@ -71,6 +71,9 @@ def refused(error: Exception, language: str) -> str:
     """An error as a sentence for whoever filled in the form: the field by its label."""
     if not isinstance(error, ConfigError):
         return translated(str(error), language)
+    if not hasattr(error, "given"):  # a caption's fault, which says what is wrong with it
+        fault = str(error).partition(": ")[2] or str(error)
+        return f"{label_of(error.field, language)}: {translated(fault, language)}"
     given = " ".join(str(error.given).split()) if error.given is not None else ""
     given = given if len(given) <= LONGEST_GIVEN else f"{given[: LONGEST_GIVEN - 1]}…"
     if NUMBER.fullmatch(given):
