@@ -154,7 +154,7 @@ def test_a_preset_sets_the_threshold_and_the_slider_unsets_the_preset(visit):
     page.wait_for_function(
         f"{value} === '{find('tinyworld').facts().presets['Fast'].config.threshold}'"
     )
-    visit.set_threshold(0.123)
+    visit.set_threshold(0.1)
     page.wait_for_function("!document.querySelector('#bw-presets input:checked')")
 
 
@@ -173,7 +173,7 @@ def test_what_a_visitor_types_is_never_markup(visit, backend):
     attack = "<img src=x onerror=window.hit=1> a red circle"
     visit.page.get_by_label("Prompt").fill(attack)
     visit.generate()
-    visit.page.wait_for_selector("text=prompt: got")
+    visit.page.wait_for_selector("text=prompt: TinyWorld does not know")
     assert visit.page.evaluate("window.hit") is None
 
 
