@@ -35,7 +35,7 @@ from .runs.events import (
 from .runs.request import Request
 
 DEVICE = "cpu: a fake"
-EDGE, FRAMES, BLOCKS = 64, 17, 8
+EDGE, FRAMES, BLOCKS = 64, 33, 8
 COMPUTED, REUSED, MEASURING = 0.12, 0.02, 0.004  # seconds a step pretends to take
 
 
@@ -53,7 +53,7 @@ def distances(step: int, steps: int, blocks: int = BLOCKS) -> tuple[float, ...]:
 
 
 def frames(shift: float = 0.0) -> np.ndarray:
-    """A red circle crossing a light ground, `[17, 64, 64, 3]` in 0-1; `shift` pixels further.
+    """A red circle crossing a light ground, `[33, 64, 64, 3]` in 0-1; `shift` pixels further.
 
     Each frame has its share of the shift, so that the first is the same whatever the shift.
     """

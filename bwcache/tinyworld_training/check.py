@@ -19,10 +19,8 @@ from tqdm import tqdm
 
 from ..files import ASSETS
 from ..models import ModelError, ModelSpec, find
-from ..tinyworld.autoencoder import SmoothCodec
 from ..tinyworld.grammar import COLOURS, MOTIONS, SHAPES, Actor, Scene, is_held_out
 from ..tinyworld.load import load
-from ..tinyworld.world import FRAMES, SIZE
 from .overlap import SeenClip, look
 
 PAIRS = 12  # captions of two shapes
@@ -94,8 +92,6 @@ def generate(pipe, spec: ModelSpec, captions: list[str], seed: int, **settings) 
         "num_inference_steps": spec.steps,
         "output_type": "np",
     } | settings
-    if isinstance(pipe.vae, SmoothCodec):
-        arguments |= {"height": SIZE, "width": SIZE, "num_frames": FRAMES}
     if arguments.get("negative_prompt") is not None:
         arguments["negative_prompt"] = [arguments["negative_prompt"]] * len(captions)
     generators = [torch.Generator("cpu").manual_seed(seed + i) for i in range(len(captions))]

@@ -64,6 +64,7 @@ def write_model(folder: Path, transformer, text_encoder, codec: SmoothCodec) -> 
     text_encoder.save_pretrained(folder / "text_encoder", safe_serialization=True)
     transformer.save_pretrained(folder / "transformer", safe_serialization=True)
     codec.save_pretrained(folder / "vae", safe_serialization=True)
+    _forget_where_it_was_read(folder / "vae" / "config.json")
     UniPCMultistepScheduler(
         prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=FLOW_SHIFT
     ).save_pretrained(folder / "scheduler")
@@ -78,6 +79,13 @@ def write_model(folder: Path, transformer, text_encoder, codec: SmoothCodec) -> 
         "vae": ["bwcache.tinyworld.autoencoder", "SmoothCodec"],
     }
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+
+
+def _forget_where_it_was_read(config: Path) -> None:
+    """Diffusers keeps the folder that a model came from: a path of the machine that made it."""
+    settings = json.loads(config.read_text())
+    settings.pop("_name_or_path", None)
+    config.write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def replace_folder(new: Path, target: Path) -> None:

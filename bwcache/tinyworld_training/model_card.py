@@ -119,11 +119,11 @@ def _decoder(facts: Facts) -> str:
     rows = "\n".join(f"| {noise:.2f} | {value:.1f} |" for noise, value in facts.decibels.items())
     return f"""## Autoencoder
 
-One latent cell is {SPATIAL}×{SPATIAL} pixels and {TEMPORAL} frames. Encoding is linear, by
-principal components; decoding is a network that sees neighbours in space and time, trained
-to give back clean clips from latents with up to {NOISE} of noise. It mixes at most {LAYERS}
-colours in a place, which it chooses itself: no colour is fixed, so an error of a latent is
-an error in the picture. Outlines it cleans: where a little noise hardly lowers the numbers
+One latent cell is {SPATIAL}×{SPATIAL} pixels and {TEMPORAL} frames. Encoder and decoder are
+networks that see neighbours in space and time, trained together to give back clean clips from
+latents with up to {NOISE} of noise. The decoder mixes at most {LAYERS} colours in a place, which it
+chooses itself: no colour is fixed, so an error of a latent is an error in the picture.
+Outlines it cleans: where a little noise hardly lowers the numbers
 below, decibels between two videos are a little kinder than between their latents.
 
 | noise on the latents | PSNR of held-out clips, dB |

@@ -116,9 +116,9 @@ def test_the_keyboard_suffices(browser, address):
     page.wait_for_function(playing)
     tab_to("e.matches('.bw-seek')")
     page.keyboard.press("Home")
-    page.wait_for_function("document.querySelector('.bw-frame').textContent === 'frame 1 / 17'")
+    page.wait_for_function("document.querySelector('.bw-frame').textContent === 'frame 1 / 33'")
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("document.querySelector('.bw-frame').textContent === 'frame 2 / 17'")
+    page.wait_for_function("document.querySelector('.bw-frame').textContent === 'frame 2 / 33'")
     tab_to("e.matches('.bw-files a')")
     assert not visit.faults
     visit.close()

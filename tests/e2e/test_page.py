@@ -99,20 +99,20 @@ def test_the_videos_play_together_and_obey_one_transport(visit):
     ready = "[...document.querySelectorAll('video')].every(v => v.readyState >= 2 && !v.error)"
     page.wait_for_function(ready)
     page.wait_for_function("[...document.querySelectorAll('video')].every(v => v.currentTime > 0)")
-    frame = 1 / 8
+    frame = 1 / find("tinyworld").shape.fps
     page.wait_for_function(f"({APART})() < {frame}")
     page.get_by_role("button", name="Pause").click()
     page.get_by_label("Position in both videos").fill("10")
     settled = "[...document.querySelectorAll('video')].every(v => v.paused && !v.seeking)"
     page.wait_for_function(settled)
     assert page.evaluate(APART) < 0.01
-    assert visit.text(".bw-frame") == "frame 11 / 17"
+    assert visit.text(".bw-frame") == "frame 11 / 33"
     page.get_by_role("button", name="One frame forward").click()
     page.wait_for_function(settled)
-    assert visit.text(".bw-frame") == "frame 12 / 17"
+    assert visit.text(".bw-frame") == "frame 12 / 33"
     page.get_by_role("button", name="One frame back").click()
     page.wait_for_function(settled)
-    assert visit.text(".bw-frame") == "frame 11 / 17"
+    assert visit.text(".bw-frame") == "frame 11 / 33"
     assert page.evaluate(APART) < 0.01
     page.get_by_role("button", name="Restart").click()
     page.wait_for_function("[...document.querySelectorAll('video')].every(v => !v.paused)")
@@ -173,7 +173,7 @@ def test_a_preset_sets_the_threshold_and_the_slider_unsets_the_preset(visit):
     page.wait_for_function(
         f"{value} === '{find('tinyworld').facts().presets['Fast'].config.threshold}'"
     )
-    visit.set_threshold(0.123)
+    visit.set_threshold(0.1)
     page.wait_for_function("!document.querySelector('#bw-presets input:checked')")
 
 
@@ -201,7 +201,7 @@ def test_what_a_visitor_types_is_never_markup(visit, backend):
     attack = "<img src=x onerror=window.hit=1> a red circle"
     visit.page.get_by_label("Prompt").fill(attack)
     visit.generate()
-    said = visit.page.locator("#bw-form").get_by_text("Prompt: please fill it in.")
+    said = visit.page.locator("#bw-form").get_by_text("Prompt: TinyWorld does not know")
     said.wait_for()
     assert said.count() == 1  # at its field
     assert visit.page.locator(".toast-body").count() == 0

@@ -9,7 +9,7 @@ from bwcache.ui.panel import panel_texts
 from tests.e2e.conftest import Visit, serving, visiting
 
 pytestmark = pytest.mark.e2e
-FPS, NAME = 8, panel_texts()["en"][f"method_{BWCacheConfig().reuse}"]
+FPS, NAME = 16, panel_texts()["en"][f"method_{BWCacheConfig().reuse}"]
 VIEWS = ("Side by side", "Wipe", "Difference", "Blind test")
 VIDEOS = "[...document.querySelectorAll('.bw-stage video')]"
 # Pixels between the mark of the present frame and the first frame of the curve below.
@@ -191,14 +191,14 @@ def test_the_curve_seeks_both_videos_and_follows_them(visit):
     assert times(visit) == [middle(11)] * 2
     assert plot.get_attribute("aria-valuenow") == "12"
     plot.press("End")
-    assert times(visit) == [middle(16)] * 2
+    assert times(visit) == [middle(32)] * 2
     plot.press("Home")
     assert times(visit) == [middle(0)] * 2
     alike = f"Frame 1 / {FRAMES}: identical in both videos"
     assert plot.get_attribute("aria-valuetext") == visit.text(".bw-frames-value") == alike
     assert plot.locator(".annotation-text", has_text="=").count() == 1
     assert page.evaluate(BESIDE) < 1
-    assert "identical in both videos (1 of 17)" in visit.text(".bw-alike")
+    assert "identical in both videos (1 of 33)" in visit.text(".bw-alike")
     page.locator(".bw-worst").click()
     assert times(visit)[0] > 1
     plot.press("Home")

@@ -66,7 +66,7 @@ def test_two_processes_decide_and_give_what_one_does(tmp_path):
     for rank in together(tmp_path, settings):
         for one, here in zip(alone, rank, strict=True):
             assert here["letters"] == one["letters"]
-            assert here["indicators"] == pytest.approx(one["indicators"], abs=1e-6)
+            assert here["indicators"] == pytest.approx(one["indicators"], abs=1e-5)
             assert here["latents"] == pytest.approx(one["latents"], abs=2e-4)
     assert any("r" in one["letters"] for one in alone[1:4])
 

@@ -5,13 +5,15 @@ import pytest
 import torch
 from PIL import Image
 
+from bwcache.files import ASSETS
 from bwcache.models import find
 from bwcache.tinyworld.load import PARTS, load
-from bwcache.tinyworld_training import check, contact_sheet
+from bwcache.tinyworld_training import autoencoder, check, contact_sheet, transformer
 from bwcache.tinyworld_training.__main__ import main
 from bwcache.tinyworld_training.check import generate
 from bwcache.tinyworld_training.contact_sheet import GAP, sheet, strip
 from bwcache.tinyworld_training.export import averaged, export
+from bwcache.tinyworld_training.recipe import gpu_commands
 from bwcache.tinyworld_training.transformer import CHECKPOINT
 
 
@@ -121,3 +123,22 @@ def test_a_model_that_is_missing_is_named(tmp_path, capsys):
 def test_a_command_that_does_not_exist_is_refused(capsys):
     assert main(["paint"]) == 2
     assert "autoencoder, train, export, check, sheet" in capsys.readouterr().err
+
+
+def test_no_file_tells_where_it_was_made(run, codec_folder, tmp_path):
+    export(run, codec_folder, tmp_path / "model", clips=1)
+    for folder in (tmp_path / "model", ASSETS / "tinyworld"):
+        for path in folder.rglob("*.json"):
+            assert "_name_or_path" not in path.read_text(), path
+
+
+def test_the_gpu_recipe_is_made_of_commands_that_exist(tmp_path):
+    readers = {"autoencoder": autoencoder.parser, "train": transformer.parser}
+    for small in (True, False):
+        commands = gpu_commands(tmp_path, 20, small)
+        assert [command for command, *_ in commands] == [
+            "autoencoder", "train", "export", "autoencoder", "export", "check"
+        ]  # fmt: skip
+        trained = [readers[name]().parse_args(rest) for name, *rest in commands if name in readers]
+        assert sum(args.minutes for args in trained) <= 20
+        assert {args.device for args in trained} == {"cpu" if small else "cuda"}
