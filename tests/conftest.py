@@ -1,5 +1,7 @@
 """Small real pipelines, built in code: nothing is downloaded, nothing is trained."""
 
+import os
+
 import pytest
 import torch
 from diffusers import (
@@ -13,6 +15,9 @@ from bwcache.models import loading
 from bwcache.tinyworld.text import build_text_encoder, build_tokenizer
 from bwcache.tinyworld.transformer import build_transformer
 from tests.linear_codec import LinearCodec
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)  # the cores are shared with the other workers
 
 SCHEDULERS = {
     "unipc": lambda: UniPCMultistepScheduler(

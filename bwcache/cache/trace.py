@@ -18,6 +18,7 @@ from .method import Action, action_of
 
 FORMAT, VERSION = "bwcache-trace", 2
 READABLE = (1, 2)
+LONGEST_VERSION = 20  # characters, of the weights
 FEW_STEPS = 12  # below so many there is little that caching could leave out
 EARLY = 0.1  # a trigger within this share of the steps, where the picture's layout is decided
 WARNINGS = {
@@ -244,6 +245,7 @@ class TraceFile:
         seed: Of the initial noise.
         baseline: The uncached run, measured at every step.
         cached: The run with caching; None where there was none.
+        weights: Version of the model's weights, as in the catalogue.
     """
 
     model: str
@@ -251,6 +253,7 @@ class TraceFile:
     seed: int
     baseline: Trace
     cached: Trace | None = None
+    weights: str = "1"
 
     def dumps(self) -> str:
         content = {"format": FORMAT, "version": VERSION, **asdict(self)}
@@ -275,13 +278,16 @@ class TraceFile:
         for name, kind in (("model", str), ("prompt", str), ("seed", int)):
             if not isinstance(data.get(name), kind):
                 raise TraceError(f"trace file: {name} is missing or not of type {kind.__name__}")
-        cached = data.get("cached")
+        cached, weights = data.get("cached"), data.get("weights", "1")
+        if not isinstance(weights, str) or len(weights) > LONGEST_VERSION:
+            raise TraceError("trace file: weights is no short text")
         return cls(
             data["model"],
             data["prompt"],
             data["seed"],
             Trace.from_dict(data.get("baseline"), "baseline"),
             None if cached is None else Trace.from_dict(cached, "cached"),
+            weights,
         )
 
     @classmethod

@@ -10,6 +10,7 @@ from ..cache.method import LETTERS
 from ..cache.predict import predict, settings_of_cached_run
 from ..cache.trace import TraceFile
 from ..errors import ConfigError
+from ..models import earlier_weights
 from .arguments import add_config_arguments, add_json_argument, read_config
 from .output import print_json
 
@@ -36,8 +37,10 @@ def run(args: argparse.Namespace) -> int:
         for name, value in settings_of_cached_run(recorded, type(config)).items()
         if getattr(args, name) is None
     }
+    older = earlier_weights(recorded.model, recorded.weights)
     if args.json:
         told = {"config": config.as_dict(), "from_trace": sorted(taken)}
+        told |= {"model": recorded.model, "weights": recorded.weights, "note": older}
         print_json(asdict(prediction) | told)
         return 0
     letters = "".join(LETTERS[action] for action in prediction.schedule)
@@ -45,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
     part, whole = prediction.predicted_seconds, recorded.baseline.net_seconds
     print(f"{letters}\n{prediction.steps_reused} of {len(letters)} steps reused ({certainty}),")
     print(f"about {part:.1f} s instead of {whole:.1f} s (estimated from that run's step times)")
+    if older:
+        print(f"this trace was {older}")
     if taken:
         words = ", ".join(f"{name} {_shown(value)}" for name, value in taken.items())
         print(f"as the recorded cached run unless told otherwise: {words}")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+from types import ModuleType
 
 from ..errors import ConfigError, ModelError
 from .catalogue import CATALOGUE
@@ -42,6 +43,27 @@ def check_prompt(spec: ModelSpec, prompt: str) -> None:
     """
     if spec.prompt_check is not None:
         function(spec.prompt_check)(prompt)
+
+
+def prompt_menus(spec: ModelSpec) -> ModuleType | None:
+    """What a form builds prompts for the model with; None where there is free text alone."""
+    return importlib.import_module(spec.prompt_menus) if spec.prompt_menus else None
+
+
+def earlier_weights(name: str, version: str) -> str | None:
+    """That something was made with other weights of a model than today's; None where it was not.
+
+    Args:
+        name: In the catalogue.
+        version: Of the weights it was made with, as `ModelSpec.version`.
+    """
+    spec = CATALOGUE.get(name)
+    if spec is None or spec.version == version:
+        return None
+    return (
+        f"made with version {version} of {spec.title}; today's is version {spec.version}, "
+        "which other thresholds fit"
+    )
 
 
 def check_image(spec: ModelSpec, image: bytes | None) -> None:

@@ -170,6 +170,8 @@ class ModelSpec:
         pipeline: Class in diffusers.
         shape: Of its videos.
         pipeline_options: What it is built with beside its components, as its repository says too.
+        version: Of the weights: another one where others had the name before. Traces and links name
+            it; those that name none are of version "1".
         image: Whether a picture to start from is taken.
         image_pipeline: Class in diffusers that takes it, where that is another.
         needs_cuda: Whether it is offered only where a CUDA GPU is present.
@@ -189,6 +191,9 @@ class ModelSpec:
         loader: "module:function" called with (spec, folder), gives a pipeline on the CPU.
         prompt_check: "module:function" that raises `ConfigError` for a prompt that the model
             cannot understand; None where any text will do.
+        prompt_menus: Module of which a form builds prompts: `MENUS` (menu → choices), `allowed`,
+            `caption`, `choices_of` and `roll`, as `bwcache.tinyworld.menus`; None where there is
+            free text alone.
         random_builder: "module:function" called with (spec, device); gives the same pipeline with
             seeded random weights and downloads nothing. None where there is none.
         parts: Component → what it is built of then. Transformers and autoencoders are the
@@ -200,6 +205,7 @@ class ModelSpec:
     about: str
     weights: Weights
     pipeline: str
+    version: str = "1"
     shape: Shape = field(default_factory=Shape)
     pipeline_options: Mapping[str, Any] = field(default_factory=dict)
     image: ImageUse = "none"
@@ -219,6 +225,7 @@ class ModelSpec:
     examples: tuple[str, ...] = ()
     loader: str = "bwcache.models.from_folder:assemble"
     prompt_check: str | None = None
+    prompt_menus: str | None = None
     random_builder: str | None = "bwcache.models.random_weights:build"
     parts: Mapping[str, Part] = field(default_factory=dict)
 

@@ -122,7 +122,12 @@ def _runs(
         waited_seconds=waited,
     )
     trace_file = TraceFile(
-        request.model, request.prompt, request.seed, uncached.trace, cached.trace
+        request.model,
+        request.prompt,
+        request.seed,
+        uncached.trace,
+        cached.trace,
+        weights=models.find(request.model).version,
     )
     finished = ComparisonFinished(summary, trace_file, tuple(made))
     learn(finished)

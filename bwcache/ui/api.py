@@ -17,6 +17,7 @@ from typing import Any, Literal, TypedDict
 
 import gradio as gr
 
+from .. import models
 from ..cache.method import Knob
 from ..cache.methods import METHODS, find_method
 from ..cache.predict import predict, settings_of_cached_run
@@ -96,6 +97,9 @@ class Forecast(TypedDict):
     compute_share: float
     config: dict[str, Any]
     from_trace: list[str]
+    model: str
+    weights: str
+    note: str | None  # that today's weights of the model are others
 
 
 Endpoint = Literal["compare", "predict"]
@@ -242,6 +246,8 @@ def forecast(given: form.Given) -> Forecast:
         usual = settings_of_cached_run(recorded, method)
         config = method.from_dict({**usual, **found})
         told = {"config": config.as_dict(), "from_trace": sorted(usual.keys() - found)}
+        older = models.earlier_weights(recorded.model, recorded.weights)
+        told |= {"model": recorded.model, "weights": recorded.weights, "note": older}
         return finite(asdict(predict(recorded.baseline, config)) | told)  # type: ignore
     except TraceError:
         raise

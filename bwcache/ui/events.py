@@ -28,7 +28,7 @@ from ..runs.events import ComparisonFinished
 from ..runs.panel_rows import PanelRows
 from ..runs.request import Request
 from ..runs.result_files import save
-from . import form, languages
+from . import form, languages, prompt_menus
 from .advice import Adviser, note
 from .fields import Components, knob_update, preset_choices
 from .finder import GOAL_KIND, GOAL_VALUE, GOALS, Finder
@@ -327,6 +327,42 @@ def wire_model(page: gr.Blocks, fields: Components, host: Host) -> list[gr.event
     )
     example = fields["examples"].click(on_example, fields["examples"], fields["prompt"], **AT_ONCE)
     return [model, example]
+
+
+def wire_prompt(fields: Components) -> list[gr.events.Dependency]:
+    """Menus and dice write the prompt; the menus follow what is typed.
+
+    Returns:
+        The events that change what the uncached run depends on.
+    """
+    named = Named(fields)
+    menus = prompt_menus.names()
+
+    def on_menu(values: dict):
+        return named.updates(prompt_menus.build(named.given(values)))
+
+    def on_prompt(text):
+        return named.updates(prompt_menus.follow(text))
+
+    def on_dice(name):
+        return named.updates(prompt_menus.throw(checked(models.find, name)))
+
+    prompt, written = fields["prompt"], named.outputs(("prompt", *menus))
+    gr.on([prompt.blur, prompt.submit], on_prompt, prompt, named.outputs(menus), **AT_ONCE)
+    dice = fields["dice"].click(
+        on_dice, fields["model"], named.outputs(("prompt", "seed", *menus)), **AT_ONCE
+    )
+    if not menus:
+        return [dice]
+    chosen = gr.on(
+        [fields[name].input for name in menus],
+        on_menu,
+        named.inputs(*menus),
+        written,
+        trigger_mode="always_last",
+        **AT_ONCE,
+    )
+    return [dice, chosen]
 
 
 def _chosen(given: Given) -> tuple[ModelSpec, type[Method]]:

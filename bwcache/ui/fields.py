@@ -13,6 +13,8 @@ from . import form, languages
 from .answers import answers
 from .host import Host
 from .languages import about_key, label
+from .open_slider import OpenSlider
+from .prompt_menus import menu_fields
 
 Components = Mapping[str, gr.components.Component]
 NARROW = {"precision": 0, "min_width": 110}
@@ -52,6 +54,7 @@ def main_fields(host: Host) -> dict[str, gr.components.Component]:
         lines=2,
         elem_id="bw-prompt",
     )
+    building = menu_fields(spec)
     examples = gr.Dataset(
         components=[prompt],
         samples=[[example] for example in spec.examples],
@@ -65,6 +68,7 @@ def main_fields(host: Host) -> dict[str, gr.components.Component]:
         "model": model,
         "image": image,
         "prompt": prompt,
+        **building,
         "examples": examples,
         "presets": presets,
         "answers": measured,
@@ -119,7 +123,7 @@ def _knob_fields(
 def _component(kind: str, elem_id: str, looks: Mapping[str, object]) -> gr.components.Component:
     looks = {**looks, "elem_id": elem_id, "elem_classes": ["bw-setting", f"bw-{kind}"]}
     if kind == "number":
-        return gr.Slider(buttons=[], **looks)
+        return OpenSlider(buttons=[], **looks)
     if kind == "whole":
         return gr.Number(**NARROW, **looks)
     return gr.Radio(**looks) if kind == "choice" else gr.Textbox(**looks)

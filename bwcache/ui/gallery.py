@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..errors import ConfigError, RecordedError
+from ..models import earlier_weights
 from ..runs.panel_rows import words
 from ..runs.recorded import RecordedRun, listing
 from ..runs.rounding import rounded
@@ -37,10 +38,11 @@ def _entry(slug: str, run: RecordedRun | RecordedError, folder: Path) -> Entry:
         return {"slug": slug, "title": slug, "error": str(run)}
     summary, url = run.summary, f"{FILE_ROUTE}{quote(folder.as_posix())}/"
     device = str(summary["device"])
+    older = earlier_weights(run.trace.model, run.trace.weights)
     return {
         "slug": slug,
         "title": run.title,
-        "caption": run.caption,
+        "caption": f"{run.caption} It was {older}." if older else run.caption,
         "prompt": summary["prompt"],
         "recorded": run.recorded,
         "hardware": device.partition(": ")[2] or device,

@@ -24,6 +24,7 @@ from .panel import STATIC, address
 
 LINKED = tuple(name for name, field in form.FIELDS.items() if field.linked)
 SWITCHES = tuple(name for name in LINKED if form.FIELDS[name].kind == "switch")
+WEIGHTS = "weights"  # of an address: the version of the model's weights it was made with
 LONGEST = 24  # characters of a number or a choice
 LETTERS = {  # settings with a letter a step
     name for name, owners in form.knobs().items() if any(k.kind == "mask" for k in owners.values())
@@ -35,11 +36,14 @@ BOX = (
 # Settings of other methods than the chosen one are left out.
 CALL = """(...values) => {
   const root = (window.gradio_config?.root || "").replace(/\\/$/, "");
-  const { names, owners, catalogues } = %(known)s;
+  const { names, owners, versions, catalogues } = %(known)s;
   const given = Object.fromEntries(names.map((name, i) => [name, values[i]]));
   const kept = names.filter((name) => !owners[name] || owners[name].includes(given.method));
+  const linked = [...kept, %(weights)s];
+  const all = [...names, %(weights)s];
+  given[%(weights)s] = versions[given.model] ?? "1";
   import(root + %(module)s).then(({ %(call)s }) => %(call)s(
-    { names: kept, all: names, catalogues }, kept.map((name) => given[name]), %(ready)s,
+    { names: linked, all, catalogues }, linked.map((name) => given[name]), %(ready)s,
   ));
   return [];
 }"""
@@ -48,8 +52,14 @@ CALL = """(...values) => {
 def call(module: str, function: str, ready: bool = True) -> str:
     """JavaScript that hands the form's values to a function of a module; it asks no server."""
     owners = {name: list(of) for name, of in form.settings_by_name().items()}
-    known = {"names": LINKED, "owners": owners, "catalogues": languages.for_browser("link")}
+    known = {
+        "names": LINKED,
+        "owners": owners,
+        "versions": {spec.name: spec.version for spec in models.CATALOGUE.values()},
+        "catalogues": languages.for_browser("link"),
+    }
     return CALL % {
+        "weights": json.dumps(WEIGHTS),
         "module": json.dumps(address(STATIC / "page" / module)),
         "known": json.dumps(known),
         "call": function,
@@ -116,6 +126,10 @@ def wire_link(
             gr.Warning(say("page.link_ignored", names=", ".join(bad)), title=languages.TITLE)
         if not good:
             return {fields["model"]: gr.skip()}
+        if is_of_earlier_weights(params, good):
+            say = languages.say(languages.of(request))
+            title = models.find(good["model"]).title
+            gr.Warning(say("page.link_earlier", model=title), title=languages.TITLE)
         spec, method = models.find(good["model"]), find_method(good["method"])
         plain = {name: good[name] for name in parts if name in good and name != "method"}
         settings = {knob.name for knob in form.settings(method)}
@@ -180,6 +194,16 @@ def read(
         except ConfigError:
             bad.append(name)
     return good, bad
+
+
+def is_of_earlier_weights(params: Mapping[str, str], good: Mapping[str, object]) -> bool:
+    """Whether an address holds settings that were chosen for other weights of its model.
+
+    One that only names a model, or a prompt, was not.
+    """
+    made_for = {name for name in good if name not in ("model", "method", "prompt")}
+    version = params.get(WEIGHTS, "1")
+    return bool(made_for) and version != models.find(good["model"]).version
 
 
 def _value(spec: ModelSpec, method: type[Method], name: str, text: str) -> object:

@@ -19,7 +19,10 @@ from .phrases import translated
 
 KNOBS = tuple(form.settings_by_name())
 METHOD_PARTS = ("presets", "answers", *KNOBS)
-MODEL_PARTS = ("header", "note", "prompt", "examples", "image", "steps", "method", *METHOD_PARTS)
+MODEL_PARTS = (
+    *("header", "note", "prompt", "menus", "examples", "image", "steps", "method"),
+    *METHOD_PARTS,
+)
 
 THEME_ICON = "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm0 2.5v15a7.5 7.5 0 0 1 0-15z"
 STAGE_ICON = (
@@ -75,6 +78,7 @@ def of_model(
         "header": header(spec, host.device),
         "note": note(spec, host.machine, host.refused),
         "prompt": spec.examples[0],
+        "menus": gr.update(visible=spec.prompt_menus is not None),
         "examples": gr.update(samples=[[example] for example in spec.examples]),
         "image": gr.update(
             visible=spec.image != "none",

@@ -88,7 +88,11 @@ def build(
             search, events.searched(asked, finder), finder.panel, finder.start, finder.stop
         )
         events.wire_goal(finder)
-        changed = [*events.wire_model(page, around, host), *wire_link(page, around, host, panel)]
+        changed = [
+            *events.wire_model(page, around, host),
+            *events.wire_prompt(fields),
+            *wire_link(page, around, host, panel),
+        ]
         adviser, finished = Adviser(visitors, host), [compared, found]
         events.wire_advice(page, adviser, asked, panel, advice, changed, finished)
         for each in (panel, finder.panel):

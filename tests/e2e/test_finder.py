@@ -128,7 +128,7 @@ def test_stopping_and_searching_again(visit, backend):
 def test_bad_input_is_said_and_starts_nothing(visit, backend):
     before = len(backend.requests)
     search(visit, 0)
-    visit.page.wait_for_selector("text=goal: got")
+    visit.page.wait_for_selector(".bw-refusal >> text=0 is not possible here")
     assert len(backend.requests) == before
 
 

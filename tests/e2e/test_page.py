@@ -188,6 +188,7 @@ def test_bad_input_is_said_and_the_page_goes_on(visit, backend):
     visit.page.wait_for_selector(".bw-refusal", state="detached")
     visit.page.get_by_role("button", name="Advanced").click()
     steps = visit.page.locator("#bw-steps input")
+    steps.wait_for()
     steps.fill("1")
     visit.page.get_by_role("button", name="Advanced").click()
     visit.generate()

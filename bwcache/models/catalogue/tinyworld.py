@@ -11,6 +11,7 @@ SWEEP = "assets/results/tinyworld-presets.json"
 
 TINYWORLD = ModelSpec(
     name="tinyworld",
+    version="2",  # the first drew 64×64 pixels
     title="TinyWorld (embedded)",
     about="Trained for this demo: shapes that move. Runs on any computer.",
     weights=Weights(
@@ -54,6 +55,7 @@ TINYWORLD = ModelSpec(
         "a purple triangle moving down on a gray background",
     ),
     prompt_check="bwcache.tinyworld.grammar:parse",
+    prompt_menus="bwcache.tinyworld.menus",
     random_builder="bwcache.models.embedded:build",
 )
 

@@ -29,7 +29,9 @@ export function createNumbers(texts) {
     // As `bwcache/runs/rounding.py` has it: the verdict says the same numbers in a sentence.
     seconds: (value) => fixed(value, Math.abs(value) < 1 ? 2 : 1),
     decibels: (value) => (value === null ? texts.identical : `${fixed(value, 1)} dB`),
-    percent: (share) => significant(100 * share, 2),
+    // Of less than a hundredth of a per cent only rounding is left.
+    percent: (share) => (isMissing(share)
+      ? MISSING : significant(Math.round(1e4 * share) / 100, 2)),
     // As Plotly wants them: the decimal sign, then the one between thousands.
     separators: () => (fixed(0.5, 1).includes(",") ? ",." : ".,"),
   };

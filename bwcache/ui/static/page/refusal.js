@@ -15,10 +15,10 @@ function clear() {
 
 // A field in a closed section is not in the page before that is open.
 async function fieldOf(name) {
-  const find = () => document.getElementById(`bw-${name}`);
+  const find = () => document.querySelector(`#bw-${name}, #bw-find-${name}`);
   const isSeen = () => find()?.getClientRects().length > 0;
   if (!isSeen()) {
-    document.querySelector("#bw-advanced button")?.click();
+    document.querySelector("#bw-advanced .label-wrap:not(.open)")?.click();
     await new Promise((resolve) => { setTimeout(resolve, 300); });
   }
   return isSeen() ? find() : document.getElementById("bw-buttons");
