@@ -260,3 +260,10 @@ def test_nothing_sticks_out_at_any_width(browser, address, width, scheme):
     assert not visit.faults
     assert not visit.outside
     visit.close()
+
+
+def test_a_number_beyond_a_slider_is_said_to_be_moved_to_its_end(visit):
+    visit.set_threshold(7)
+    visit.page.wait_for_selector("#bw-threshold + .bw-refusal >> text=7 is beyond this slider")
+    visit.set_threshold(0.05)
+    visit.page.wait_for_selector(".bw-refusal", state="detached")

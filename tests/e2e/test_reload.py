@@ -54,9 +54,9 @@ def wait_for_query(page, part: str) -> None:
 
 def generate(visit, prompt: str = PROMPT) -> None:
     visit.page.get_by_label("Prompt").fill(prompt)
-    visit.set_threshold(0.2)
+    visit.set_threshold(0.1)
     wait_for_query(visit.page, "blue+square")
-    wait_for_query(visit.page, "threshold=0.2&")
+    wait_for_query(visit.page, "threshold=0.1&")
     visit.generate()
 
 
@@ -64,13 +64,13 @@ def test_the_address_follows_the_form_and_a_reload_finds_it(visit):
     page = visit.page
     wait_for_query(page, "model=tinyworld")
     page.get_by_label("Prompt").fill(PROMPT)
-    visit.set_threshold(0.2)
+    visit.set_threshold(0.1)
     wait_for_query(page, "blue+square")
-    wait_for_query(page, "threshold=0.2&")
+    wait_for_query(page, "threshold=0.1&")
     page.reload()
     page.wait_for_function(f"{PROMPT_BOX} === '{PROMPT}'")
-    wait_for_query(page, "threshold=0.2&")
-    page.wait_for_selector(".bw-differs >> text=threshold 0.2 instead of 0.06")
+    wait_for_query(page, "threshold=0.1&")
+    page.wait_for_selector(".bw-differs >> text=threshold 0.1 instead of 0.06")
 
 
 def test_a_finished_result_is_there_after_a_reload(visit, backend):

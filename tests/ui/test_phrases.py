@@ -10,6 +10,7 @@ from bwcache.cache.methods import METHODS
 from bwcache.errors import ConfigError
 from bwcache.models import CATALOGUE
 from bwcache.runs.recorded import RUNS, listing
+from bwcache.tinyworld.grammar import parse
 from bwcache.ui import form
 from bwcache.ui.phrases import phrases, refused, translated
 from tests.ui.given import given
@@ -79,3 +80,27 @@ def test_refusals_are_sentences_for_people(change, english, german):
     assert english in refused(caught.value, "en")
     assert german in refused(caught.value, "de")
     assert "got" not in refused(caught.value, "en")
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "a fox in the snow",
+        "a red circle and a blue square and a green circle",
+        "and and a red circle",
+        "a red circle on a red background",
+        "a red circle on a white black background",
+        "a red still",
+        "a circle still",
+        "",
+        "a circle red still",
+    ],
+)
+def test_every_fault_of_a_caption_is_said_in_german(caption):
+    with pytest.raises(ConfigError) as raised:
+        parse(caption)
+    english, german = refused(raised.value, "en"), refused(raised.value, "de")
+    assert "nearest caption" in english
+    assert "die ähnlichste Beschreibung" in german
+    start = german.partition(": ")[2].partition(";")[0]
+    assert start not in english

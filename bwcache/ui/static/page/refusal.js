@@ -1,6 +1,7 @@
 // A refusal at the field that it is about, one at a time, until the form changes.
 
 import { make } from "../lib/elements.js";
+import { fill } from "../lib/texts.js";
 import { onFormChange } from "./address.js";
 
 const LINE = "bw-refusal";
@@ -24,17 +25,36 @@ async function fieldOf(name) {
   return isSeen() ? find() : document.getElementById("bw-buttons");
 }
 
-export function createRefusal() {
+function say(place, text) {
+  clear();
+  const line = make("p", LINE, text);
+  line.setAttribute("role", "alert");
+  line.id = LINE;
+  place.after(line);
+  return line;
+}
+
+// Gradio moves a number typed beside a slider to its end: that it does is said.
+function watchSliders(texts, numbers) {
+  document.addEventListener("focusout", ({ target }) => {
+    const place = target.matches?.("#bw-form input[type=number]") && target.closest(".bw-number");
+    const [given, low, high] = ["value", "min", "max"].map((name) => parseFloat(target[name]));
+    if (!place || !(given < low || given > high)) return;
+    const [shown, from, to] = [given, low, high].map((number) => numbers.significant(number));
+    const text = fill(texts.beyond, { given: shown, low: from, high: to });
+    setTimeout(() => say(place, text), 300); // when the form has changed, which clears the line
+  }, { capture: true });
+}
+
+export function createRefusal({ texts, numbers }) {
   onFormChange(clear);
+  watchSliders(texts, numbers);
   return {
     async message({ k, field, text }) {
       clear();
       if (k !== "refused") return;
       const place = await fieldOf(field);
-      const line = make("p", LINE, text);
-      line.setAttribute("role", "alert");
-      line.id = LINE;
-      place.after(line);
+      const line = say(place, text);
       const input = place.querySelector("input, textarea");
       input?.setAttribute("aria-invalid", "true");
       input?.setAttribute("aria-describedby", LINE);
