@@ -5,7 +5,7 @@ Without a browser they are skipped, saying why; where `CI=true` they fail instea
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,8 +20,12 @@ ARGUMENTS = [
 ]
 # Nothing yet, or a recorded run in its place
 LANDED = ".bw-empty:visible, .bw-gallery[data-shows=recorded]:visible"
-# Keeps a copy of every message that the server streams to the page.
+# Keeps a copy of every message that the server streams to the page, and every phase it goes through.
 LISTEN = r"""
+window.phases = [];
+new MutationObserver((all) => {
+  for (const { target } of all) if (target.matches(".bw")) window.phases.push(target.dataset.phase);
+}).observe(document, { subtree: true, attributeFilter: ["data-phase"] });
 const original = window.fetch;
 window.messages = [];
 window.fetch = async (...all) => {
@@ -110,6 +114,16 @@ class Visit:
     def phase(self, *names: str) -> None:
         """Wait until the panel is in one of these phases."""
         self.page.wait_for_selector(",".join(f".bw[data-phase={name}]" for name in names))
+
+    def passes(self, start: Callable[[], None], *names: str) -> None:
+        """Start something and wait until the panel has gone through these phases, however fast."""
+        self.page.evaluate("window.phases.length = 0")
+        start()
+        self.page.wait_for_function(
+            "names => { let at = 0; for (const phase of window.phases) at += phase === names[at];"
+            " return at >= names.length; }",
+            arg=names,
+        )
 
     def letters(self, run: str, steps: int) -> list[str]:
         """The strip of a run, once it has so many steps."""

@@ -78,10 +78,7 @@ def test_played_fast_it_shows_every_step_and_asks_no_queue(visit):
     visit.phase("done")
     asked = []
     visit.page.on("request", lambda request: asked.append(request.url))
-    visit.page.get_by_role("button", name="Play fast").click()
-    visit.phase("running")
-    visit.page.wait_for_selector(".bw-strip[data-run=baseline] span:nth-child(3)")
-    assert visit.page.locator(CELLS).count() < 2 * STEPS
+    visit.passes(visit.page.get_by_role("button", name="Play fast").click, "running", "done")
     assert "Recorded run" in visit.text(".bw-recorded")
     all_there = f"document.querySelectorAll('{CELLS}').length === {2 * STEPS}"
     visit.page.wait_for_function(all_there)
@@ -94,9 +91,8 @@ def test_played_as_it_happened_it_can_be_cut_short(visit, recorded):
     visit.phase("done")
     seconds = load(recorded / "1-first").rows[-1]["at"]
     before = visit.page.evaluate("performance.now()")
-    visit.page.get_by_role("button", name="Play as it happened").click()
-    visit.phase("running")
-    visit.phase("done")
+    as_it_happened = visit.page.get_by_role("button", name="Play as it happened")
+    visit.passes(as_it_happened.click, "running", "done")
     assert visit.page.evaluate("performance.now()") - before >= 1000 * seconds
     visit.page.get_by_role("button", name="Play as it happened").click()
     visit.phase("running")
@@ -157,9 +153,7 @@ def test_it_works_with_the_weights_gone(browser, recorded, tmp_path, monkeypatch
     with serving(compare, recorded) as address:
         visit = Visit(browser, address)
         visit.phase("done")
-        visit.page.get_by_role("button", name="Play fast").click()
-        visit.phase("running")
-        visit.phase("done")
+        visit.passes(visit.page.get_by_role("button", name="Play fast").click, "running", "done")
         visit.generate()
         visit.phase("error")
         assert "TinyWorld (embedded) is missing" in visit.text(".bw-status-text")
@@ -229,7 +223,7 @@ def test_with_no_run_that_can_be_shown_the_page_is_not_empty(browser, runs):
 
 def test_an_idle_kiosk_cycles_and_a_touch_stops_it(visit):
     visit.phase("done")
-    visit.page.evaluate("document.querySelector('.bw').dataset.kiosk = 1")
+    visit.page.evaluate("document.querySelector('.bw[data-phase]').dataset.kiosk = 1")
     pressed = ".bw-run[data-slug='{}'][aria-pressed=true]"
     visit.page.wait_for_selector(pressed.format("2-second"))
     visit.phase("done")
