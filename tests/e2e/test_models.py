@@ -1,12 +1,14 @@
 """Choosing a model in the browser: what does not run and why, and how loading looks."""
 
+import threading
+
 import pytest
 
 from bwcache.models.progress import Loading
 from bwcache.runs.baselines import BaselineStore as Store
 from bwcache.runs.events import StepDone
 from bwcache.testing import FakeBackend
-from tests.e2e.conftest import Visit, serving, visiting
+from tests.e2e.conftest import WAIT, Visit, serving, visiting
 
 pytestmark = pytest.mark.e2e
 NOTE = "The memory ran out; once more, lighter."
@@ -46,9 +48,11 @@ def test_generate_is_in_sight_on_a_laptop(browser):
 
 def test_loading_is_told_and_a_retry_starts_afresh(browser):
     backend = FakeBackend(pause=0.02)
+    told = threading.Event()
 
     def with_a_retry(request, store, device):
         yield Loading("download", 1_500_000_000, 3_000_000_000)
+        told.wait(WAIT)
         yield Loading("warm_up")
         for event in backend(request, Store()):
             yield event
@@ -63,9 +67,10 @@ def test_loading_is_told_and_a_retry_starts_afresh(browser):
     ):
         visit.page.evaluate(WATCH)
         visit.generate()
+        visit.page.wait_for_selector(".bw-status-text >> text=Downloading the model: 1.5 of 3 GB")
+        told.set()
         visit.phase("done")
         said = visit.page.evaluate("window.said")
-        assert "Downloading the model: 1.5 of 3 GB" in said
         assert any("Warming up" in text for text in said)
         assert visit.text(".bw-loading-note") == NOTE
         assert visit.letters("baseline", 30) == ["C"] * 30

@@ -8,6 +8,7 @@ from bwcache.models import find
 from bwcache.runs.events import ComparisonFinished
 from bwcache.runs.panel_rows import LETTERS
 from bwcache.runs.request import Request
+from bwcache.runs.rounding import Shown
 from bwcache.testing import FakeBackend
 from tests.e2e.conftest import Visit, serving
 
@@ -81,7 +82,9 @@ def test_ten_thresholds_without_a_request(visit):
         if expected.steps_reused:
             said = f"{expected.steps_reused} of {STEPS} steps reused"
             assert visit.text(".bw-whatif-reused") == said
-            assert f"about {expected.predicted_seconds:.2f} s" in visit.text(".bw-whatif-seconds")
+            assert f"about {Shown(expected.predicted_seconds):seconds} s" in visit.text(
+                ".bw-whatif-seconds"
+            )
             assert "own step times" in visit.text(".bw-whatif-kind")
         else:
             assert visit.text(".bw-whatif-reused") == "Nothing reused"
