@@ -73,8 +73,9 @@ def names() -> tuple[str, ...]:
 
 
 def follow(prompt: str) -> dict[str, object]:
-    """What becomes of the menus where a prompt was typed; nothing where it is none of theirs."""
-    return {MENU + name: gr.update(**looks) for name, looks in _looks(prompt).items()}
+    """What becomes of the menus where a prompt was typed: they stay where it is none of theirs."""
+    found = {MENU + name: gr.update(**looks) for name, looks in _looks(prompt).items()}
+    return found or dict.fromkeys(names(), gr.skip())
 
 
 def build(given: Mapping[str, object]) -> dict[str, object]:

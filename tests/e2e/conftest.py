@@ -20,7 +20,7 @@ ARGUMENTS = [
 ]
 # Nothing yet, or a recorded run in its place
 LANDED = ".bw-empty:visible, .bw-gallery[data-shows=recorded]:visible"
-# Keeps a copy of every message that the server streams to the page, and every phase it goes through.
+# Keeps a copy of every message that the server streams, and of every phase of the panel.
 LISTEN = r"""
 window.phases = [];
 new MutationObserver((all) => {

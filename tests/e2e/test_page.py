@@ -6,6 +6,7 @@ import pytest
 
 from bwcache.models import find
 from bwcache.testing import FakeBackend
+from bwcache.tinyworld.grammar import parse
 from tests.e2e.conftest import Visit, serving
 
 pytestmark = pytest.mark.e2e
@@ -267,3 +268,25 @@ def test_a_number_beyond_a_slider_is_said_to_be_moved_to_its_end(visit):
     visit.page.wait_for_selector("#bw-threshold + .bw-refusal >> text=7 is beyond this slider")
     visit.set_threshold(0.05)
     visit.page.wait_for_selector(".bw-refusal", state="detached")
+
+
+def test_menus_and_dice_write_the_prompt_and_text_stays_free(visit, backend):
+    page, prompt = visit.page, visit.page.get_by_label("Prompt", exact=True)
+    page.get_by_role("button", name="Build a prompt").click()
+    page.get_by_label("Colour", exact=True).click()
+    page.get_by_role("option", name="purple").click()
+    page.wait_for_function(
+        "document.querySelector('#bw-prompt textarea').value.startsWith('a purple circle')"
+    )
+    prompt.fill("a gray triangle growing on a black background")
+    prompt.press("Tab")
+    page.wait_for_function("document.querySelector('#bw-menu-grid input').value === 'gray'")
+    prompt.fill("a fox")
+    prompt.press("Tab")
+    before = prompt.input_value()
+    page.get_by_role("button", name="Dice").click()
+    page.wait_for_function(f"document.querySelector('#bw-prompt textarea').value !== {before!r}")
+    parse(prompt.input_value())
+    visit.generate()
+    visit.phase("done")
+    assert backend.requests[-1].prompt == prompt.input_value()

@@ -22,7 +22,9 @@ def test_a_choice_writes_the_prompt_and_takes_what_cannot_be_seen_from_the_other
 
 
 def test_a_text_of_no_menu_leaves_the_menus_alone():
-    assert prompt_menus.follow("a fox in the snow") == {}
+    left = prompt_menus.follow("a fox in the snow")
+    assert set(left) == set(prompt_menus.names())
+    assert not any("value" in update for update in left.values())
 
 
 def test_the_dice_fill_prompt_and_seed_of_any_model():

@@ -36,7 +36,7 @@ function say(place, text) {
 
 // Gradio moves a number typed beside a slider to its end: that it does is said.
 function watchSliders(texts, numbers) {
-  document.addEventListener("focusout", ({ target }) => {
+  document.addEventListener("blur", ({ target }) => { // captured: before Gradio hears of it
     const place = target.matches?.("#bw-form input[type=number]") && target.closest(".bw-number");
     const [given, low, high] = ["value", "min", "max"].map((name) => parseFloat(target[name]));
     if (!place || !(given < low || given > high)) return;
