@@ -85,13 +85,17 @@ class BlockGate:
             streams = controller.replay(self._index, streams)
         return streams if len(streams) > 1 else streams[0]
 
-    def _argument(self, name: str, args: tuple, kwargs: dict):
+    def check_argument(self, name: str) -> None:
+        """Refuse a method that measures an argument which the block does not take."""
         if name not in self._places:
             raise CacheError(
                 f"method: it measures {name}, which {type(self._block).__name__} is not "
                 f"given, only {', '.join(self._places)}; use another method on this model",
                 "other-methods",
             )
+
+    def _argument(self, name: str, args: tuple, kwargs: dict):
+        self.check_argument(name)
         return kwargs[name] if name in kwargs else args[self._places[name]]
 
     # -- putting it there and taking it away ----------------------------------------------------

@@ -21,13 +21,21 @@ import torch
 from .branch import Branch, CallLayout
 from .in_place import Tensors
 from .method import FEATURES, Asked, Method, Plan, Probe, RunFacts, action_of, ask, start
-from .probes import Shares, finished
+from .probes import COSINES, Shares, finished
 from .ranks import Ranks
 from .stopwatch import Stopwatch, synchronise
 from .trace import ExpertRecord, StepRecord, Trace
 
 StepCallback = Callable[[StepRecord, torch.Tensor | None], None]
 RUN, PASS, GIVE = 0, 1, 2  # what a block does in the running call
+
+
+MODEL_NAME = "bwcache_model"  # a transformer's attribute: its name in the catalogue
+
+
+def model_of(transformer: object) -> str:
+    """A transformer's name in the catalogue, as whoever loaded it has said; "" where nobody has."""
+    return str(getattr(transformer, MODEL_NAME, ""))
 
 
 @dataclass(frozen=True)
@@ -292,6 +300,8 @@ class Controller:
                 features = streams[feature]
                 if probe.of == "residual":
                     features = self._added(index, features, feature)
+                    for span in layout.starting[index + 1] if index + 1 < len(self.doing) else ():
+                        self._turn.replays[span].follow_lead(features)
                 self._measure(place, features)
         if layout.adding[index]:
             self._turn.entering[index].drop()
@@ -430,7 +440,7 @@ class Controller:
         self.branches, self._branch = {}, None
         if call.expert not in run.experts:
             levels, method = tuple(run.plan.levels), self._method_of(call)
-            facts = RunFacts(len(levels), call.num_blocks, levels, run.step)
+            facts = RunFacts(len(levels), call.num_blocks, levels, run.step, model_of(call.owner))
             layout = CallLayout.of(method, facts)
             run.experts[call.expert] = _Expert(method, start(method, facts), layout)
         run.expert = run.experts[call.expert]
@@ -591,7 +601,7 @@ class Controller:
             found.append(each.to(measured[0].device))
         numbers = torch.stack(found).mean(dim=0)
         means = numbers.mean(dim=0)
-        least_similar = means.argmin() if probe.metric == "cosine" else means.argmax()
+        least_similar = means.argmin() if probe.metric in COSINES else means.argmax()
         return numbers.index_select(1, least_similar.reshape(1)).flatten()
 
 

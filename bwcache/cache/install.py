@@ -22,11 +22,12 @@ from diffusers.hooks._helpers import TransformerBlockRegistry
 from diffusers.hooks.hooks import CacheContext, _set_cache_context
 
 from ..errors import CacheError, ConfigError
-from .block_gate import BlockGate, gates_of, in_calling_order
+from .block_gate import BlockGate, SideGate, gates_of, in_calling_order
 from .block_stacks import GUESSES, REFUSED, STACKS, BlockStack
-from .controller import Call, Controller, StepCallback
+from .branch import BLOCK_PROBES, CALL_PROBES
+from .controller import Call, Controller, StepCallback, model_of
 from .lanes import Lane, Switch
-from .method import Method
+from .method import Method, RunFacts
 from .methods.bwcache import BWCacheConfig
 from .ranks import Ranks
 from .run import Run
@@ -222,7 +223,10 @@ def _lane(
 ) -> Lane:
     """What belongs to one run: who decides, and who tells it when a step ends."""
     interrupted = lambda: getattr(pipe, "_interrupt", False) is True  # noqa: E731
-    controller = Controller(_methods(config, len(gated)), on_step, interrupted)
+    methods = _methods(config, len(gated))
+    for expert, transformer in enumerate(gated):
+        methods[min(expert, len(methods) - 1)].check_model(model_of(transformer))
+    controller = Controller(methods, on_step, interrupted)
 
     def check() -> None:
         if [*map(id, gated)] != [*map(id, _transformers(pipe))]:
@@ -233,6 +237,29 @@ def _lane(
 
     undo.callback(controller.reset)
     return Lane(controller, undo.enter_context(Stepping(pipe, controller, check)))
+
+
+def _motion(transformer: torch.nn.Module, output: object) -> torch.Tensor | None:
+    """How a prediction differs from frame to frame; None where it does not show its frames.
+
+    Args:
+        transformer: What gave it.
+        output: `[B, C, F, H, W]`, or `[B, F, C, H, W]` where its second axis is not its channels'.
+    """
+    if not isinstance(output, torch.Tensor) or output.ndim != 5:
+        return None
+    channels = getattr(getattr(transformer, "config", None), "out_channels", None)
+    axis = 1 if channels == output.shape[2] != output.shape[1] else 2
+    return output.diff(dim=axis) if output.shape[axis] > 1 else None
+
+
+def _check_arguments(method: Method, gates: Sequence[BlockGate], model: str) -> None:
+    """Refuse a method that measures what these blocks are not given."""
+    of_blocks = [gate for gate in gates if not isinstance(gate, SideGate)]
+    for probe in method.probes(RunFacts(2, len(of_blocks), model=model)):
+        if probe.of not in (*CALL_PROBES, *BLOCK_PROBES):
+            for block in probe.blocks:
+                of_blocks[block].check_argument(probe.of)
 
 
 def _put_gates(
@@ -250,6 +277,8 @@ def _put_gates(
     undo.callback(_open.discard, undo)
     for expert, (transformer, stack) in enumerate(transformers):
         gates = gates_of(transformer, stack, switch)
+        for method in switch.lane.controller.methods[expert:][:1] or switch.lane.controller.methods:
+            _check_arguments(method, gates, model_of(transformer))
         for gate in gates:
             undo.callback(gate.remove)
             gate.put()
@@ -572,7 +601,10 @@ def _announced(place: _Place) -> Iterator[None]:
                 "nothing-is-cached",
             )
         if controller.measures_calls:
-            controller.measure_call("call_output", output[0])
+            prediction = output if isinstance(output, torch.Tensor) else output[0]
+            controller.measure_call("call_output", prediction)
+            if (motion := _motion(module, prediction)) is not None:
+                controller.measure_call("call_motion", motion)
 
     def naming(cache_context: Callable) -> Callable:
         @wraps(cache_context)

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+from ..cache.calibration import is_known
 from ..cache.method import Knob, Method
 from ..cache.methods import METHODS
 from ..cache.methods.bwcache import BWCacheConfig, parse_interval
@@ -99,7 +100,12 @@ def read_config(
         )
         if own[0] not in asked and preset is not None:
             usual = preset.config.as_dict() | usual
-    return method.from_dict({**usual, **asked})
+        if "calibration" in own and is_known(spec.name, method.name):
+            usual["calibration"] = spec.name
+    config = method.from_dict({**usual, **asked})
+    if spec is not None:
+        config.check_model(spec.name)
+    return config
 
 
 def add_json_argument(parser: argparse.ArgumentParser) -> None:
