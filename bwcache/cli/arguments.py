@@ -34,13 +34,8 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_config_arguments(parser: argparse.ArgumentParser, required: bool = False) -> None:
-    """Add the caching method and the settings of all methods, which `read_config` reads.
-
-    Args:
-        required: Whether BWCache's threshold must be given; else a method's first setting is that
-            of the model's default preset, and so are those that belong with it.
-    """
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the caching method and the settings of all methods, which `read_config` reads."""
     usual = BWCacheConfig.name
     parser.add_argument("--method", choices=tuple(METHODS), default=usual, help="%(default)s")
     for name, knobs in _settings().items():
@@ -51,7 +46,6 @@ def add_config_arguments(parser: argparse.ArgumentParser, required: bool = False
         choices = {tuple(value for value, _ in knob.choices) for _, knob in knobs}
         parser.add_argument(
             f"--{name.replace('_', '-')}",
-            required=required and name == BWCacheConfig.knobs()[0].name,
             choices=next(iter(choices)) if len(choices) == 1 and any(choices) else None,
             help=about.replace("%", "%%"),
         )

@@ -262,15 +262,20 @@ def read_config(given: Given) -> Method:
     for knob in method.knobs():
         if knob.name in given:
             found[knob.name] = read_knob(knob, given[knob.name])
-            if knob.kind == "name" and found[knob.name]:  # of a file only on one's own machine
-                _check_calibration(found[knob.name], method)
+    check_calibration(found, method)
     config = method(**found)
     config.check_model(spec.name)
     return config
 
 
-def _check_calibration(name: str, method: type[Method]) -> None:
-    if not is_known(name, method.name):
+def check_calibration(found: Given, method: type[Method]) -> None:
+    """Refuse a calibration that is not one of a model's name: files are for one's own machine.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    name = found.get("calibration")
+    if name and not is_known(str(name), method.name):
         raise ConfigError("calibration", name, f"a model on which {method.title} was calibrated")
 
 

@@ -38,14 +38,28 @@ KNOBS = {  # name → type, where the model's own is taken if it is left out
     "tail_fraction": ("None | float", None),
     "indicator_blocks": ("None | str", None),
     "indicator_tokens": ("None | str", None),
-    "max_skip_steps": ("None | int", None),
-    "retention_ratio": ("None | float", None),
-    "ratios": ("None | list[float]", None),
     "warm_up_steps": ("None | str", None),
     "max_consecutive": ("None | str", None),
     "step_mask": ("None | str", None),
+    "max_skip_steps": ("None | int", None),
+    "retention_ratio": ("None | float", None),
+    "ratios": ("None | list[float]", None),
+    "calibration": ("None | str", None),
+    "coefficients": ("None | list[float]", None),
+    "period": ("None | int", None),
+    "order": ("None | int", None),
+    "updates": ("None | str", None),
+    "computed_share": ("None | float", None),
+    "union_blocks": ("None | int", None),
+    "prune_above": ("None | float", None),
 }
-METHOD = ("Literal['bwcache', 'first_block_cache', 'magcache']", "bwcache")
+CHOICES = {
+    "signal": ("Literal['model', 'temb', 'hidden_states']", "model"),
+    "pattern": ("Literal['off', 'slow', 'medium', 'fast', 'ultra']", "medium"),
+    "codebook": ("Literal['fast', 'slow']", "fast"),
+    "motion": ("Literal['on', 'off']", "on"),
+}
+METHOD = (f"Literal[{', '.join(map(repr, METHODS))}]", "bwcache")
 REUSE = ("Literal['residual', 'forecast', 'output']", "residual")
 GATE = ("Literal['once', 'recheck']", "once")
 # Name → (type, default); () where one must be given.
@@ -63,24 +77,19 @@ PARAMETERS = {
         "image": ("None | str", None),
         "method": METHOD,
         **KNOBS,
+        **CHOICES,
         "random_weights": ("bool", False),
     },
     "/predict": {
         "trace": ("dict(str, Any) | str",),
-        "threshold": ("float",),
+        "threshold": ("None | float", None),
         "reuse_interval": ("None | str", None),
         "gate": (f"None | {GATE[0]}", None),
         "reuse": (f"None | {REUSE[0]}", None),
         "tail_fraction": ("None | float", None),
         "method": METHOD,
-        "indicator_blocks": ("None | str", None),
-        "indicator_tokens": ("None | str", None),
-        "max_skip_steps": ("None | int", None),
-        "retention_ratio": ("None | float", None),
-        "ratios": ("None | list[float]", None),
-        "warm_up_steps": ("None | str", None),
-        "max_consecutive": ("None | str", None),
-        "step_mask": ("None | str", None),
+        **KNOBS,
+        **{name: (f"None | {kind}", None) for name, (kind, _) in CHOICES.items()},
     },
 }
 GIVEN = {name: kind[-1] for name, kind in PARAMETERS["/compare"].items()} | {"prompt": PROMPT}
@@ -356,8 +365,8 @@ def test_every_method_can_be_called():
         ({"model": None}, "model"),
         ({"model": {"a": 1}}, "model"),
         ({"model": "../../etc"}, "model"),
-        ({"method": "teacache"}, "method"),
-        ({"method": "magcache"}, "ratios"),
+        ({"method": "nothing"}, "method"),
+        ({"method": "magcache", "model": "wan2.1-t2v-1.3b"}, "calibration"),
         ({"method": "magcache", "ratios": ["1"]}, "ratios"),
         ({"method": "first_block_cache", "gate": "recheck"}, "gate"),
         ({"max_skip_steps": 3}, "max_skip_steps"),

@@ -39,7 +39,7 @@ class MagCacheConfig(Calibrated, Method):
     """How MagCache decides.
 
     Args:
-        threshold: The accumulated error up to which the residual is replayed.
+        threshold: The accumulated error up to which the residual is replayed; 0 reuses nothing.
         max_skip_steps: K, how many steps in a row are replayed at most.
         retention_ratio: The share of the steps at the start that is always computed.
         ratios: The size of each step's residual over that of the step before, measured on this
@@ -98,6 +98,10 @@ class MagCacheConfig(Calibrated, Method):
             super().check_model(model)
 
     @property
+    def only_measures(self) -> bool:
+        return self.threshold == 0
+
+    @property
     def forecast(self) -> Forecast:
         return "exact"
 
@@ -118,7 +122,12 @@ class MagCacheConfig(Calibrated, Method):
             )
         ratio = state.ratio * (state.ratios[seen.step] if seen.step < len(state.ratios) else 1.0)
         error, skipped = state.error + abs(1 - ratio), state.skipped + 1
-        if seen.step and error <= self.threshold and skipped <= self.max_skip_steps:
+        if (
+            self.threshold
+            and seen.step
+            and error <= self.threshold
+            and skipped <= self.max_skip_steps
+        ):
             plan = Plan((WHOLE,), reason=f"error {error:.3g} after {skipped} replayed")
             return plan, replace(state, ratio=ratio, error=error, skipped=skipped)
         reason = f"error {error:.3g} or {skipped} in a row would be too much"
