@@ -48,7 +48,7 @@ def frame(name: str) -> str:
             "    pipe(prompt)",
             "```",
             "",
-            f"On the command line `--method {name}`, on the page in its Method field, in `/compare`",
+            f"On the command line `--method {name}`, on the page in its Method field, in the API",
             f'`method="{name}"`.',
             "",
             "| setting | meaning | default | allowed |",
