@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # for editors and type checkers; a program imports each name 
     from .cache.methods.fora import FORAConfig
     from .cache.methods.lemica import LeMiCaConfig
     from .cache.methods.magcache import MagCacheConfig
+    from .cache.methods.pab import PABConfig
     from .cache.methods.quantcache import QuantCacheConfig
     from .cache.methods.smoothcache import SmoothCacheConfig
     from .cache.methods.sortblock import SortblockConfig
@@ -45,6 +46,7 @@ __all__ = [
     "LeMiCaConfig",
     "MagCacheConfig",
     "Method",
+    "PABConfig",
     "Plan",
     "Probe",
     "QuantCacheConfig",
@@ -81,6 +83,7 @@ _HOME = {
     "METHODS": "cache.methods",
     "MagCacheConfig": "cache.methods.magcache",
     "Method": "cache.method",
+    "PABConfig": "cache.methods.pab",
     "Plan": "cache.method",
     "Probe": "cache.method",
     "QuantCacheConfig": "cache.methods.quantcache",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..cache import calibration
+from ..cache.block_stacks import MODULES
 from ..cache.method import Knob, Method, RunFacts
 from ..cache.methods import METHODS
 from ..files import ASSETS
@@ -22,7 +23,7 @@ BEGIN, END = "<!-- made by bwcache.bench.method_pages -->", "<!-- end -->"
 MIB = 2**20
 # what a block hands on in Wan 2.1 1.3B at 480p with 81 frames: tokens, channels, bytes in bfloat16
 WAN_BYTES = 21 * 30 * 52 * 1536 * 2
-WAN_BLOCKS = 30
+WAN_BLOCKS, PARTS = 30, ("self", "cross", "mlp")
 FORETOLD = {
     "exact": "exactly, from any uncached run of as many steps",
     "estimate": "as an estimate, from an uncached run that measured",
@@ -78,10 +79,13 @@ def _shown(value: object) -> str:
 
 
 def _facts(name: str, config: Method) -> Iterator[str]:
-    run = RunFacts(30, WAN_BLOCKS, model="tinyworld")
+    modules = config.site == "modules"
+    parts = PARTS * WAN_BLOCKS if modules else ()
+    run = RunFacts(30, len(parts) or WAN_BLOCKS, model="tinyworld", parts=parts)
     spans, each = len(config.kept(run)), _tensors(config.replay)
-    per_block = spans == WAN_BLOCKS
-    what = "one for each block" if per_block else "one for the stack"
+    what = "one for each block" if spans == WAN_BLOCKS else "one for the stack"
+    if modules:
+        what = f"one for each of {spans // WAN_BLOCKS} modules a block"
     size = spans * each * WAN_BYTES
     yield (
         f"- **Memory**, for each guidance branch: {what}, {each} of a block's output each. On Wan "
@@ -96,7 +100,7 @@ def _facts(name: str, config: Method) -> Iterator[str]:
 
 def _tensors(replay: str) -> int:
     """How many tensors of a span's size a replay keeps."""
-    if replay.startswith("taylor:"):
+    if replay.startswith("taylor"):
         return 1 + int(replay.partition(":")[2])
     return {"forecast": 2, "mix": 4}.get(replay, 1)
 
@@ -112,6 +116,8 @@ def _words(of: str) -> str:
 
 
 def _where(name: str, config: Method) -> str:
+    if config.site == "modules":
+        return f"{', '.join(MODULES)}, whose modules are known; others are refused before the run."
     if not config.calibrated:
         return "every pipeline that `cached` works on."
     here, borrowed = [], []

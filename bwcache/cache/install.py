@@ -22,7 +22,14 @@ from diffusers.hooks._helpers import TransformerBlockRegistry
 from diffusers.hooks.hooks import CacheContext, _set_cache_context
 
 from ..errors import CacheError, ConfigError
-from .block_gate import BlockGate, SideGate, gates_of, in_calling_order
+from .block_gate import (
+    BlockGate,
+    SideGate,
+    gates_of,
+    gates_of_modules,
+    in_calling_order,
+    parts_of,
+)
 from .block_stacks import GUESSES, REFUSED, STACKS, BlockStack
 from .branch import BLOCK_PROBES, CALL_PROBES
 from .controller import Call, Controller, StepCallback, model_of
@@ -101,7 +108,7 @@ def cached(
     gated = _gated(pipe)
     with ExitStack() as undo:
         lane = _lane(pipe, config, on_step, gated, undo)
-        _put_gates(gated, blocks, group, Switch(lane), undo)
+        _put_gates(gated, blocks, group, Switch(lane), undo, [lane.controller])
         yield Run(lane.controller, lane.stepping)
 
 
@@ -164,7 +171,8 @@ def cached_in_turns(
         turns = Turns(device, lambda runner: switch.turn_to(lanes[runner]))
         for lane in lanes.values():
             lane.turns = turns
-        _put_gates(gated, blocks, group, switch, undo)
+        controllers = [lane.controller for lane in lanes.values()]
+        _put_gates(gated, blocks, group, switch, undo, controllers)
         yield turns, [Run(lane.controller, lane.stepping) for lane in lanes.values()]
 
 
@@ -268,8 +276,13 @@ def _put_gates(
     group: object,
     switch: Switch,
     undo: ExitStack,
+    controllers: Sequence[Controller],
 ) -> None:
-    """Put a gate before every block, and have the transformers announce their calls."""
+    """Put a gate before every block, and have the transformers announce their calls.
+
+    Args:
+        controllers: All whose turn it may be; where one gates modules, each gets a gate, too.
+    """
     transformers = [(transformer, stack_of(transformer, blocks)) for transformer in gated]
     for transformer, stack in transformers:
         _check_own_blocks(transformer, stack)
@@ -277,13 +290,19 @@ def _put_gates(
     undo.callback(_open.discard, undo)
     for expert, (transformer, stack) in enumerate(transformers):
         gates = gates_of(transformer, stack, switch)
-        for method in switch.lane.controller.methods[expert:][:1] or switch.lane.controller.methods:
-            _check_arguments(method, gates, model_of(transformer))
+        parts: tuple[str, ...] = ()
+        methods = [controller.method_of(expert) for controller in controllers]
+        for method in methods:
+            if method.site == "blocks":
+                _check_arguments(method, gates, model_of(transformer))
+        if any(method.site == "modules" for method in methods):
+            gates += gates_of_modules(transformer, stack, switch)
+            parts = parts_of(transformer, stack)
         for gate in gates:
             undo.callback(gate.remove)
             gate.put()
         ranks = Ranks.of(transformer, group)
-        place = _Place(transformer, stack, expert, ranks, gates, switch)
+        place = _Place(transformer, stack, expert, ranks, gates, switch, parts)
         undo.enter_context(_announced(place))
 
 
@@ -504,6 +523,7 @@ class _Place:
         ranks: The processes that share its calls.
         gates: One for each of its blocks.
         switch: Knows who is told.
+        parts: Of the modules that have gates, see `RunFacts`.
     """
 
     transformer: torch.nn.Module
@@ -512,6 +532,7 @@ class _Place:
     ranks: Ranks | None
     gates: list[BlockGate]
     switch: Switch
+    parts: tuple[str, ...] = ()
 
     @property
     def lists(self) -> list[object]:
@@ -577,15 +598,17 @@ def _announced(place: _Place) -> Iterator[None]:
         for gate in place.gates:
             gate.put()  # compiling a block inside the `with` takes its place
         given = args[0] if args else next(iter(kwargs.values()), None)
+        modules = controller.method_of(place.expert).site == "modules"
         call = Call(
             module,
-            num_blocks,
+            len(place.parts) if modules else num_blocks,
             stack.alternating,
             context,
             place.expert,
             len(given) if isinstance(given, torch.Tensor) and given.ndim else 1,
             place.ranks,
             check_lists,
+            place.parts if modules else (),
         )
         controller.begin_call(call, lane.stepping.plan)
         if controller.measures_calls:

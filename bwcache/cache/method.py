@@ -22,6 +22,7 @@ Action = Literal["compute", "reuse", "partial"]
 Forecast = Literal["exact", "estimate", "none"]
 Against = Literal["computed", "measured", "neighbour"]
 Metric = Literal["relative_l1", "change", "size", "cosine", "cosine_ahead"]
+Site = Literal["blocks", "modules"]
 KnobKind = Literal[
     "number", "whole", "steps", "count", "choice", "numbers", "start", "mask", "name"
 ]
@@ -68,6 +69,8 @@ class RunFacts:
             expert of a run the step at which it takes over.
         model: The transformer's name in the catalogue, by which what was measured on it is found;
             "" where nobody has said it.
+        parts: Where blocks' modules are gated one by one (`Method.site`), what each of them is:
+            "self" or "cross" attention, or "mlp"; `num_blocks` counts modules then.
     """
 
     num_steps: int
@@ -75,6 +78,7 @@ class RunFacts:
     levels: tuple[float, ...] = ()
     first_step: int = 0
     model: str = ""
+    parts: tuple[str, ...] = ()
 
     def singly(self) -> tuple[Span, ...]:
         """Every block as a span of its own."""
@@ -406,6 +410,15 @@ class Method:
     def forecast(self) -> Forecast:
         """What an uncached run's trace tells of the schedule that these settings would give."""
         return "none"
+
+    @property
+    def site(self) -> Site:
+        """What is gated: whole "blocks", or every attention and MLP in them, "modules".
+
+        With modules everything that is said of blocks is meant of them, in calling order, three a
+        block in most models; a module's replay should be of its output.
+        """
+        return "blocks"
 
     @property
     def replay(self) -> str:

@@ -228,10 +228,16 @@ class Taylor(Residual):
 
     def give(self, passed: Tensors, level: float) -> Tensors:
         result, ahead = super().give(passed, level), self._clock - self._at
+        if result is self.kept and self._derivatives:  # what is added to must be nobody else's
+            result = tuple(None if x is None else x.clone() for x in result)
         for n, each in enumerate(self._derivatives, 1):
             factor = ahead**n / math.factorial(n)
             result = _each(lambda x, change, f=factor: x.add_(change, alpha=f), result, each)
         return result
+
+
+class TaylorOutput(Taylor, Output):
+    """The same of what the span gives: of a module, whose input it does not add to."""
 
 
 class Mix(Residual):
@@ -287,14 +293,15 @@ class Mix(Residual):
         return gamma.nan_to_num(1.0).clamp(1, 2) - 1
 
 
-def _of_order(order: int) -> type[Taylor]:
-    return type(f"Taylor{order}", (Taylor,), {"order": order})
+def _of_order(kind: type[Taylor], order: int) -> type[Taylor]:
+    return type(f"{kind.__name__}{order}", (kind,), {"order": order})
 
 
 HIGHEST_ORDER = 4
 REPLAYS: Mapping[str, type[Residual]] = MappingProxyType(
     {"residual": Residual, "output": Output, "forecast": ForecastResidual, "mix": Mix}
-    | {f"taylor:{order}": _of_order(order) for order in range(HIGHEST_ORDER + 1)}
+    | {f"taylor:{n}": _of_order(Taylor, n) for n in range(HIGHEST_ORDER + 1)}
+    | {f"taylor_output:{n}": _of_order(TaylorOutput, n) for n in range(HIGHEST_ORDER + 1)}
 )
 
 

@@ -48,6 +48,10 @@ KNOBS = {  # name → type, where the model's own is taken if it is left out
     "coefficients": ("None | list[float]", None),
     "period": ("None | int", None),
     "order": ("None | int", None),
+    "self_every": ("None | int", None),
+    "cross_every": ("None | int", None),
+    "active_from": ("None | float", None),
+    "active_until": ("None | float", None),
     "updates": ("None | str", None),
     "computed_share": ("None | float", None),
     "union_blocks": ("None | int", None),
@@ -55,6 +59,7 @@ KNOBS = {  # name → type, where the model's own is taken if it is left out
 }
 CHOICES = {
     "signal": ("Literal['model', 'temb', 'hidden_states']", "model"),
+    "granularity": ("Literal['stack', 'modules']", "stack"),
     "pattern": ("Literal['off', 'slow', 'medium', 'fast', 'ultra']", "medium"),
     "codebook": ("Literal['fast', 'slow']", "fast"),
     "motion": ("Literal['on', 'off']", "on"),

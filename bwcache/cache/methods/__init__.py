@@ -17,6 +17,7 @@ from .first_block_cache import FirstBlockCacheConfig
 from .fora import FORAConfig
 from .lemica import LeMiCaConfig
 from .magcache import MagCacheConfig
+from .pab import PABConfig
 from .quantcache import QuantCacheConfig
 from .smoothcache import SmoothCacheConfig
 from .sortblock import SortblockConfig
@@ -35,6 +36,7 @@ METHODS: Mapping[str, type[Method]] = MappingProxyType(
             EasyCacheConfig,
             TaylorSeerConfig,
             FORAConfig,
+            PABConfig,
             StepsMaskConfig,
             SmoothCacheConfig,
             LeMiCaConfig,

@@ -32,6 +32,18 @@ def period_knob(default: int, **more):
     )
 
 
+def granularity_knob():
+    """Whether the stack is replayed, or every attention and MLP for itself."""
+    return knob(
+        "stack",
+        "choice",
+        "What is replayed",
+        "The whole stack of blocks at once, or every attention and MLP for itself.",
+        "stack: one residual; modules: the output of each attention and MLP, which is more memory.",
+        choices=[("stack", "the whole stack"), ("modules", "attentions and MLPs")],
+    )
+
+
 def warm_up_knob(default: int | float):
     """Every method's warm-up, with another default."""
     usual = replace(Method.knob("warm_up_steps"), default=default)
@@ -91,9 +103,15 @@ class Fixed:
     said: str = ""
 
     @classmethod
-    def of_steps(cls, computed: set[int], num_steps: int, said: str = "") -> Fixed:
-        """One that computes these steps whole, and replays the whole stack in the others."""
-        return cls(tuple(() if t in computed else (WHOLE,) for t in range(num_steps)), said)
+    def of_steps(
+        cls,
+        computed: set[int],
+        num_steps: int,
+        said: str = "",
+        spans: tuple[Span, ...] = (WHOLE,),
+    ) -> Fixed:
+        """One that computes these steps whole, and replays these spans in the others."""
+        return cls(tuple(() if t in computed else spans for t in range(num_steps)), said)
 
 
 class FixedSchedule(Method):
