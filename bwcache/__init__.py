@@ -8,9 +8,23 @@ if TYPE_CHECKING:  # for editors and type checkers; a program imports each name 
     from .cache.install import SAFE, cached, disable, enable
     from .cache.method import Method, Plan, Probe, Span
     from .cache.methods import METHODS
+    from .cache.methods.adacache import AdaCacheConfig
+    from .cache.methods.bac import BACConfig
+    from .cache.methods.block_caching import BlockCachingConfig
     from .cache.methods.bwcache import BWCacheConfig
+    from .cache.methods.dicache import DiCacheConfig
+    from .cache.methods.easycache import EasyCacheConfig
     from .cache.methods.first_block_cache import FirstBlockCacheConfig
+    from .cache.methods.fora import FORAConfig
+    from .cache.methods.lemica import LeMiCaConfig
     from .cache.methods.magcache import MagCacheConfig
+    from .cache.methods.pab import PABConfig
+    from .cache.methods.quantcache import QuantCacheConfig
+    from .cache.methods.smoothcache import SmoothCacheConfig
+    from .cache.methods.sortblock import SortblockConfig
+    from .cache.methods.steps_mask import StepsMaskConfig
+    from .cache.methods.taylorseer import TaylorSeerConfig
+    from .cache.methods.teacache import TeaCacheConfig
     from .cache.predict import predict
     from .cache.trace import StepRecord, Trace, TraceFile
     from .errors import CacheError, ConfigError, TraceError
@@ -18,17 +32,31 @@ if TYPE_CHECKING:  # for editors and type checkers; a program imports each name 
 __all__ = [
     "METHODS",
     "SAFE",
+    "AdaCacheConfig",
+    "BACConfig",
     "BWCacheConfig",
+    "BlockCachingConfig",
     "BlockStack",
     "CacheError",
     "ConfigError",
+    "DiCacheConfig",
+    "EasyCacheConfig",
+    "FORAConfig",
     "FirstBlockCacheConfig",
+    "LeMiCaConfig",
     "MagCacheConfig",
     "Method",
+    "PABConfig",
     "Plan",
     "Probe",
+    "QuantCacheConfig",
+    "SmoothCacheConfig",
+    "SortblockConfig",
     "Span",
     "StepRecord",
+    "StepsMaskConfig",
+    "TaylorSeerConfig",
+    "TeaCacheConfig",
     "Trace",
     "TraceError",
     "TraceFile",
@@ -40,19 +68,33 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOME = {
+    "AdaCacheConfig": "cache.methods.adacache",
+    "BACConfig": "cache.methods.bac",
     "BWCacheConfig": "cache.methods.bwcache",
+    "BlockCachingConfig": "cache.methods.block_caching",
     "BlockStack": "cache.block_stacks",
     "CacheError": "errors",
     "ConfigError": "errors",
+    "DiCacheConfig": "cache.methods.dicache",
+    "EasyCacheConfig": "cache.methods.easycache",
+    "FORAConfig": "cache.methods.fora",
     "FirstBlockCacheConfig": "cache.methods.first_block_cache",
+    "LeMiCaConfig": "cache.methods.lemica",
     "METHODS": "cache.methods",
     "MagCacheConfig": "cache.methods.magcache",
     "Method": "cache.method",
+    "PABConfig": "cache.methods.pab",
     "Plan": "cache.method",
     "Probe": "cache.method",
+    "QuantCacheConfig": "cache.methods.quantcache",
     "SAFE": "cache.install",
+    "SmoothCacheConfig": "cache.methods.smoothcache",
+    "SortblockConfig": "cache.methods.sortblock",
     "Span": "cache.method",
     "StepRecord": "cache.trace",
+    "StepsMaskConfig": "cache.methods.steps_mask",
+    "TaylorSeerConfig": "cache.methods.taylorseer",
+    "TeaCacheConfig": "cache.methods.teacache",
     "Trace": "cache.trace",
     "TraceError": "errors",
     "TraceFile": "cache.trace",

@@ -15,11 +15,12 @@ from typing import Any
 import torch
 
 from ..errors import CacheError
-from .block_stacks import BlockStack
+from .block_stacks import MODULES, BlockStack
 from .branch import SAMPLE
 from .controller import GIVE
 from .in_place import Tensors
 from .lanes import Switch
+from .method import Site
 
 
 class BlockGate:
@@ -30,9 +31,18 @@ class BlockGate:
         index: Its place in the call, from 0.
         stack: What passes through it.
         switch: Knows who decides: the controller of the run whose turn it is.
+        site: Whether it is a block's, or a module's inside one; see `Method.site`.
     """
 
-    def __init__(self, block: torch.nn.Module, index: int, stack: BlockStack, switch: Switch):
+    def __init__(
+        self,
+        block: torch.nn.Module,
+        index: int,
+        stack: BlockStack,
+        switch: Switch,
+        site: Site = "blocks",
+    ):
+        self._site = site
         self._block, self._index = block, index
         self._stack, self._switch = stack, switch
         self._feature = stack.streams.index(stack.feature)
@@ -49,7 +59,8 @@ class BlockGate:
 
     def __call__(self, *args, **kwargs):
         controller, index = self._switch.controller, self._index
-        if not controller.doing:  # called by somebody else than the pipeline's transformer
+        # called by somebody else than the pipeline's transformer, or gated elsewhere in this run
+        if not controller.doing or controller.site != self._site:
             return self.run(args, kwargs)
         if controller.entered[index]:
             controller.before(
@@ -85,13 +96,17 @@ class BlockGate:
             streams = controller.replay(self._index, streams)
         return streams if len(streams) > 1 else streams[0]
 
-    def _argument(self, name: str, args: tuple, kwargs: dict):
+    def check_argument(self, name: str) -> None:
+        """Refuse a method that measures an argument which the block does not take."""
         if name not in self._places:
             raise CacheError(
                 f"method: it measures {name}, which {type(self._block).__name__} is not "
                 f"given, only {', '.join(self._places)}; use another method on this model",
                 "other-methods",
             )
+
+    def _argument(self, name: str, args: tuple, kwargs: dict):
+        self.check_argument(name)
         return kwargs[name] if name in kwargs else args[self._places[name]]
 
     # -- putting it there and taking it away ----------------------------------------------------
@@ -119,7 +134,9 @@ class SideGate(BlockGate):
 
     def __call__(self, *args, **kwargs):
         controller = self._switch.controller
-        if not controller.doing or not controller.passes_stack(self.inputs(args, kwargs)):
+        if not controller.doing or controller.site != self._site:
+            return self.run(args, kwargs)
+        if not controller.passes_stack(self.inputs(args, kwargs)):
             return self.run(args, kwargs)
         features = self._argument(self._stack.side_stream, args, kwargs)
         return features, features
@@ -133,6 +150,42 @@ def gates_of(transformer: torch.nn.Module, stack: BlockStack, switch: Switch) ->
         *(SideGate(block, index, stack, switch) for index, block in enumerate(side)),
         *(BlockGate(block, index, stack, switch) for index, block in enumerate(blocks)),
     ]
+
+
+MODULE = BlockStack(("modules",))  # what passes through an attention or an MLP
+
+
+def gates_of_modules(
+    transformer: torch.nn.Module, stack: BlockStack, switch: Switch
+) -> list[BlockGate]:
+    """A gate for each attention and MLP of its blocks, in calling order, not yet in place.
+
+    Raises:
+        CacheError: It is not known which they are.
+    """
+    name, found = type(transformer).__name__, []
+    for block in in_calling_order(transformer, stack):
+        for attribute, _ in MODULES.get(name, ()):
+            if isinstance(module := getattr(block, attribute, None), torch.nn.Module):
+                found.append(module)
+    if not found:
+        known = ", ".join(MODULES)
+        raise CacheError(
+            f"method: it gates attentions and MLPs, which are known of {known}, not of {name}; use "
+            'granularity="stack" or another method on this model',
+            "other-methods",
+        )
+    return [BlockGate(each, i, MODULE, switch, "modules") for i, each in enumerate(found)]
+
+
+def parts_of(transformer: torch.nn.Module, stack: BlockStack) -> tuple[str, ...]:
+    """What each of those modules is, see `RunFacts.parts`."""
+    return tuple(
+        part
+        for block in in_calling_order(transformer, stack)
+        for attribute, part in MODULES.get(type(transformer).__name__, ())
+        if isinstance(getattr(block, attribute, None), torch.nn.Module)
+    )
 
 
 def in_calling_order(transformer: torch.nn.Module, stack: BlockStack) -> list[torch.nn.Module]:

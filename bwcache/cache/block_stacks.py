@@ -79,6 +79,16 @@ STACKS: Mapping[str, BlockStack] = MappingProxyType(
     }
 )
 
+_WAN_MODULES = (("attn1", "self"), ("attn2", "cross"), ("ffn", "mlp"))
+# the modules of a block in calling order that take and give one tensor, and what each is
+MODULES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
+    {
+        "WanTransformer3DModel": _WAN_MODULES,
+        "SkyReelsV2Transformer3DModel": _WAN_MODULES,
+        "LTXVideoTransformer3DModel": (("attn1", "self"), ("attn2", "cross"), ("ff", "mlp")),
+    }
+)
+
 GUESSES = ("blocks", "transformer_blocks")  # tried for a transformer that is not in the table
 
 _KEEPS_KEYS = "its blocks keep keys and values of earlier calls, which a passed-by block would miss"

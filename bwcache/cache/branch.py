@@ -14,7 +14,11 @@ from .probes import Samples, Shares
 from .ranks import Ranks
 from .replay import REPLAYS, Residual
 
-CALL_PROBES = ("call_input", "call_output")  # measured at the transformer, not at a block
+CALL_PROBES = (
+    "call_input",
+    "call_output",
+    "call_motion",
+)  # measured at the transformer, not at a block
 BLOCK_PROBES = ("output", "residual")  # measured behind a block; all others are its arguments
 SAMPLE, REPORT = 1, 2  # behind a block: its output is sampled and nothing else; there is more to do
 

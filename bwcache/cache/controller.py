@@ -20,14 +20,33 @@ import torch
 
 from .branch import Branch, CallLayout
 from .in_place import Tensors
-from .method import FEATURES, Asked, Method, Plan, Probe, RunFacts, action_of, ask, start
-from .probes import Shares, finished
+from .method import (
+    FEATURES,
+    Asked,
+    Method,
+    Plan,
+    Probe,
+    RunFacts,
+    Site,
+    action_of,
+    ask,
+    start,
+)
+from .probes import COSINES, Shares, finished
 from .ranks import Ranks
 from .stopwatch import Stopwatch, synchronise
 from .trace import ExpertRecord, StepRecord, Trace
 
 StepCallback = Callable[[StepRecord, torch.Tensor | None], None]
 RUN, PASS, GIVE = 0, 1, 2  # what a block does in the running call
+
+
+MODEL_NAME = "bwcache_model"  # a transformer's attribute: its name in the catalogue
+
+
+def model_of(transformer: object) -> str:
+    """A transformer's name in the catalogue, as whoever loaded it has said; "" where nobody has."""
+    return str(getattr(transformer, MODEL_NAME, ""))
 
 
 @dataclass(frozen=True)
@@ -56,6 +75,7 @@ class Call:
         rows: The batch of the call: its videos, once or for each guidance branch.
         ranks: The processes that share the call.
         check: Called when the first block is reached; raises where it is not the transformer's own.
+        parts: See `RunFacts`; then `num_blocks` counts modules.
     """
 
     owner: object
@@ -66,6 +86,7 @@ class Call:
     rows: int = 1
     ranks: Ranks | None = None
     check: Callable[[], None] = lambda: None
+    parts: tuple[str, ...] = ()
 
 
 @dataclass
@@ -166,6 +187,7 @@ class Controller:
         self.entered: list[bool] = []
         self.left: tuple[int, ...] = ()
         self.doing: list[int] = []
+        self.site: Site = self.methods[0].site
         self._branch: Branch | None = None
         self._run: _RunState | None = None
 
@@ -292,6 +314,8 @@ class Controller:
                 features = streams[feature]
                 if probe.of == "residual":
                     features = self._added(index, features, feature)
+                    for span in layout.starting[index + 1] if index + 1 < len(self.doing) else ():
+                        self._turn.replays[span].follow_lead(features)
                 self._measure(place, features)
         if layout.adding[index]:
             self._turn.entering[index].drop()
@@ -422,7 +446,11 @@ class Controller:
         )
 
     def _method_of(self, call: Call) -> Method:
-        return self.methods[min(call.expert, len(self.methods) - 1)]
+        return self.method_of(call.expert)
+
+    def method_of(self, expert: int) -> Method:
+        """Which method decides for one of the pipeline's transformers."""
+        return self.methods[min(expert, len(self.methods) - 1)]
 
     def _take_over(self, call: Call) -> None:
         """Another transformer's turn: no tensor of the last one may stay."""
@@ -430,11 +458,13 @@ class Controller:
         self.branches, self._branch = {}, None
         if call.expert not in run.experts:
             levels, method = tuple(run.plan.levels), self._method_of(call)
-            facts = RunFacts(len(levels), call.num_blocks, levels, run.step)
+            model = model_of(call.owner)
+            facts = RunFacts(len(levels), call.num_blocks, levels, run.step, model, call.parts)
             layout = CallLayout.of(method, facts)
             run.experts[call.expert] = _Expert(method, start(method, facts), layout)
         run.expert = run.experts[call.expert]
         self.entered, self.left = list(run.layout.entered), run.layout.left
+        self.site = run.expert.method.site
 
     def _states(self) -> dict[str, Any]:
         """What the methods remember, as the trace tells it."""
@@ -591,7 +621,7 @@ class Controller:
             found.append(each.to(measured[0].device))
         numbers = torch.stack(found).mean(dim=0)
         means = numbers.mean(dim=0)
-        least_similar = means.argmin() if probe.metric == "cosine" else means.argmax()
+        least_similar = means.argmin() if probe.metric in COSINES else means.argmax()
         return numbers.index_select(1, least_similar.reshape(1)).flatten()
 
 

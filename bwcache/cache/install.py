@@ -22,11 +22,19 @@ from diffusers.hooks._helpers import TransformerBlockRegistry
 from diffusers.hooks.hooks import CacheContext, _set_cache_context
 
 from ..errors import CacheError, ConfigError
-from .block_gate import BlockGate, gates_of, in_calling_order
+from .block_gate import (
+    BlockGate,
+    SideGate,
+    gates_of,
+    gates_of_modules,
+    in_calling_order,
+    parts_of,
+)
 from .block_stacks import GUESSES, REFUSED, STACKS, BlockStack
-from .controller import Call, Controller, StepCallback
+from .branch import BLOCK_PROBES, CALL_PROBES
+from .controller import Call, Controller, StepCallback, model_of
 from .lanes import Lane, Switch
-from .method import Method
+from .method import Method, RunFacts
 from .methods.bwcache import BWCacheConfig
 from .ranks import Ranks
 from .run import Run
@@ -100,7 +108,7 @@ def cached(
     gated = _gated(pipe)
     with ExitStack() as undo:
         lane = _lane(pipe, config, on_step, gated, undo)
-        _put_gates(gated, blocks, group, Switch(lane), undo)
+        _put_gates(gated, blocks, group, Switch(lane), undo, [lane.controller])
         yield Run(lane.controller, lane.stepping)
 
 
@@ -163,7 +171,8 @@ def cached_in_turns(
         turns = Turns(device, lambda runner: switch.turn_to(lanes[runner]))
         for lane in lanes.values():
             lane.turns = turns
-        _put_gates(gated, blocks, group, switch, undo)
+        controllers = [lane.controller for lane in lanes.values()]
+        _put_gates(gated, blocks, group, switch, undo, controllers)
         yield turns, [Run(lane.controller, lane.stepping) for lane in lanes.values()]
 
 
@@ -222,7 +231,10 @@ def _lane(
 ) -> Lane:
     """What belongs to one run: who decides, and who tells it when a step ends."""
     interrupted = lambda: getattr(pipe, "_interrupt", False) is True  # noqa: E731
-    controller = Controller(_methods(config, len(gated)), on_step, interrupted)
+    methods = _methods(config, len(gated))
+    for expert, transformer in enumerate(gated):
+        methods[min(expert, len(methods) - 1)].check_model(model_of(transformer))
+    controller = Controller(methods, on_step, interrupted)
 
     def check() -> None:
         if [*map(id, gated)] != [*map(id, _transformers(pipe))]:
@@ -235,14 +247,42 @@ def _lane(
     return Lane(controller, undo.enter_context(Stepping(pipe, controller, check)))
 
 
+def _motion(transformer: torch.nn.Module, output: object) -> torch.Tensor | None:
+    """How a prediction differs from frame to frame; None where it does not show its frames.
+
+    Args:
+        transformer: What gave it.
+        output: `[B, C, F, H, W]`, or `[B, F, C, H, W]` where its second axis is not its channels'.
+    """
+    if not isinstance(output, torch.Tensor) or output.ndim != 5:
+        return None
+    channels = getattr(getattr(transformer, "config", None), "out_channels", None)
+    axis = 1 if channels == output.shape[2] != output.shape[1] else 2
+    return output.diff(dim=axis) if output.shape[axis] > 1 else None
+
+
+def _check_arguments(method: Method, gates: Sequence[BlockGate], model: str) -> None:
+    """Refuse a method that measures what these blocks are not given."""
+    of_blocks = [gate for gate in gates if not isinstance(gate, SideGate)]
+    for probe in method.probes(RunFacts(2, len(of_blocks), model=model)):
+        if probe.of not in (*CALL_PROBES, *BLOCK_PROBES):
+            for block in probe.blocks:
+                of_blocks[block].check_argument(probe.of)
+
+
 def _put_gates(
     gated: Sequence[torch.nn.Module],
     blocks: str | Sequence[str] | BlockStack | None,
     group: object,
     switch: Switch,
     undo: ExitStack,
+    controllers: Sequence[Controller],
 ) -> None:
-    """Put a gate before every block, and have the transformers announce their calls."""
+    """Put a gate before every block, and have the transformers announce their calls.
+
+    Args:
+        controllers: All whose turn it may be; where one gates modules, each gets a gate, too.
+    """
     transformers = [(transformer, stack_of(transformer, blocks)) for transformer in gated]
     for transformer, stack in transformers:
         _check_own_blocks(transformer, stack)
@@ -250,11 +290,19 @@ def _put_gates(
     undo.callback(_open.discard, undo)
     for expert, (transformer, stack) in enumerate(transformers):
         gates = gates_of(transformer, stack, switch)
+        parts: tuple[str, ...] = ()
+        methods = [controller.method_of(expert) for controller in controllers]
+        for method in methods:
+            if method.site == "blocks":
+                _check_arguments(method, gates, model_of(transformer))
+        if any(method.site == "modules" for method in methods):
+            gates += gates_of_modules(transformer, stack, switch)
+            parts = parts_of(transformer, stack)
         for gate in gates:
             undo.callback(gate.remove)
             gate.put()
         ranks = Ranks.of(transformer, group)
-        place = _Place(transformer, stack, expert, ranks, gates, switch)
+        place = _Place(transformer, stack, expert, ranks, gates, switch, parts)
         undo.enter_context(_announced(place))
 
 
@@ -475,6 +523,7 @@ class _Place:
         ranks: The processes that share its calls.
         gates: One for each of its blocks.
         switch: Knows who is told.
+        parts: Of the modules that have gates, see `RunFacts`.
     """
 
     transformer: torch.nn.Module
@@ -483,6 +532,7 @@ class _Place:
     ranks: Ranks | None
     gates: list[BlockGate]
     switch: Switch
+    parts: tuple[str, ...] = ()
 
     @property
     def lists(self) -> list[object]:
@@ -548,15 +598,17 @@ def _announced(place: _Place) -> Iterator[None]:
         for gate in place.gates:
             gate.put()  # compiling a block inside the `with` takes its place
         given = args[0] if args else next(iter(kwargs.values()), None)
+        modules = controller.method_of(place.expert).site == "modules"
         call = Call(
             module,
-            num_blocks,
+            len(place.parts) if modules else num_blocks,
             stack.alternating,
             context,
             place.expert,
             len(given) if isinstance(given, torch.Tensor) and given.ndim else 1,
             place.ranks,
             check_lists,
+            place.parts if modules else (),
         )
         controller.begin_call(call, lane.stepping.plan)
         if controller.measures_calls:
@@ -572,7 +624,10 @@ def _announced(place: _Place) -> Iterator[None]:
                 "nothing-is-cached",
             )
         if controller.measures_calls:
-            controller.measure_call("call_output", output[0])
+            prediction = output if isinstance(output, torch.Tensor) else output[0]
+            controller.measure_call("call_output", prediction)
+            if (motion := _motion(module, prediction)) is not None:
+                controller.measure_call("call_motion", motion)
 
     def naming(cache_context: Callable) -> Callable:
         @wraps(cache_context)

@@ -21,8 +21,11 @@ from ..errors import ConfigError, is_number
 Action = Literal["compute", "reuse", "partial"]
 Forecast = Literal["exact", "estimate", "none"]
 Against = Literal["computed", "measured", "neighbour"]
-Metric = Literal["relative_l1", "change", "size", "cosine"]
-KnobKind = Literal["number", "whole", "steps", "count", "choice", "numbers", "start", "mask"]
+Metric = Literal["relative_l1", "change", "size", "cosine", "cosine_ahead"]
+Site = Literal["blocks", "modules"]
+KnobKind = Literal[
+    "number", "whole", "steps", "count", "choice", "numbers", "start", "mask", "name"
+]
 M = TypeVar("M", bound="Method")
 
 FEATURES = "features"  # the probe that the trace shows as distances and indicator
@@ -64,12 +67,18 @@ class RunFacts:
             `noise_levels.py`.
         first_step: The 0-based step with which this transformer begins: 0, or for the second
             expert of a run the step at which it takes over.
+        model: The transformer's name in the catalogue, by which what was measured on it is found;
+            "" where nobody has said it.
+        parts: Where blocks' modules are gated one by one (`Method.site`), what each of them is:
+            "self" or "cross" attention, or "mlp"; `num_blocks` counts modules then.
     """
 
     num_steps: int
     num_blocks: int
     levels: tuple[float, ...] = ()
     first_step: int = 0
+    model: str = ""
+    parts: tuple[str, ...] = ()
 
     def singly(self) -> tuple[Span, ...]:
         """Every block as a span of its own."""
@@ -84,13 +93,15 @@ class Probe:
         name: What the method calls it; "features" is shown as the trace's distances.
         of: "output" or "residual" (output less input) of a block's measured stream; the name of
             an argument of the block; "call_input" or "call_output", the transformer's first
-            argument and what it returns (then the blocks are `(0,)`).
+            argument and what it returns, or "call_motion", how that differs from frame to frame
+            (then the blocks are `(0,)`).
         blocks: Which blocks, in calling order.
         against: What it is compared with, of the same guidance branch: the last call that computed
             all of its blocks ("computed"), the last one in which all of the probe's blocks were
             measured ("measured"), or the block before it in the same call ("neighbour").
         metric: "relative_l1" is ‖now − before‖₁ / ‖before‖₁, "change" the mean of |now − before|,
-            "size" the mean of |now| (nothing to compare with is needed), "cosine" the cosine.
+            "size" the mean of |now| (nothing to compare with is needed), "cosine" the cosine,
+            "cosine_ahead" that between now and 2 now − before, where a straight line leads.
         tokens: At most so many tokens, evenly spaced; None for all.
         first_branch: Measure the step's first call only, not every guidance branch.
     """
@@ -187,6 +198,8 @@ class Knob:
             return "a whole number from 1, or None for all"
         if self.kind == "numbers":
             return "a list of finite numbers"
+        if self.kind == "name":
+            return "a model's name in the catalogue, or a JSON file"
         what = "a whole number" if self.kind == "whole" else "a number"
         if self.high < math.inf:
             return f"{what} from {self.low:g} to {self.high:g}"
@@ -216,6 +229,8 @@ class Knob:
                 return isinstance(value, str) and not set(value) - set("CR?")
             case "count":
                 return value is None or (whole and value >= 1)
+            case "name":
+                return isinstance(value, str)
             case "numbers":
                 return isinstance(value, tuple) and all(
                     is_number(each) and math.isfinite(each) for each in value
@@ -293,7 +308,8 @@ class Method:
         title: As people read it.
         about: One sentence.
         source: Where it is from.
-        calibrated: Settings that have to be measured on a model first.
+        calibrated: Settings that are measured on a model, not chosen by anybody.
+        needs_calibration: Whether it cannot run without them.
     """
 
     name: ClassVar[str] = ""
@@ -301,6 +317,7 @@ class Method:
     about: ClassVar[str] = ""
     source: ClassVar[str] = ""
     calibrated: ClassVar[tuple[str, ...]] = ()
+    needs_calibration: ClassVar[bool] = False
 
     warm_up_steps: int | float = knob(
         0,
@@ -395,9 +412,28 @@ class Method:
         return "none"
 
     @property
+    def site(self) -> Site:
+        """What is gated: whole "blocks", or every attention and MLP in them, "modules".
+
+        With modules everything that is said of blocks is meant of them, in calling order, three a
+        block in most models; a module's replay should be of its output.
+        """
+        return "blocks"
+
+    @property
     def replay(self) -> str:
         """How a reused span's output is made: a name of `bwcache.cache.replay.REPLAYS`."""
         return "residual"
+
+    def check_model(self, model: str) -> None:
+        """Refuse a model on which these settings cannot work, before anything runs.
+
+        Args:
+            model: See `RunFacts`.
+
+        Raises:
+            ConfigError: Saying what is missing, and how to get it.
+        """
 
     def probes(self, run: RunFacts) -> tuple[Probe, ...]:
         """What is measured."""

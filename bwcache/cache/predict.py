@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import TraceError
+from .calibration import is_known
 from .method import FEATURES, MASK_REUSE, Action, Method, RunFacts, action_of, ask, letters, start
 from .methods.bwcache import BWCacheConfig
 from .trace import Trace, TraceFile
@@ -117,13 +118,14 @@ def _measured(step, needed: set[str]) -> dict[str, tuple[float, ...]]:
 def settings_of_cached_run(recorded: TraceFile, method: type[Method]) -> dict[str, Any]:
     """What a recorded cached run was made with: the usual settings of a prediction from its trace.
 
-    Nothing where there was no cached run, or it used another method.
+    Without a cached run, or where it used another method, only what was measured on its model.
     """
-    cached = recorded.cached
+    names, cached = {knob.name for knob in method.knobs()}, recorded.cached
+    known = "calibration" in names and is_known(recorded.model, method.name)
+    found = {"calibration": recorded.model} if known else {}
     if cached is None or cached.method != method.name:
-        return {}
-    names = {knob.name for knob in method.knobs()}
-    return {name: value for name, value in cached.config.items() if name in names}
+        return found
+    return found | {name: value for name, value in cached.config.items() if name in names}
 
 
 def decides_by_indicator(config: Method) -> bool:

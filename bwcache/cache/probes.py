@@ -16,6 +16,7 @@ import torch
 from .method import Against, Metric
 from .ranks import Ranks, rows_of_part
 
+COSINES = ("cosine", "cosine_ahead")  # of these, the smallest is the least similar
 STACKED_AT_MOST = 2**20  # numbers compared at once: a few MiB of memory, and few operations
 
 
@@ -180,7 +181,9 @@ class Samples:
     def _sums(self, now: torch.Tensor, before: torch.Tensor, videos: torch.Tensor) -> torch.Tensor:
         """One block's sums for each video: `[sums, videos]`; `videos` says whose each row is."""
         now, before = now.float(), before.float()
-        if self._metric == "cosine":
+        if self._metric == "cosine_ahead":
+            before = 2 * now - before
+        if self._metric in COSINES:
             terms = torch.stack([now * before, now * now, before * before]).sum(-1)
         elif self._metric == "relative_l1":
             terms = torch.stack([(now - before).abs().sum(-1), before.abs().sum(-1)])
@@ -211,7 +214,7 @@ class Samples:
 
 def finished(sums: torch.Tensor, metric: Metric) -> torch.Tensor:
     """The numbers of sums that are complete: `[sums, …]` in, `[…]` out."""
-    if metric == "cosine":
+    if metric in COSINES:
         return sums[0] / (sums[1] * sums[2]).sqrt()
     return sums[0] / sums[1]
 
@@ -311,6 +314,8 @@ def _compared(now: torch.Tensor, before: torch.Tensor, metric: Metric) -> torch.
     now, before = now.float(), before.float()
     if metric == "change":
         return (now - before).abs_().mean()
+    if metric == "cosine_ahead":
+        before = 2 * now - before
     return torch.nn.functional.cosine_similarity(now.flatten(), before.flatten(), dim=0)
 
 

@@ -6,6 +6,7 @@ gives the output where it is not. Pure tensor code: knows nothing of steps, meth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -68,6 +69,9 @@ class Residual:
         if self._results.altered() or not self.keeps_old:
             self._results.drop()  # about to be replaced: its memory serves the blocks meanwhile
         self._kind = _kind(inputs)
+
+    def follow_lead(self, added: torch.Tensor) -> None:
+        """What the block before the span added to its input, where a probe measures that."""
 
     def drop(self) -> None:
         """Part of the span did not run: what comes out is not to be kept."""
@@ -181,8 +185,123 @@ class ForecastResidual(Residual):
         return max(0.0, min((level - self._level) / self._gap, LONGEST_REACH))
 
 
+class Taylor(Residual):
+    """Continues the residual by its finite differences, a Taylor series in the number of steps.
+
+    Source: TaylorSeer, arXiv 2503.06923, Eq. 4-6, on a span's residual. Its clock counts the steps
+    in which the span was computed or replayed.
+    """
+
+    keeps_old = True
+    order = 1
+
+    def __init__(self, swapped: bool = False, ranks: Ranks | None = None):
+        super().__init__(swapped, ranks)
+        self._derivatives: list[Tensors] = []
+        self._clock = self._at = self._computed = 0
+
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        own = [x for each in self._derivatives for x in each if x is not None]
+        return [*super().tensors, *own]
+
+    def compute(self, inputs: Tensors) -> None:
+        self._clock += 1
+        super().compute(inputs)
+
+    def skip(self, inputs: Tensors) -> None:
+        self._clock += 1
+        super().skip(inputs)
+
+    def leave(self, outputs: Tensors, level: float) -> None:
+        last, derivatives, self._derivatives = self.kept, self._derivatives, []
+        super().leave(outputs, level)
+        gap, self._at, self._computed = self._clock - self._at, self._clock, self._computed + 1
+        if self._computed < LEAST_COMPUTED or last is None or self.kept is None:
+            return
+        if _kind(last) != _kind(self.kept):
+            return
+        now = self.kept
+        for before in [last, *derivatives][: self.order]:
+            now = _each(lambda x, y: (x - y) / gap, now, before)
+            self._derivatives.append(now)
+
+    def give(self, passed: Tensors, level: float) -> Tensors:
+        result, ahead = super().give(passed, level), self._clock - self._at
+        if result is self.kept and self._derivatives:  # what is added to must be nobody else's
+            result = tuple(None if x is None else x.clone() for x in result)
+        for n, each in enumerate(self._derivatives, 1):
+            factor = ahead**n / math.factorial(n)
+            result = _each(lambda x, change, f=factor: x.add_(change, alpha=f), result, each)
+        return result
+
+
+class TaylorOutput(Taylor, Output):
+    """The same of what the span gives: of a module, whose input it does not add to."""
+
+
+class Mix(Residual):
+    """Continues the residual as far as the block before the span has moved: r₋₂ + γ (r₋₁ − r₋₂).
+
+    γ = ‖p − p₋₂‖₁ / ‖p₋₁ − p₋₂‖₁ within [1, 2], p being what that block adds to its input. It stays
+    on the device: nothing here waits for the host.
+
+    Source: DiCache, arXiv 2508.17356.
+    """
+
+    keeps_old = True
+
+    def __init__(self, swapped: bool = False, ranks: Ranks | None = None):
+        super().__init__(swapped, ranks)
+        self._before: Tensors | None = None
+        self._leads: tuple[torch.Tensor | None, torch.Tensor | None] = (None, None)
+        self._lead: torch.Tensor | None = None
+
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        own = (*(self._before or ()), *self._leads)
+        return [*super().tensors, *(x for x in own if x is not None)]
+
+    def follow_lead(self, added: torch.Tensor) -> None:
+        self._lead = added.detach()
+
+    def leave(self, outputs: Tensors, level: float) -> None:
+        last = self.kept
+        super().leave(outputs, level)
+        alike = last is not None and self.kept is not None and _kind(last) == _kind(self.kept)
+        self._before = last if alike else None
+        self._leads, self._lead = (self._leads[1], self._lead), None
+
+    def give(self, passed: Tensors, level: float) -> Tensors:
+        result = super().give(passed, level)
+        beyond, self._lead = self._beyond(), None
+        if beyond is None or self._before is None:
+            return result
+        return _each(
+            lambda x, now, before: x.add_((now - before) * beyond.to(now)),
+            result,
+            self.kept,
+            self._before,
+        )
+
+    def _beyond(self) -> torch.Tensor | None:
+        """γ − 1; None where there is nothing to tell it from."""
+        now, (before, last) = self._lead, self._leads
+        if now is None or before is None or last is None or now.shape != before.shape:
+            return None
+        gamma = _size(now - before) / _size(last - before)
+        return gamma.nan_to_num(1.0).clamp(1, 2) - 1
+
+
+def _of_order(kind: type[Taylor], order: int) -> type[Taylor]:
+    return type(f"{kind.__name__}{order}", (kind,), {"order": order})
+
+
+HIGHEST_ORDER = 4
 REPLAYS: Mapping[str, type[Residual]] = MappingProxyType(
-    {"residual": Residual, "output": Output, "forecast": ForecastResidual}
+    {"residual": Residual, "output": Output, "forecast": ForecastResidual, "mix": Mix}
+    | {f"taylor:{n}": _of_order(Taylor, n) for n in range(HIGHEST_ORDER + 1)}
+    | {f"taylor_output:{n}": _of_order(TaylorOutput, n) for n in range(HIGHEST_ORDER + 1)}
 )
 
 

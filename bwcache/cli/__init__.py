@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import ConfigError, ModelError, TraceError
-from . import bench, compare, deploy, freeze, predict, record, sweep
+from . import bench, calibrate, compare, deploy, freeze, predict, record, sweep
 from .arguments import USAGE_ERROR, Parser
 
 INTERRUPTED = 130  # what a shell gives a program that Ctrl+C ended
@@ -22,6 +22,7 @@ COMMANDS = {
     "predict": predict,
     "sweep": sweep,
     "bench": bench,
+    "calibrate": calibrate,
     "deploy": deploy,
     "freeze": freeze,
 }

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+from ..cache.calibration import is_known
 from ..cache.method import Knob, Method
 from ..cache.methods import METHODS
 from ..cache.methods.bwcache import BWCacheConfig, parse_interval
@@ -33,13 +34,8 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_config_arguments(parser: argparse.ArgumentParser, required: bool = False) -> None:
-    """Add the caching method and the settings of all methods, which `read_config` reads.
-
-    Args:
-        required: Whether BWCache's threshold must be given; else a method's first setting is that
-            of the model's default preset, and so are those that belong with it.
-    """
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the caching method and the settings of all methods, which `read_config` reads."""
     usual = BWCacheConfig.name
     parser.add_argument("--method", choices=tuple(METHODS), default=usual, help="%(default)s")
     for name, knobs in _settings().items():
@@ -50,7 +46,6 @@ def add_config_arguments(parser: argparse.ArgumentParser, required: bool = False
         choices = {tuple(value for value, _ in knob.choices) for _, knob in knobs}
         parser.add_argument(
             f"--{name.replace('_', '-')}",
-            required=required and name == BWCacheConfig.knobs()[0].name,
             choices=next(iter(choices)) if len(choices) == 1 and any(choices) else None,
             help=about.replace("%", "%%"),
         )
@@ -99,7 +94,12 @@ def read_config(
         )
         if own[0] not in asked and preset is not None:
             usual = preset.config.as_dict() | usual
-    return method.from_dict({**usual, **asked})
+        if "calibration" in own and is_known(spec.name, method.name):
+            usual["calibration"] = spec.name
+    config = method.from_dict({**usual, **asked})
+    if spec is not None:
+        config.check_model(spec.name)
+    return config
 
 
 def add_json_argument(parser: argparse.ArgumentParser) -> None:

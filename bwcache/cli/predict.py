@@ -7,6 +7,7 @@ from dataclasses import asdict
 from functools import partial
 
 from ..cache.method import LETTERS
+from ..cache.methods import METHODS
 from ..cache.predict import predict, settings_of_cached_run
 from ..cache.trace import TraceFile
 from ..errors import ConfigError
@@ -20,12 +21,15 @@ HELP = "the schedule a recorded run would have had"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("trace", help="trace.json of a comparison")
     parser.add_argument("--model", dest="of_model", help="refuse a trace of another")
-    add_config_arguments(parser, required=True)
+    add_config_arguments(parser)
     add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """The schedule, and the seconds it would take, in a few lines or as JSON."""
+    first = METHODS[args.method].knobs()[0]
+    if first.name == "threshold" and args.threshold is None:
+        raise ConfigError(first.name, None, first.allowed)
     recorded = TraceFile.load(args.trace)
     if args.of_model not in (None, recorded.model):
         made = f"{recorded.model}, whose trace this is; thresholds do not carry over"

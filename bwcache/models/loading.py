@@ -18,6 +18,7 @@ from typing import TypeVar
 import torch
 from diffusers import DiffusionPipeline
 
+from ..cache.controller import MODEL_NAME
 from ..errors import ConfigError, ModelError, chain
 from ..files import ASSETS
 from . import find, function
@@ -199,6 +200,9 @@ def build(
         pipe = function(spec.random_builder)(spec, device if mode == "none" else "cpu")
     else:
         pipe = function(spec.loader)(spec, folder)
+        for name in ("transformer", "transformer_2"):
+            if (transformer := getattr(pipe, name, None)) is not None:
+                setattr(transformer, MODEL_NAME, spec.name)
     put_on_device(pipe, device, mode)
     pipe.set_progress_bar_config(disable=True)
     return pipe

@@ -232,7 +232,8 @@ def _model_facts(spec: ModelSpec, fit: Fit, language: str) -> str:
         facts.append(say("offer.not_measured"))
     offered = form.offered_methods(spec)
     missing = [method.title for method in METHODS.values() if method not in offered]
-    facts += [say("offer.method_missing", method=title) for title in missing]
+    if missing:
+        facts.append(say("offer.method_missing", methods=", ".join(missing)))
     licence = html.escape(say("offer.licence", name=spec.weights.licence))
     if spec.weights.licence_url:
         url = html.escape(spec.weights.licence_url, quote=True)

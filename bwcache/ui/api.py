@@ -240,6 +240,10 @@ def forecast(given: form.Given) -> Forecast:
     method = find_method(own.get("method", form.DEFAULT_METHOD))
     knobs = [knob for knob in method.knobs() if knob.name in own]
     found = {knob.name: form.read_knob(knob, own[knob.name]) for knob in knobs}
+    form.check_calibration(found, method)
+    first = method.knobs()[0]
+    if first.name == PREDICT_ORDER[1] and first.name not in found:
+        raise ConfigError(first.name, None, first.allowed)
     text = _trace_text(given.get("trace"))
     try:
         recorded = TraceFile.loads(text)
@@ -302,10 +306,7 @@ def _setting(name: str, owners: Mapping[str, Knob], endpoint: Endpoint) -> inspe
         if endpoint == "predict":
             return _parameter(name, kind | None, None)
         return _parameter(name, kind, knob.default)
-    kind = KNOB_TYPES.get(knob.kind, str)
-    if endpoint == "predict" and name == PREDICT_ORDER[1]:
-        return _parameter(name, kind, inspect.Parameter.empty)
-    return _parameter(name, kind | None, None)
+    return _parameter(name, KNOB_TYPES.get(knob.kind, str) | None, None)
 
 
 def _parameter(name: str, kind: Any, default: object) -> inspect.Parameter:

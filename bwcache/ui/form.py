@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from .. import models
+from ..cache.calibration import is_known
 from ..cache.method import Knob, Method
 from ..cache.methods import METHODS, find_method
 from ..errors import ConfigError
@@ -153,10 +154,11 @@ def offered_methods(spec: ModelSpec) -> list[type[Method]]:
 
 def _calibration(spec: ModelSpec, method: type[Method]) -> dict[str, Any] | None:
     """What has to be measured on a model before a method can run; None where it has not been."""
-    presets = spec.facts(method.name).presets.values()
     if not method.calibrated:
         return {}
-    return next((_part(preset.config, method.calibrated) for preset in presets), None)
+    if is_known(spec.name, method.name):
+        return {"calibration": spec.name}
+    return None if method.needs_calibration else {}
 
 
 def usual(spec: ModelSpec, method: type[Method]) -> dict[str, Any]:
@@ -260,7 +262,21 @@ def read_config(given: Given) -> Method:
     for knob in method.knobs():
         if knob.name in given:
             found[knob.name] = read_knob(knob, given[knob.name])
-    return method(**found)
+    check_calibration(found, method)
+    config = method(**found)
+    config.check_model(spec.name)
+    return config
+
+
+def check_calibration(found: Given, method: type[Method]) -> None:
+    """Refuse a calibration that is not one of a model's name: files are for one's own machine.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    name = found.get("calibration")
+    if name and not is_known(str(name), method.name):
+        raise ConfigError("calibration", name, f"a model on which {method.title} was calibrated")
 
 
 def read_knob(knob: Knob, value: object) -> Any:

@@ -199,8 +199,8 @@ def test_residuals_and_arguments_and_the_call_itself():
 def test_an_argument_that_the_blocks_do_not_have_is_refused():
     probe = Probe("x", "temb", (0,))
     pipe = toy()
-    with cached(pipe, Asking(1, probes=(probe,))), pytest.raises(CacheError, match="measures temb"):
-        pipe(2)
+    with pytest.raises(CacheError, match="measures temb"), cached(pipe, Asking(1, probes=(probe,))):
+        pass
     assert pipe(2) == FOUR[:2]
 
 
@@ -303,8 +303,6 @@ def test_an_unknown_method_or_setting_is_refused():
         find_method("x")
     with pytest.raises(ConfigError, match="one of threshold"):
         from_dict("first_block_cache", {"thresold": 1})
-    with pytest.raises(ConfigError, match="ratios: got"):
-        from_dict("magcache", {})
 
 
 def test_letters_and_spans():

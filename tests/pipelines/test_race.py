@@ -8,7 +8,7 @@ import diffusers
 import pytest
 import torch
 
-from bwcache import BWCacheConfig, cached
+from bwcache import BWCacheConfig, FORAConfig, cached
 from bwcache.cache.install import Entrant, cached_in_turns
 from bwcache.cache.lanes import sharing
 from bwcache.cache.turns import RaceEnded, Runner
@@ -76,6 +76,15 @@ def alone(tiny: Tiny, config: BWCacheConfig) -> tuple[torch.Tensor, list]:
     with cached(tiny.pipe, config) as run:
         latents = tiny.run()
     return latents, run.traces
+
+
+def test_one_by_blocks_and_another_by_their_modules():
+    configs = (MEASURING, FORAConfig(2, "modules"), REUSING)
+    found, traces = in_turns(zoo_wan.wan21_t2v(), configs)
+    for config, latents, (trace,) in zip(configs, found, traces, strict=True):
+        expected, (single,) = alone(zoo_wan.wan21_t2v(), config)
+        assert torch.equal(latents, expected)
+        assert trace.letters == single.letters
 
 
 def decisions(traces: list) -> list[list[tuple]]:

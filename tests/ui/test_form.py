@@ -3,7 +3,6 @@
 import io
 import math
 from dataclasses import replace
-from types import MappingProxyType
 
 import gradio as gr
 import pytest
@@ -14,9 +13,9 @@ from bwcache.cache.methods import METHODS
 from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.cache.methods.first_block_cache import FirstBlockCacheConfig
 from bwcache.cache.methods.magcache import MagCacheConfig
+from bwcache.cache.methods.teacache import TeaCacheConfig
 from bwcache.errors import ConfigError
 from bwcache.models import find
-from bwcache.models.spec import MethodFacts, Preset
 from bwcache.runs.request import MAX_STEPS
 from bwcache.ui import fields, form
 from bwcache.ui.host import Host
@@ -24,17 +23,6 @@ from bwcache.ui.model_choice import KNOBS, METHOD_PARTS, MODEL_PARTS, of_method,
 from tests.ui.given import GIVEN, PROMPT, given
 
 TINY = find("tinyworld")
-CURVE = (1.0, 1.02, 1.01)
-
-
-@pytest.fixture
-def measured(monkeypatch):
-    """TinyWorld where somebody has measured MagCache's curve on it."""
-    preset = Preset(MagCacheConfig(threshold=0.1, ratios=CURVE))
-    caching = {**TINY.caching, "magcache": MethodFacts(presets={"Curve": preset})}
-    spec = replace(TINY, caching=MappingProxyType(caching))
-    monkeypatch.setattr(models, "CATALOGUE", {"tinyworld": spec})
-    return spec
 
 
 def test_every_setting_of_every_method_is_a_field():
@@ -52,7 +40,8 @@ def test_settings_that_share_a_name_are_of_one_kind_and_can_share_a_component():
 def test_each_field_of_the_page_has_a_component_of_its_kind():
     with gr.Blocks():
         found = {**fields.main_fields(Host()), **fields.advanced_fields(Host())}
-    assert set(form.FIELDS) - set(found) == {"ratios"}  # has to be measured, not typed
+    measured = {"ratios", "calibration", "coefficients"}  # not typed
+    assert set(form.FIELDS) - set(found) == measured
     assert isinstance(found["threshold"], gr.Slider)
     assert isinstance(found["reuse_interval"], gr.Textbox)
     assert isinstance(found["max_skip_steps"], gr.Number)
@@ -127,10 +116,12 @@ def test_what_is_left_out_is_the_models_own():
         ({"reuse": "blocks"}, "reuse"),
         ({"control": "no"}, "control"),
         ({"random_weights": None}, "random_weights"),
-        ({"method": "teacache"}, "method"),
+        ({"method": "nothing"}, "method"),
         ({"method": None}, "method"),
         ({"method": ["bwcache"]}, "method"),
-        ({"method": "magcache"}, "ratios"),
+        ({"method": "magcache", "model": "wan2.1-t2v-1.3b"}, "calibration"),
+        ({"method": "magcache", "calibration": "/etc/passwd"}, "calibration"),
+        ({"method": "smoothcache", "calibration": "../tinyworld"}, "calibration"),
         ({"model": "sora"}, "model"),
         ({"model": None}, "model"),
         ({"model": {"a": 1}}, "model"),
@@ -170,15 +161,18 @@ def test_a_picture_is_decoded_once(monkeypatch, tmp_path):
 # -- what follows the model and the method -----------------------------------------------------
 
 
-def test_a_method_that_has_to_be_measured_first_is_offered_where_it_has_been(measured):
-    assert [method.name for method in form.offered_methods(TINY)] == [
-        "bwcache",
-        "first_block_cache",
-    ]
-    assert MagCacheConfig in form.offered_methods(measured)
+WAN = find("wan2.1-t2v-1.3b")
+
+
+def test_a_method_that_has_to_be_measured_first_is_offered_where_it_has_been():
+    assert form.offered_methods(TINY) == list(METHODS.values())
+    missing = set(METHODS.values()) - set(form.offered_methods(WAN))
+    assert missing == {each for each in METHODS.values() if each.needs_calibration}
     config = form.read(given(method="magcache", threshold=0.2)).config
-    assert config == MagCacheConfig(threshold=0.2, ratios=CURVE)
-    assert "ratios" not in {knob.name for knob in form.settings(MagCacheConfig)}
+    assert config == MagCacheConfig(threshold=0.2, calibration="tinyworld")
+    assert not {"ratios", "calibration"} & {knob.name for knob in form.settings(MagCacheConfig)}
+    borrowed = form.read({"prompt": PROMPT, "model": WAN.name, "method": "teacache"}).config
+    assert borrowed == TeaCacheConfig(calibration=WAN.name)
 
 
 def test_the_settings_of_the_chosen_method_are_seen_and_no_others():
@@ -190,7 +184,7 @@ def test_the_settings_of_the_chosen_method_are_seen_and_no_others():
 
 
 def test_a_shared_component_follows_the_method():
-    ours, other = (of_method(TINY, method) for method in form.offered_methods(TINY))
+    ours, other = (of_method(TINY, method) for method in form.offered_methods(TINY)[:2])
     assert ours["threshold"]["label"] != other["threshold"]["label"]
     assert ours["threshold"]["value"] == TINY.default_preset.config.threshold
     assert other["threshold"]["value"] == FirstBlockCacheConfig().threshold
@@ -198,11 +192,11 @@ def test_a_shared_component_follows_the_method():
     assert not other["presets"]["visible"]
 
 
-def test_a_method_that_another_model_lacks_gives_way(measured):
-    found = of_model(TINY, MagCacheConfig, Host())
+def test_a_method_that_another_model_lacks_gives_way():
+    found = of_model(WAN, MagCacheConfig, Host())
     assert set(found) == set(MODEL_PARTS)
     assert found["method"]["value"] == "bwcache"
-    assert of_model(measured, MagCacheConfig, Host())["method"]["value"] == "magcache"
+    assert of_model(TINY, MagCacheConfig, Host())["method"]["value"] == "magcache"
 
 
 def test_presets_are_recognised():
@@ -238,7 +232,7 @@ def test_settings_that_were_tried_are_read_by_either_name():
     ("change", "field"),
     [
         ({"model": "wan2.1-t2v-1.3b"}, "model"),
-        ({"method": "teacache"}, "method"),
+        ({"method": "nothing"}, "method"),
         ({"threshold": "0.05"}, "threshold"),
         ({"threshold": None}, "threshold"),
         ({"threshold": math.nan}, "threshold"),

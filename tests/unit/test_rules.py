@@ -27,7 +27,7 @@ ONLY = {
 }
 # what decides, records and predicts needs the standard library alone, with all that it imports
 LIGHT = (
-    *("errors", "files", "cache.methods.bwcache", "cache.trace", "cache.predict"),
+    *("errors", "files", "cache.methods", "cache.trace", "cache.predict"),
     *(
         "cache.schedule_table",
         "cache.block_stacks",

@@ -7,12 +7,47 @@ from types import MappingProxyType
 
 from ...errors import ConfigError
 from ..method import Method
+from .adacache import AdaCacheConfig
+from .bac import BACConfig
+from .block_caching import BlockCachingConfig
 from .bwcache import BWCacheConfig
+from .dicache import DiCacheConfig
+from .easycache import EasyCacheConfig
 from .first_block_cache import FirstBlockCacheConfig
+from .fora import FORAConfig
+from .lemica import LeMiCaConfig
 from .magcache import MagCacheConfig
+from .pab import PABConfig
+from .quantcache import QuantCacheConfig
+from .smoothcache import SmoothCacheConfig
+from .sortblock import SortblockConfig
+from .steps_mask import StepsMaskConfig
+from .taylorseer import TaylorSeerConfig
+from .teacache import TeaCacheConfig
 
 METHODS: Mapping[str, type[Method]] = MappingProxyType(
-    {m.name: m for m in (BWCacheConfig, FirstBlockCacheConfig, MagCacheConfig)}
+    {
+        m.name: m
+        for m in (
+            BWCacheConfig,
+            FirstBlockCacheConfig,
+            MagCacheConfig,
+            TeaCacheConfig,
+            EasyCacheConfig,
+            TaylorSeerConfig,
+            FORAConfig,
+            PABConfig,
+            StepsMaskConfig,
+            SmoothCacheConfig,
+            LeMiCaConfig,
+            AdaCacheConfig,
+            DiCacheConfig,
+            SortblockConfig,
+            BlockCachingConfig,
+            BACConfig,
+            QuantCacheConfig,
+        )
+    }
 )
 
 

@@ -8,10 +8,11 @@ is tested bit for bit.
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ...errors import ConfigError
+from ..calibration import resampled
 from ..method import WHOLE, Forecast, Method, Plan, RunFacts, Seen, knob
+from .schedule import Calibrated, calibration_knob
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class MagCacheState:
 
     Args:
         ratios: One for each step of this run.
+        said: Where they are from.
         ratio: Product of the ratios since the last computed step.
         error: Sum of how far that product was from 1.
         skipped: Steps since the last computed one.
@@ -29,30 +31,32 @@ class MagCacheState:
     ratio: float = 1.0
     error: float = 0.0
     skipped: int = 0
+    said: str = ""
 
 
 @dataclass(frozen=True)
-class MagCacheConfig(Method):
+class MagCacheConfig(Calibrated, Method):
     """How MagCache decides.
 
     Args:
-        threshold: The accumulated error up to which the residual is replayed.
+        threshold: The accumulated error up to which the residual is replayed; 0 reuses nothing.
         max_skip_steps: K, how many steps in a row are replayed at most.
         retention_ratio: The share of the steps at the start that is always computed.
         ratios: The size of each step's residual over that of the step before, measured on this
             model with this number of steps; the nearest ones are taken where a run has another
-            number. They belong to one model: none are built in. Kept in single precision, as
-            diffusers does, so that an error that just meets the threshold decides alike.
+            number. The calibration's where none are given. Kept in single precision, as diffusers
+            does, so that an error that just meets the threshold decides alike.
+        calibration: Whose ratios; see `bwcache.cache.calibration`.
 
     Raises:
-        ConfigError: A setting is of the wrong kind or out of its bounds, or there are no ratios.
+        ConfigError: A setting is of the wrong kind or out of its bounds.
     """
 
     name = "magcache"
     title = "MagCache"
     about = "Replays for as long as a curve measured beforehand says that the size hardly changes."
     source = "arXiv 2506.09045; diffusers' MagCacheConfig"
-    calibrated = ("ratios",)
+    calibrated = ("ratios", "calibration")
 
     threshold: float = knob(
         0.06,
@@ -87,43 +91,47 @@ class MagCacheConfig(Method):
         "Size of each step's residual over that of the step before; one number a step.",
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    calibration: str = calibration_knob()
+
+    def check_model(self, model: str) -> None:
         if not self.ratios:
-            raise ConfigError(
-                "ratios",
-                self.ratios,
-                "one number a step, measured on this model: an uncached run with diffusers' "
-                "MagCacheConfig(calibrate=True) prints them",
-            )
+            super().check_model(model)
+
+    @property
+    def only_measures(self) -> bool:
+        return self.threshold == 0
 
     @property
     def forecast(self) -> Forecast:
         return "exact"
 
     def begin(self, run: RunFacts) -> MagCacheState:
-        return MagCacheState(nearest(tuple(array("f", self.ratios)), run.num_steps))
+        ratios, said = self.ratios, ""
+        if not ratios:
+            found = self.measured(run)
+            ratios, said = found.nearest(run.num_steps)[1]["ratios"], found.said(run.num_steps)
+        return MagCacheState(resampled(tuple(array("f", ratios)), run.num_steps), said=said)
 
     def decide(self, state: MagCacheState, seen: Seen) -> tuple[Plan, MagCacheState]:
         start = int(self.retention_ratio * len(state.ratios) + 0.5)
         if seen.step < start:
             return Plan(reason=f"one of the first {start} steps"), state
         if seen.computed:
-            return Plan(reason="computed in any case"), MagCacheState(state.ratios)
+            return Plan(reason="computed in any case"), replace(
+                state, ratio=1.0, error=0.0, skipped=0
+            )
         ratio = state.ratio * (state.ratios[seen.step] if seen.step < len(state.ratios) else 1.0)
         error, skipped = state.error + abs(1 - ratio), state.skipped + 1
-        if seen.step and error <= self.threshold and skipped <= self.max_skip_steps:
+        if (
+            self.threshold
+            and seen.step
+            and error <= self.threshold
+            and skipped <= self.max_skip_steps
+        ):
             plan = Plan((WHOLE,), reason=f"error {error:.3g} after {skipped} replayed")
-            return plan, MagCacheState(state.ratios, ratio, error, skipped)
+            return plan, replace(state, ratio=ratio, error=error, skipped=skipped)
         reason = f"error {error:.3g} or {skipped} in a row would be too much"
-        return Plan(reason=reason), MagCacheState(state.ratios)
+        return Plan(reason=reason), replace(state, ratio=1.0, error=0.0, skipped=0)
 
-
-def nearest(ratios: tuple[float, ...], length: int) -> tuple[float, ...]:
-    """So many of the ratios, evenly spaced, both ends included."""
-    if len(ratios) == length:
-        return ratios
-    if length == 1:
-        return ratios[-1:]
-    scale = (len(ratios) - 1) / (length - 1)
-    return tuple(ratios[round(step * scale)] for step in range(length))
+    def facts(self, state: MagCacheState) -> dict[str, str]:
+        return {"calibration": state.said} if state.said else {}

@@ -1,0 +1,54 @@
+"""FORA: every so many-th step is computed, the others are replayed. The plainest cache there is.
+
+Standard library only. Source: arXiv 2407.01425. There each attention and MLP output is kept and
+gated anew, as with `granularity="modules"` here; with "stack" it is the stack's residual, which is
+their sum with the gates of the computed step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..method import WHOLE, RunFacts, Site, Span
+from .schedule import Fixed, FixedSchedule, granularity_knob, period_knob
+
+
+@dataclass(frozen=True)
+class FORAConfig(FixedSchedule):
+    """How FORA decides.
+
+    Args:
+        period: N, the steps from one computed step to the next; 1 reuses nothing.
+        granularity: "stack" replays the stack's residual; "modules" each attention's and MLP's
+            output.
+
+    Raises:
+        ConfigError: A setting is of the wrong kind or out of its bounds.
+    """
+
+    name = "fora"
+    title = "FORA"
+    about = "Computes every so many-th step and replays the others, whatever they show."
+    source = "arXiv 2407.01425"
+
+    period: int = period_knob(3)
+    granularity: str = granularity_knob()
+
+    @property
+    def only_measures(self) -> bool:
+        return self.period == 1
+
+    @property
+    def site(self) -> Site:
+        return "modules" if self.granularity == "modules" else "blocks"
+
+    @property
+    def replay(self) -> str:
+        return "output" if self.site == "modules" else "residual"
+
+    def kept(self, run: RunFacts) -> tuple[Span, ...]:
+        return (WHOLE,) if self.site == "blocks" else run.singly()
+
+    def fixed(self, run: RunFacts) -> Fixed:
+        computed = set(range(0, run.num_steps, self.period))
+        return Fixed.of_steps(computed, run.num_steps, spans=self.kept(run))
