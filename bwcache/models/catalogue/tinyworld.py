@@ -36,9 +36,9 @@ TINYWORLD = ModelSpec(
             BWCacheConfig.name: MethodFacts(
                 presets=MappingProxyType(
                     {
-                        "Safe": Preset(BWCacheConfig(0.05, 1), SWEEP),
-                        "Balanced": Preset(BWCacheConfig(0.05, 4), SWEEP),
-                        "Fast": Preset(BWCacheConfig(0.05, 8), SWEEP),
+                        "Safe": Preset(BWCacheConfig(0.05, 2, reuse="forecast"), SWEEP),
+                        "Balanced": Preset(BWCacheConfig(0.05, 4, reuse="forecast"), SWEEP),
+                        "Fast": Preset(BWCacheConfig(0.08, 2, reuse="forecast"), SWEEP),
                     }
                 ),
                 indicator_range=(0.025, 0.109),
@@ -50,9 +50,9 @@ TINYWORLD = ModelSpec(
     ),
     examples=(
         "a red circle moving right on a white background",
-        "a green circle moving up on a white background",
-        "an orange square moving left on a black background",
-        "a purple triangle moving down on a gray background",
+        "a blue square bouncing on a gray background",
+        "a yellow triangle growing on a black background",
+        "a green circle moving up and a purple square moving down on a white background",
     ),
     prompt_check="bwcache.tinyworld.grammar:parse",
     prompt_menus="bwcache.tinyworld.menus",
