@@ -8,6 +8,7 @@ hand below it. A test compares, so a changed setting means running this once.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from ..cache import calibration
@@ -65,7 +66,8 @@ def frame(name: str) -> str:
 
 def _first(config: Method) -> str:
     name = config.knobs()[0].name
-    return f"{name}={getattr(config, name)!r}"
+    value = getattr(config, name)
+    return f"{name}={json.dumps(value) if isinstance(value, str) else repr(value)}"
 
 
 def _row(knob: Knob, config: Method) -> str:

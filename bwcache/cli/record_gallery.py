@@ -33,7 +33,7 @@ class Card:
     setting: str | BWCacheConfig
     title: str
     caption: str
-    reuse: str = "residual"
+    reuse: str = "forecast"
 
 
 GALLERY = (
@@ -45,19 +45,19 @@ GALLERY = (
         "The Balanced preset, beside a control: just as few steps, none of them cached.",
     ),
     Card(
-        "2-forecast",
+        "2-paper",
         CIRCLE,
         "Balanced",
-        "Balanced + forecast",
-        "The same steps are reused, each along the trend of the computed ones before it.",
-        reuse="forecast",
+        "As in the paper",
+        "The same steps are reused, each a plain repetition of the last computed one.",
+        reuse="residual",
     ),
     Card(
         "3-fast",
         SQUARE,
         "Fast",
         "Fast",
-        "The Fast preset: eight steps are reused after each computed one.",
+        "The Fast preset: two steps are reused after each computed one, from early on.",
     ),
     Card(
         "4-past-the-cliff",
@@ -65,6 +65,7 @@ GALLERY = (
         BWCacheConfig(0.15, 27),
         "Past the cliff",
         "Too much is reused: the control, with as few steps and no cache, stays closer.",
+        reuse="residual",
     ),
 )
 

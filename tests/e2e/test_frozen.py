@@ -54,7 +54,7 @@ def test_recorded_runs_play_with_the_network_gone(browser):
         visit.phase("done")
         page.wait_for_selector(".bw[data-fetched]")
         page.route("**/*", lambda route: route.abort())
-        for slug in ("4-past-the-cliff", "2-forecast"):
+        for slug in ("4-past-the-cliff", "2-paper"):
             page.locator(f".bw-run[data-slug='{slug}']").click()
             page.wait_for_selector(f".bw-run[data-slug='{slug}'][aria-pressed=true]")
             page.wait_for_selector(".bw[data-phase=done]")

@@ -49,10 +49,10 @@ def test_its_settings_are_the_defaults():
 def test_its_results_are_the_recorded_ones():
     """Each preset's row of the table, from the results file named under it."""
     recorded = results("tinyworld-presets")
-    forecasts = {
+    papers = {
         (entry["config"]["threshold"], entry["config"]["reuse_interval"]): entry["psnr_db"]
         for entry in recorded["settings"]
-        if entry["config"]["reuse"] == "forecast"
+        if entry["config"]["reuse"] == "residual"
     }
     for name, entry in recorded["presets"].items():
         (row,) = re.findall(rf"^\| {name} \|.*\|$", README, re.MULTILINE)
@@ -60,7 +60,7 @@ def test_its_results_are_the_recorded_ones():
             f"{entry['speedup']:.2f}×",
             f"{entry['psnr_db']:.1f} dB",
             f"{entry['control_psnr_db']:.1f} dB",
-            f"{forecasts[entry['config']['threshold'], entry['config']['reuse_interval']]:.1f} dB",
+            f"{papers[entry['config']['threshold'], entry['config']['reuse_interval']]:.1f} dB",
             f"{entry['steps_computed']:.0f} of {models.find(recorded['model']).steps}",
         ):
             assert value in row, (name, value)
@@ -125,17 +125,17 @@ def test_docstrings_quote_the_recorded_numbers():
     tokens = BWCacheConfig().indicator_tokens
     equal = f"{100 * by_tokens[tokens]['steps_equal']:.1f} %"
     text = " ".join(BWCacheConfig.__doc__.split())
-    for reuse in get_args(Reuse):
+    for reuse in decibels:
         assert f'{decibels[reuse]:.2f} dB for "{reuse}"' in text
     decided = f"With {tokens} the decision was the exact one for {equal} of the steps of"
     assert f"{decided} TinyWorld's first" in text
     assert re.findall(r"[\d.]+ (?:dB|%)", text) == [
-        *(f"{decibels[reuse]:.2f} dB" for reuse in get_args(Reuse)),
+        *(f"{decibels[reuse]:.2f} dB" for reuse in decibels),
         equal,
     ]
     settings = {json.dumps(row["config"] | {"reuse": ""}) for row in presets["rows"]}
-    assert (len(settings), len({row["prompt"] for row in presets["rows"]})) == (4, 8)
-    assert "four settings on eight prompts" in text
+    assert (len(settings), len({row["prompt"] for row in presets["rows"]})) == (9, 8)
+    assert "nine settings on eight prompts" in text
     assert by_tokens[256] == by_tokens[128]  # "256 takes the same tokens"
 
 

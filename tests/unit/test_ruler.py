@@ -94,7 +94,7 @@ def test_what_nobody_has_measured_has_no_ruler():
 
 
 def test_presets_are_the_least_work_on_their_side_of_a_mark():
-    """Twice the steps are 40 dB away, half of them 30 and another seed 20: 35 and 25 are between."""
+    """Twice the steps are 40 dB away, half of them 30, another seed 20: 35 and 25 are between."""
 
     def entry(computed, psnr, control=0.0, reuse="residual"):
         numbers = {"steps_computed": computed, "psnr_db": psnr, "control_psnr_db": control}
