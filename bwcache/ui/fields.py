@@ -177,7 +177,8 @@ def _method_title(spec: ModelSpec, method: type[Method]) -> object:
     if method.calibrated and not method.needs_calibration:
         known = find(spec.name, method.name)
         if known is None or known.borrowed:
-            return label(f"{method.name}_{'uncalibrated' if known is None else 'borrowed'}")
+            kind = "uncalibrated" if known is None else "borrowed"
+            return label(f"{method.name}_{kind}")
     return method.title
 
 
