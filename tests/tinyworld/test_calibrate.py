@@ -40,6 +40,7 @@ def test_what_ships_was_measured_as_the_model_runs_today(name):
     found = needed("tinyworld", name)
     assert (SHIPPED / "tinyworld" / f"{name}.json").is_file()
     assert TINY.steps in found.by_steps
+    assert found.made["weights"] == TINY.version
     assert found.made["flow_shift"] == TINY.scheduler_options["flow_shift"]
     assert found.made["guidance_scale"] == TINY.call["guidance_scale"]
     size = {"height": TINY.shape.height, "width": TINY.shape.width}
