@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for editors and type checkers; a program imports each name when it is used
     from .cache.block_stacks import BlockStack
+    from .cache.built_in import built_in
     from .cache.install import SAFE, cached, disable, enable
     from .cache.method import Method, Plan, Probe, Span
     from .cache.methods import METHODS
@@ -60,6 +61,7 @@ __all__ = [
     "Trace",
     "TraceError",
     "TraceFile",
+    "built_in",
     "cached",
     "disable",
     "enable",
@@ -98,6 +100,7 @@ _HOME = {
     "Trace": "cache.trace",
     "TraceError": "errors",
     "TraceFile": "cache.trace",
+    "built_in": "cache.built_in",
     "cached": "cache.install",
     "disable": "cache.install",
     "enable": "cache.install",

@@ -133,6 +133,7 @@ def provenance(workload: Workload, pipe, prompts: Sequence[str]) -> dict[str, ob
     header = {k: v for k, v in workload.header().items() if k in ("device", "versions", "shape")}
     return {
         "date": date.today().isoformat(),
+        "weights": workload.spec.version,
         **header,
         "prompts": list(prompts),
         "first_seed": FIRST_SEED,

@@ -105,7 +105,7 @@ def cached(
     """
     if isinstance(pipe, torch.nn.Module):
         pipe = SimpleNamespace(transformer=pipe)
-    gated = _gated(pipe)
+    gated = transformers_to_gate(pipe)
     with ExitStack() as undo:
         lane = _lane(pipe, config, on_step, gated, undo)
         _put_gates(gated, blocks, group, Switch(lane), undo, [lane.controller])
@@ -156,7 +156,7 @@ def cached_in_turns(
     Raises:
         CacheError: As `cached`, or the pipelines do not share their transformers.
     """
-    gated = _gated(entrants[0].pipe)
+    gated = transformers_to_gate(entrants[0].pipe)
     for entrant in entrants[1:]:
         if [*map(id, _transformers(entrant.pipe))] != [*map(id, gated)]:
             raise CacheError(
@@ -214,7 +214,7 @@ class _LaneInTurns(Lane):
         self.turns.stand(runner, "end" if over else "between steps")
 
 
-def _gated(pipe: object) -> list[torch.nn.Module]:
+def transformers_to_gate(pipe: object) -> list[torch.nn.Module]:
     """A pipeline's transformers, none of which is cached yet."""
     found = _transformers(pipe)
     for transformer in found:

@@ -317,6 +317,8 @@ def table(trace: Trace) -> str:
     ]
     if trace.trigger_step is not None:
         lines.append(f"trigger    step {trace.trigger_step}")
+    if "calibration" in trace.state:
+        lines.append(f"numbers    {trace.state['calibration']}")
     for each in trace.experts:
         trigger = each.state.get("trigger_step")
         said = "" if trigger is None else f", triggered at step {trigger}"

@@ -37,6 +37,7 @@ TEXTS: Mapping[str, str] = {
     "reused": "{reused} of {steps} steps reused",
     "nothing": "Nothing was reused: {why}",
     "only_measures": "a threshold of 0 only measures.",
+    "turned_off": "these settings reuse nothing.",
     "too_short": "the run is too short to compare steps. Take more steps.",
     "too_low": "no step changed by less than the threshold {threshold:.3g}. "
     "For this prompt a threshold above {lowest:.3g} reuses steps.",
@@ -154,7 +155,7 @@ def warning(
 def _why_nothing(summary: Mapping[str, Any], say: Say) -> str:
     config = _config(summary)
     if config.only_measures:
-        return say("only_measures")
+        return say("only_measures" if isinstance(config, BWCacheConfig) else "turned_off")
     if not decides_by_indicator(config):
         return say("never_allowed")
     threshold, lowest = summary["config"]["threshold"], summary["reuse_starts_above"]

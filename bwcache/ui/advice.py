@@ -13,6 +13,7 @@ from dataclasses import replace
 from .. import models
 from ..cache.method import Method
 from ..cache.methods import METHODS
+from ..cache.methods.bwcache import BWCacheConfig
 from ..cache.predict import decides_by_indicator, predict, reuse_starts_above
 from ..cache.trace import FEW_STEPS, Trace
 from ..errors import ConfigError, TraceError
@@ -121,15 +122,20 @@ def _expectation(request: Request, trace: Trace | None, language: str) -> str:
     if few:
         known.insert(0, say("advice.few_steps", steps=request.steps, few=FEW_STEPS))
     if trace is None:
-        unmeasured = config.only_measures and not facts.presets
+        unmeasured = _only_measures(config) and not facts.presets
         later = say("advice.not_measured_yet" if unmeasured else "advice.expect_later")
         return " ".join([*known, later])
-    if config.only_measures and not facts.presets:
+    if _only_measures(config) and not facts.presets:
         return "\n\n".join([*known, *([] if few else [_suggested(trace, config, say)])])
     lowest = reuse_starts_above(trace, config) if decides_by_indicator(config) else None
     if lowest is not None:
         known.append(say("advice.starts_above", value=lowest))
     return "\n\n".join(filter(None, [" ".join(known), _expected(request, trace, language)]))
+
+
+def _only_measures(config: Method) -> bool:
+    """Whether these are settings to look at the indicator with, which is BWCache's."""
+    return isinstance(config, BWCacheConfig) and config.only_measures
 
 
 def _range(measured: tuple[float, float] | None, trace: Trace | None, say: Say) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import gradio as gr
 
+from ..cache.calibration import find
 from ..cache.method import Knob, Method
 from ..cache.methods import METHODS
 from ..models import ModelSpec
@@ -164,10 +165,21 @@ def _texts(method: type[Method], knob: Knob) -> dict[str, object]:
 
 def method_choices(spec: ModelSpec, method: type[Method]) -> dict[str, object]:
     """The methods on offer."""
+    offered = form.offered_methods(spec)
     return {
-        "choices": [(each.title, each.name) for each in form.offered_methods(spec)],
+        "choices": [(_method_title(spec, each), each.name) for each in offered],
         "value": method.name,
     }
+
+
+def _method_title(spec: ModelSpec, method: type[Method]) -> object:
+    """A method's title; where its numbers were not measured here, with that."""
+    if method.calibrated and not method.needs_calibration:
+        known = find(spec.name, method.name)
+        if known is None or known.borrowed:
+            kind = "uncalibrated" if known is None else "borrowed"
+            return label(f"{method.name}_{kind}")
+    return method.title
 
 
 def preset_choices(

@@ -48,7 +48,7 @@ def _entry(slug: str, run: RecordedRun | RecordedError, folder: Path) -> Entry:
         "hardware": device.partition(": ")[2] or device,
         "folder": url,
         "thumbnail": url + run.files["thumbnail"],
-        "threshold": rounded(float(summary["config"]["threshold"])),
+        "threshold": rounded(float(summary["config"].get("threshold", 0))),
         "speedup": rounded(_speedup(summary)),
         "psnr_db": rounded(summary["psnr_db"]),
         "words": _words(summary),

@@ -70,6 +70,9 @@ def method_labels(language: str) -> dict[str, str]:
     """
     found = {}
     for name, method in METHODS.items():
+        if method.calibrated and not method.needs_calibration:
+            found[f"{name}_borrowed"] = f"{method.title} (borrowed numbers, uncalibrated here)"
+            found[f"{name}_uncalibrated"] = f"{method.title} (uncalibrated)"
         for knob in method.knobs():
             if knob.name in method.calibrated:
                 continue

@@ -97,6 +97,7 @@ def test_another_number_of_steps_takes_the_nearest_and_says_so(calibrations):  #
     _, trace = run(SmoothCacheConfig(0.25, calibration="mine"), 9)
     assert trace.letters == "CrrCrrCrC"
     assert trace.state["calibration"].endswith("with 6 steps, the nearest to 9")
+    assert "the nearest to 9" in str(trace)
 
 
 def test_lemica_keeps_the_worst_stretch_short(calibrations):  # noqa: F811

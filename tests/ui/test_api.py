@@ -341,7 +341,9 @@ def test_every_method_can_be_called():
     run(of(backend), method="magcache", ratios=[1.0, 1.02], max_skip_steps=2)
     first, second = (request.config for request in backend.requests)
     assert first == METHODS["first_block_cache"](threshold=0.2)
-    assert second == METHODS["magcache"](ratios=(1.0, 1.02), max_skip_steps=2)
+    assert second == METHODS["magcache"](
+        ratios=(1.0, 1.02), max_skip_steps=2, calibration="tinyworld"
+    )
 
 
 @pytest.mark.usefixtures("no_files")
@@ -371,7 +373,7 @@ def test_every_method_can_be_called():
         ({"model": {"a": 1}}, "model"),
         ({"model": "../../etc"}, "model"),
         ({"method": "nothing"}, "method"),
-        ({"method": "magcache", "model": "wan2.1-t2v-1.3b"}, "calibration"),
+        ({"method": "magcache", "calibration": "/etc/passwd"}, "calibration"),
         ({"method": "magcache", "ratios": ["1"]}, "ratios"),
         ({"method": "first_block_cache", "gate": "recheck"}, "gate"),
         ({"max_skip_steps": 3}, "max_skip_steps"),

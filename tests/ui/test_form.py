@@ -17,7 +17,7 @@ from bwcache.cache.methods.teacache import TeaCacheConfig
 from bwcache.errors import ConfigError
 from bwcache.models import find
 from bwcache.runs.request import MAX_STEPS
-from bwcache.ui import fields, form
+from bwcache.ui import fields, form, languages
 from bwcache.ui.host import Host
 from bwcache.ui.model_choice import KNOBS, METHOD_PARTS, MODEL_PARTS, of_method, of_model
 from tests.ui.given import GIVEN, PROMPT, given
@@ -173,6 +173,21 @@ def test_a_method_that_has_to_be_measured_first_is_offered_where_it_has_been():
     assert not {"ratios", "calibration"} & {knob.name for knob in form.settings(MagCacheConfig)}
     borrowed = form.read({"prompt": PROMPT, "model": WAN.name, "method": "teacache"}).config
     assert borrowed == TeaCacheConfig(calibration=WAN.name)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("tinyworld", "TeaCache"),
+        ("wan2.1-t2v-1.3b", "TeaCache (borrowed numbers, uncalibrated here)"),
+        ("mochi-1", "TeaCache (uncalibrated)"),
+    ],
+)
+def test_numbers_that_nobody_has_measured_here_are_said_to_be_none_of_ours(model, said):
+    choices = of_model(find(model), TeaCacheConfig, Host())["method"]["choices"]
+    (shown,) = [title for title, name in choices if name == "teacache"]
+    english = languages.I18N.translations["en"]
+    assert said == (shown if isinstance(shown, str) else english[shown.key])
 
 
 def test_the_settings_of_the_chosen_method_are_seen_and_no_others():

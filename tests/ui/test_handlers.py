@@ -158,7 +158,7 @@ def test_stop_says_so_and_frees_the_button():
     ("change", "word"),
     [
         ({"prompt": "   "}, "Prompt"),
-        ({"method": "magcache", "model": "wan2.1-t2v-1.3b"}, "calibration"),
+        ({"method": "fora", "period": 0}, "Period"),
         ({"steps": 1}, "Denoising"),
     ],
 )

@@ -2,7 +2,9 @@
 
 import pytest
 
-from bwcache.runs.verdict import warning
+from bwcache.cache.trace import Trace
+from bwcache.explore.suggestion import after_measuring
+from bwcache.runs.verdict import sentence, warning
 
 LIMITS = {"residual": (9, 30)}
 
@@ -37,3 +39,11 @@ def test_it_names_the_steps_and_the_way_out():
 def test_what_nobody_measured_is_not_warned_of():
     assert warning(counts(2, 28), {}) is None
     assert warning(counts(2, 28, reuse="forecast"), LIMITS) is None
+
+
+def test_other_methods_are_given_no_threshold_and_told_what_is_off():
+    off = {"steps_computed": 12, "steps_reused": 0, "psnr_db": None, "speedup": 1.0}
+    off |= {"baseline_seconds": 1.0, "cached_seconds": 1.0, "ssim": 1.0}
+    summary = {**off, "method": "fora", "config": {"period": 1}, "model": "wan2.1-t2v-1.3b"}
+    assert after_measuring(summary, Trace(12, 2)) is None
+    assert "these settings reuse nothing" in sentence(summary)

@@ -71,7 +71,7 @@ class QuantCacheConfig(Method):
         basic=True,
     )
     prune_above: float = knob(
-        0.99,
+        0.9,
         "number",
         "Blocks left out",
         "How alike a block's output must be to that of the block before to be left out.",
