@@ -9,6 +9,7 @@ if TYPE_CHECKING:  # for editors and type checkers; a program imports each name 
     from .cache.method import Method, Plan, Probe, Span
     from .cache.methods import METHODS
     from .cache.methods.bwcache import BWCacheConfig
+    from .cache.methods.bwcache_plus import BWCachePlusConfig
     from .cache.methods.first_block_cache import FirstBlockCacheConfig
     from .cache.methods.magcache import MagCacheConfig
     from .cache.predict import predict
@@ -19,6 +20,7 @@ __all__ = [
     "METHODS",
     "SAFE",
     "BWCacheConfig",
+    "BWCachePlusConfig",
     "BlockStack",
     "CacheError",
     "ConfigError",
@@ -41,6 +43,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "BWCacheConfig": "cache.methods.bwcache",
+    "BWCachePlusConfig": "cache.methods.bwcache_plus",
     "BlockStack": "cache.block_stacks",
     "CacheError": "errors",
     "ConfigError": "errors",

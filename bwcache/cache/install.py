@@ -24,6 +24,7 @@ from diffusers.hooks.hooks import CacheContext, _set_cache_context
 from ..errors import CacheError, ConfigError
 from .block_gate import BlockGate, gates_of, in_calling_order
 from .block_stacks import GUESSES, REFUSED, STACKS, BlockStack
+from .call_gate import CallGate
 from .controller import Call, Controller, StepCallback
 from .lanes import Lane, Switch
 from .method import Method
@@ -100,7 +101,7 @@ def cached(
     gated = _gated(pipe)
     with ExitStack() as undo:
         lane = _lane(pipe, config, on_step, gated, undo)
-        _put_gates(gated, blocks, group, Switch(lane), undo)
+        _put_gates(gated, blocks, group, Switch(lane), undo, lane.controller.may_forecast)
         yield Run(lane.controller, lane.stepping)
 
 
@@ -163,7 +164,8 @@ def cached_in_turns(
         turns = Turns(device, lambda runner: switch.turn_to(lanes[runner]))
         for lane in lanes.values():
             lane.turns = turns
-        _put_gates(gated, blocks, group, switch, undo)
+        may_forecast = any(lane.controller.may_forecast for lane in lanes.values())
+        _put_gates(gated, blocks, group, switch, undo, may_forecast)
         yield turns, [Run(lane.controller, lane.stepping) for lane in lanes.values()]
 
 
@@ -241,8 +243,13 @@ def _put_gates(
     group: object,
     switch: Switch,
     undo: ExitStack,
+    whole_calls: bool,
 ) -> None:
-    """Put a gate before every block, and have the transformers announce their calls."""
+    """Put a gate before every block, and have the transformers announce their calls.
+
+    Args:
+        whole_calls: Whether a method passes by whole calls: then there is one before them, too.
+    """
     transformers = [(transformer, stack_of(transformer, blocks)) for transformer in gated]
     for transformer, stack in transformers:
         _check_own_blocks(transformer, stack)
@@ -255,7 +262,7 @@ def _put_gates(
             gate.put()
         ranks = Ranks.of(transformer, group)
         place = _Place(transformer, stack, expert, ranks, gates, switch)
-        undo.enter_context(_announced(place))
+        undo.enter_context(_announced(place, whole_calls))
 
 
 def enable(pipe, config: Method | Sequence[Method] | None = None, **more) -> Run:
@@ -401,7 +408,9 @@ def _check_not_compiled(transformer: torch.nn.Module) -> None:
     inner = getattr(transformer, "_orig_mod", transformer)
     forward = vars(transformer).get("forward")
     compiled = hasattr(forward, "_torchdynamo_orig_callable")
-    if inner is transformer and transformer._compiled_call_impl is None and not compiled:
+    called = transformer._compiled_call_impl
+    own = called is None or isinstance(called, CallGate)
+    if inner is transformer and own and not compiled:
         return
     raise CacheError(
         "pipe: its whole transformer is compiled, which hides the blocks; load it afresh and "
@@ -520,9 +529,10 @@ def _nothing(*given) -> None:
 
 
 @contextmanager
-def _announced(place: _Place) -> Iterator[None]:
+def _announced(place: _Place, whole_calls: bool) -> Iterator[None]:
     """Tell the controller whenever the transformer is called, and for which guidance branch."""
     transformer, stack, switch = place.transformer, place.stack, place.switch
+    call_gate: CallGate | None = None
     num_blocks = len(in_calling_order(transformer, stack))
     lists = place.lists
 
@@ -535,6 +545,8 @@ def _announced(place: _Place) -> Iterator[None]:
             )
 
     def announce(module, args, kwargs):
+        if call_gate is not None and call_gate.has_announced():
+            return
         lane, controller = switch.lane, switch.controller
         _check_not_compiled(module)
         if controller.between_steps:
@@ -573,6 +585,8 @@ def _announced(place: _Place) -> Iterator[None]:
             )
         if controller.measures_calls:
             controller.measure_call("call_output", output[0])
+        if controller.forecasts_calls:
+            controller.call_returned(output)
 
     def naming(cache_context: Callable) -> Callable:
         @wraps(cache_context)
@@ -594,4 +608,8 @@ def _announced(place: _Place) -> Iterator[None]:
         undo.callback(transformer.register_forward_hook(_Hook(report)).remove)
         if hasattr(transformer, "cache_context"):
             undo.enter_context(wrapped_method(transformer, "cache_context", naming, transformer))
+        if whole_calls:
+            call_gate = CallGate(transformer, switch, announce)
+            undo.callback(call_gate.remove)
+            call_gate.put()
         yield

@@ -22,6 +22,7 @@ Action = Literal["compute", "reuse", "partial"]
 Forecast = Literal["exact", "estimate", "none"]
 Against = Literal["computed", "measured", "neighbour"]
 Metric = Literal["relative_l1", "change", "size", "cosine"]
+Site = Literal["blocks", "call"]
 KnobKind = Literal["number", "whole", "steps", "count", "choice", "numbers", "start", "mask"]
 M = TypeVar("M", bound="Method")
 
@@ -64,12 +65,16 @@ class RunFacts:
             `noise_levels.py`.
         first_step: The 0-based step with which this transformer begins: 0, or for the second
             expert of a run the step at which it takes over.
+        noise: The share of noise in the latents at which each step begins, from 1 to 0, alike for
+            all schedulers: sigma of flow matching, s / (α + s) of others; empty where it cannot be
+            told. See `prediction.py`.
     """
 
     num_steps: int
     num_blocks: int
     levels: tuple[float, ...] = ()
     first_step: int = 0
+    noise: tuple[float, ...] = ()
 
     def singly(self) -> tuple[Span, ...]:
         """Every block as a span of its own."""
@@ -84,7 +89,9 @@ class Probe:
         name: What the method calls it; "features" is shown as the trace's distances.
         of: "output" or "residual" (output less input) of a block's measured stream; the name of
             an argument of the block; "call_input" or "call_output", the transformer's first
-            argument and what it returns (then the blocks are `(0,)`).
+            argument and what it returns; or "forecast", where calls are forecast (`Method.site`):
+            what a computed call gave against the forecast of it that stood ready, in noise
+            predictions ("neighbour"). For the call's the blocks are `(0,)`.
         blocks: Which blocks, in calling order.
         against: What it is compared with, of the same guidance branch: the last call that computed
             all of its blocks ("computed"), the last one in which all of the probe's blocks were
@@ -395,9 +402,23 @@ class Method:
         return "none"
 
     @property
+    def site(self) -> Site:
+        """What a reused step passes by: "blocks", or the transformer's "call" as a whole.
+
+        A call that is passed by is forecast: neither embedding nor head runs, and no offloaded
+        weight moves. Such a method reuses `WHOLE` or nothing, and keeps no block's replay.
+        """
+        return "blocks"
+
+    @property
     def replay(self) -> str:
         """How a reused span's output is made: a name of `bwcache.cache.replay.REPLAYS`."""
         return "residual"
+
+    @property
+    def reach(self) -> float:
+        """How far calls are forecast along the last change, in its gaps; 0 holds the last one."""
+        return 0.5
 
     def probes(self, run: RunFacts) -> tuple[Probe, ...]:
         """What is measured."""

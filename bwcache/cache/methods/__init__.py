@@ -8,11 +8,12 @@ from types import MappingProxyType
 from ...errors import ConfigError
 from ..method import Method
 from .bwcache import BWCacheConfig
+from .bwcache_plus import BWCachePlusConfig
 from .first_block_cache import FirstBlockCacheConfig
 from .magcache import MagCacheConfig
 
 METHODS: Mapping[str, type[Method]] = MappingProxyType(
-    {m.name: m for m in (BWCacheConfig, FirstBlockCacheConfig, MagCacheConfig)}
+    {m.name: m for m in (BWCacheConfig, BWCachePlusConfig, FirstBlockCacheConfig, MagCacheConfig)}
 )
 
 
