@@ -1,7 +1,8 @@
 """What stands in for a transformer's call that is not made: a forecast of what it would return.
 
 The last computed calls' noise predictions are continued on a straight line over the share of noise,
-and told again as whatever the model predicts. Guidance is a weighted sum of branches, so that a
+and told again as whatever the model predicts. Where the scheduler adds noise of its own, the clean
+video that they predict takes the noise's place. Guidance is a weighted sum of branches, so that a
 forecast of each branch is a forecast of the guided prediction. Pure tensor code: knows nothing of
 methods or pipelines.
 """
@@ -53,7 +54,13 @@ class CallForecast:
         self._kind: list = []
         self._form: _Form | None = None
         self._why_none = NOT_CACHED
+        self._clean = self._direct = False
         self.note = ""  # what there is to say of how it forecasts
+
+    def forecast_clean_video(self) -> None:
+        """From now on: the scheduler adds noise of its own, which no earlier step can foretell."""
+        if not self._clean:
+            self._clean, self._points = True, []
 
     @property
     def tensors(self) -> list[torch.Tensor]:
@@ -66,7 +73,7 @@ class CallForecast:
             return self._why_none
         if _kind(given) != self._kind:
             return "what the call is given changed shape or type"
-        if not self.note and not self._prediction.can_be_told(step):
+        if not (self._direct or self._clean) and not self._prediction.can_be_told(step):
             return "the latents are all noise"
         return None
 
@@ -81,8 +88,8 @@ class CallForecast:
         """The call has returned: keep what it predicts.
 
         Returns:
-            The forecast that stood ready for its first output and what came instead, both as noise
-            where noise is forecast, `[batch, …]`; None where none did.
+            The forecast that stood ready for its first output and what came instead, both as what
+            is forecast, `[batch, …]`; None where none did.
         """
         values = _tensors(output)
         if values is None:
@@ -113,25 +120,25 @@ class CallForecast:
         assert form is not None
         for place, (value, like) in enumerate(zip(self._line(step), form.like, strict=True)):
             seen = _latents(given, place, like)
-            if self._as_noise(seen):
-                value = self._prediction.output_of(step, value, value if seen is None else seen)
+            if self._has_meaning(seen):
+                latents = value if seen is None else seen
+                value = self._prediction.output_of(step, value, latents, self._clean)
             values.append(value.to(like.dtype))
         return form.make(values)
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _as_noise(self, latents: torch.Tensor | None) -> bool:
+    def _has_meaning(self, latents: torch.Tensor | None) -> bool:
         if self._prediction.kind == "unknown":
             return False
-        return latents is not None or not self._prediction.needs_input
+        return latents is not None or not self._prediction.needs_input(self._clean)
 
     def _kept(self, x: torch.Tensor, latents: torch.Tensor | None, step: int) -> torch.Tensor:
-        if not self._as_noise(latents):
+        if not self._has_meaning(latents):
             return x.clone()
-        told = self._prediction.noise_of(step, x, x if latents is None else latents)
-        if x.dtype in HALF:
-            return told.to(torch.float16)
-        return told.clone() if told is x else told.to(x.dtype)
+        seen = x if latents is None else latents
+        told = self._prediction.meaning_of(step, x, seen, self._clean)
+        return told.to(torch.float16 if x.dtype in HALF else x.dtype)
 
     def _line(self, step: int) -> list[torch.Tensor]:
         """The forecast at a step, in float32 and of nobody else."""
@@ -151,10 +158,13 @@ class CallForecast:
         return max(0.0, min((self._levels[step] - last) / (last - before), self._reach))
 
     def _say(self, latents: torch.Tensor | None) -> None:
+        self._direct = not self._has_meaning(latents)
         if self._prediction.kind == "unknown":
             self.note = "what the call returns is forecast, since what it predicts is not known"
-        elif not self._as_noise(latents):
+        elif self._direct:
             self.note = "what the call returns is forecast, since its input has another shape"
+        elif self._clean:
+            self.note = "the clean video is forecast, since the scheduler adds noise"
 
     def _forget(self, why: str) -> None:
         self._input.drop()

@@ -228,6 +228,8 @@ class Controller:
             given: The tensors that it is given, the latents first.
         """
         run, call, whole = self._running, self._turn.call, (0, len(self.doing))
+        if self.traces[-1].adds_noise:
+            call.forecast_clean_video()
         if run.spans.get(0) == whole:
             run.refusal = call.refusal(given, run.step)
             if run.refusal is None:

@@ -2,7 +2,7 @@
 
 Latents are `signal · x0 + noise · ε`. Whatever a model predicts, a velocity, the noise or the clean
 video, can be told as the noise ε that it stands for, and that is what moves along nearly straight
-lines. Pure data and arithmetic; the schedulers' fields are read here and nowhere else.
+lines; where a scheduler adds noise of its own, it can be told as the clean video instead. Pure data and arithmetic; the schedulers' fields are read here and nowhere else.
 """
 
 from __future__ import annotations
@@ -48,38 +48,40 @@ class Prediction:
         """The share of noise at each step, 1 to 0: sigma of flow matching; empty where unknown."""
         return tuple(s / (a + s) for a, s in zip(self.signal, self.noise, strict=True))
 
-    @property
-    def needs_input(self) -> bool:
-        """Whether the latents are needed to tell a prediction as noise."""
-        return self.kind != "epsilon"
+    def needs_input(self, clean: bool = False) -> bool:
+        """Whether the latents are needed to tell a prediction as noise, or as clean video."""
+        return self.kind != ("sample" if clean else "epsilon")
 
     def can_be_told(self, step: int) -> bool:
         """Whether noise predictions can be turned back into what a call predicts at a step."""
         return self.signal[step] > LEAST_SIGNAL or self.kind == "epsilon"
 
-    def noise_of(self, step: int, output: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
-        """The noise that an output stands for, in float32."""
-        signal, noise = self.signal[step], self.noise[step]
-        match self.kind:
-            case "flow":
-                return torch.add(latents.float(), output.float(), alpha=self.sign * signal)
-            case "v_prediction":
-                return latents.float().mul(noise).add_(output.float(), alpha=signal)
-            case "sample":
-                return latents.float().sub(output.float(), alpha=signal).div_(noise)
-        return output.float()
+    def meaning_of(
+        self, step: int, output: torch.Tensor, latents: torch.Tensor, clean: bool = False
+    ) -> torch.Tensor:
+        """The noise that an output stands for, or the clean video, in float32."""
+        by_output, by_latents = self._weights(step, clean)
+        return output.float().mul(by_output).add_(latents, alpha=by_latents)
 
-    def output_of(self, step: int, noises: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
-        """The output that stands for a noise: the other way round. Alters `noises`."""
-        signal, noise = self.signal[step], self.noise[step]
+    def output_of(
+        self, step: int, meaning: torch.Tensor, latents: torch.Tensor, clean: bool = False
+    ) -> torch.Tensor:
+        """The output that stands for a noise, or for a clean video. Alters `meaning`."""
+        by_output, by_latents = self._weights(step, clean)
+        return meaning.sub_(latents, alpha=by_latents).div_(by_output)
+
+    def _weights(self, step: int, clean: bool) -> tuple[float, float]:
+        """What is meant is this much of the output and that much of the latents."""
+        signal = max(self.signal[step], LEAST_SIGNAL)
+        noise = max(self.noise[step], LEAST_SIGNAL)
         match self.kind:
             case "flow":
-                return noises.sub_(latents).div_(self.sign * signal)
+                return (-self.sign * noise, 1.0) if clean else (self.sign * signal, 1.0)
             case "v_prediction":
-                return noises.sub_(latents, alpha=noise).div_(signal)
+                return (-noise, signal) if clean else (signal, noise)
             case "sample":
-                return noises.mul_(-noise).add_(latents).div_(signal)
-        return noises
+                return (1.0, 0.0) if clean else (-signal / noise, 1 / noise)
+        return (-noise / signal, 1 / signal) if clean else (1.0, 0.0)
 
 
 UNKNOWN = Prediction()
