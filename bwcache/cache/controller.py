@@ -484,7 +484,7 @@ class Controller:
         if call.expert not in run.experts:
             levels, method = tuple(run.plan.levels), self._method_of(call)
             noise = run.plan.prediction.shares
-            facts = RunFacts(len(levels), call.num_blocks, levels, run.step, noise)
+            facts = RunFacts(len(levels), call.num_blocks, levels, run.step, noise=noise)
             layout = CallLayout.of(method, facts)
             run.experts[call.expert] = _Expert(method, start(method, facts), layout)
         run.expert = run.experts[call.expert]

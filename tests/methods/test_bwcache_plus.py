@@ -23,7 +23,7 @@ def shifted(shift: float, steps: int) -> list[float]:
 
 def letters(method, noise, misses=(), first=0) -> str:
     """A run's schedule, where the n-th computed step's forecast missed by the n-th of `misses`."""
-    asked, found, numbers = start(method, RunFacts(len(noise), 2, (), first, tuple(noise))), "", {}
+    asked, found, numbers = start(method, RunFacts(len(noise), 2, (), first, noise=tuple(noise))), "", {}
     misses = iter(misses)
     for step in range(first, len(noise)):
         plan, asked = ask(asked, step, None, numbers)
@@ -34,11 +34,12 @@ def letters(method, noise, misses=(), first=0) -> str:
 
 
 def test_each_computed_step_has_so_many_times_the_signal_of_the_last():
-    """Signal 1/64, 1/32 … 1 in even thirds of a doubling: 2 is 2⁻⁶ · 2^(2/3) of 2⁰ at the end.
+    """Signal and floor are 1.02 · 2^(i/3 − 6), so that the logarithm is even in steps.
 
-    Sixteen thirds are left for two and a half stretches: 6.4 each, so steps 8 and 15 (8.4, 14.6).
+    From step 2 sixteen thirds are left for two and a half stretches: 6.4 each, so step 8 (8.4);
+    from there ten for one and a half: 6.7, so step 15 (14.7).
     """
-    noise = [1 - 2 ** (i / 3 - 6) for i in range(18)]
+    noise = [1 - (1.02 * 2 ** (i / 3 - 6) - 0.02) for i in range(18)]
     assert computed_steps(noise, 5) == (0, 1, 2, 8, 15)
 
 
@@ -73,21 +74,21 @@ def test_a_second_expert_begins_with_two_computed_steps():
     noise = tuple(shifted(3.0, 20))
     config = BWCachePlusConfig(work_share=0.4)
     whole = computed_steps(noise, 8)
-    second = config.begin(RunFacts(20, 2, (), 9, noise)).computed
+    second = config.begin(RunFacts(20, 2, (), 9, noise=noise)).computed
     assert second == tuple(sorted({9, 10} | {x for x in whole if x >= 9}))
 
 
 def test_the_closed_loop_by_hand():
-    """Signal 0.2 … 0.9 in eight steps: noise / signal at steps 3, 4, 6 is 1, 2/3 and 1/4.
+    """A miss at step i counts as noise / signal · (1 − noise behind the stretch / noise) of itself.
 
-    Step 3's forecast missed by 0.05: weighted 0.05 · 1 · 0.1/0.5 = 0.01, a quarter of τ, so that
-    the stretch of one step doubles. Step 5 (0.6 signal is step 4): missed by 0.7 · 0.3/0.7 …
+    At step 3 that is 0.5/0.5 · (1 − 0.4/0.5) = 0.2, at step 5, a stretch of two, 3/7 · (1 − 0.1/0.3).
     """
     noise = [1.0, 0.8, 0.65, 0.5, 0.4, 0.3, 0.2, 0.1]
+    # 0.05 at step 3 counts 0.01, a quarter of τ: twice the stretch, and again at step 5
     assert letters(LOOP, noise, [0, 0, 0.05]) == "CCCCrCrr"
-    # step 3 weighted: 0.5 / 0.5 · (1 − 0.4 / 0.5) · 0.25 = 0.05, above τ: no stretch
+    # 0.25 counts 0.05, more than τ: no stretch; and so it goes on
     assert letters(LOOP, noise, [0, 0, 0.25, 0.5, 0.5, 0.5, 0.5]) == "CCCCCCCC"
-    # step 5, two steps behind step 3: 3/7 · (1 − 0.1 / 0.3) · 0.6 = 0.171: 2 · √(0.04 / 0.171) < 1
+    # 0.6 at step 5 counts 0.171: 2 · √(0.04 / 0.171) is less than one step
     assert letters(LOOP, noise, [0, 0, 0.05, 0.6]) == "CCCCrCCr"
 
 
