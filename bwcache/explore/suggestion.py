@@ -79,8 +79,11 @@ def after_measuring(summary: Mapping[str, Any], trace: Trace) -> str | None:
         trace: Its uncached run.
 
     Returns:
-        A sentence; None where the model has presets or steps could be reused.
+        A sentence; None where the model has presets, steps could be reused, or another method
+        was used.
     """
+    if summary["method"] != BWCacheConfig.name:
+        return None
     config = BWCacheConfig.from_dict(summary["config"])
     if find(summary["model"]).facts().presets or config.threshold:
         return None

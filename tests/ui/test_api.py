@@ -38,14 +38,18 @@ KNOBS = {  # name → type, where the model's own is taken if it is left out
     "tail_fraction": ("None | float", None),
     "indicator_blocks": ("None | str", None),
     "indicator_tokens": ("None | str", None),
-    "max_skip_steps": ("None | int", None),
-    "retention_ratio": ("None | float", None),
-    "ratios": ("None | list[float]", None),
     "warm_up_steps": ("None | str", None),
     "max_consecutive": ("None | str", None),
     "step_mask": ("None | str", None),
+    "schedule": ("Literal['budget', 'tolerance']", "budget"),
+    "work_share": ("None | float", None),
+    "tolerance": ("None | float", None),
+    "reach": ("None | float", None),
+    "max_skip_steps": ("None | int", None),
+    "retention_ratio": ("None | float", None),
+    "ratios": ("None | list[float]", None),
 }
-METHOD = ("Literal['bwcache', 'first_block_cache', 'magcache']", "bwcache")
+METHOD = ("Literal['bwcache', 'bwcache_plus', 'first_block_cache', 'magcache']", "bwcache")
 REUSE = ("Literal['residual', 'forecast', 'output']", "residual")
 GATE = ("Literal['once', 'recheck']", "once")
 # Name → (type, default); () where one must be given.
@@ -74,13 +78,8 @@ PARAMETERS = {
         "tail_fraction": ("None | float", None),
         "method": METHOD,
         "indicator_blocks": ("None | str", None),
-        "indicator_tokens": ("None | str", None),
-        "max_skip_steps": ("None | int", None),
-        "retention_ratio": ("None | float", None),
-        "ratios": ("None | list[float]", None),
-        "warm_up_steps": ("None | str", None),
-        "max_consecutive": ("None | str", None),
-        "step_mask": ("None | str", None),
+        **{name: kind for name, kind in KNOBS.items() if name != "tail_fraction"},
+        "schedule": ("None | Literal['budget', 'tolerance']", None),
     },
 }
 GIVEN = {name: kind[-1] for name, kind in PARAMETERS["/compare"].items()} | {"prompt": PROMPT}

@@ -1,4 +1,4 @@
-"""`bench methods`: how close to the uncached video each method stays, for how much less work."""
+"""`bench replays`: how close each of BWCache's own replays and gates stays, for how much less work."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Sample:
     peak_memory_bytes: int | None
 
 
-def methods(
+def replays(
     workload: Workload,
     names: Sequence[str] | None = None,
     thresholds: Sequence[float] | None = None,
@@ -76,7 +76,7 @@ def methods(
     runner = Runner(workload)
     samples: dict[tuple[str, SettingToTry], list[Sample]] = {}
     pairs = None
-    with tqdm(desc="methods", unit="run", file=sys.stderr) as bar:
+    with tqdm(desc="replays", unit="run", file=sys.stderr) as bar:
         for prompt in workload.many_prompts:
             baseline = runner.start(prompt)
             bar.update()
