@@ -1,4 +1,4 @@
-"""`bench replays`: how close each of BWCache's own replays and gates stays, for how much less work."""
+"""`bench replays`: how close BWCache's own replays and gates stay, for how much less work."""
 
 from __future__ import annotations
 

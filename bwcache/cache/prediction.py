@@ -2,7 +2,8 @@
 
 Latents are `signal · x0 + noise · ε`. Whatever a model predicts, a velocity, the noise or the clean
 video, can be told as the noise ε that it stands for, and that is what moves along nearly straight
-lines; where a scheduler adds noise of its own, it can be told as the clean video instead. Pure data and arithmetic; the schedulers' fields are read here and nowhere else.
+lines; where a scheduler adds noise of its own, it can be told as the clean video instead. Pure data
+and arithmetic; the schedulers' fields are read here and nowhere else.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ def flow(levels: Sequence[float]) -> Prediction:
 
 def _of_ratios(kind: Kind, sigmas: Sequence[float]) -> Prediction:
     """Of the ratio of noise to signal at each step, where the squares of the two add up to 1."""
-    if not all(0 <= sigma and not math.isnan(sigma) for sigma in sigmas):
+    if not all(sigma >= 0 and not math.isnan(sigma) for sigma in sigmas):
         return UNKNOWN
     signal = tuple(1 / math.hypot(1, sigma) if math.isfinite(sigma) else 0.0 for sigma in sigmas)
     return Prediction(kind, signal, tuple(math.sqrt(1 - each * each) for each in signal))

@@ -1,8 +1,8 @@
 """Uncached runs of as much work as a cached one: what every cache has to be better than.
 
-    fewer         as many steps as the cached run computed, spread as the scheduler spreads them
-    same-levels   the very noise levels at which the cached run computed, and no others
-    shift         as many steps at a larger flow shift, which has more of them where noise is high
+fewer         as many steps as the cached run computed, spread as the scheduler spreads them
+same-levels   the very noise levels at which the cached run computed, and no others
+shift         as many steps at a larger flow shift, which has more of them where noise is high
 """
 
 from __future__ import annotations
@@ -107,6 +107,11 @@ class Controlled:
         else:
             with self._levels.inside():
                 yield
+
+    def keep(self, steps: Sequence[int]) -> None:
+        """Of "same-levels", the steps to make."""
+        assert self._levels is not None
+        self._levels.steps = steps
 
     def steps_to_ask_for(self, cached: Trace, of_work: Callable[[Trace], int]) -> tuple[int, int]:
         """After the cached run: the steps to ask the pipeline for, and those it will make."""

@@ -1,6 +1,8 @@
 """BWCache+: where its computed steps lie, its closed loop, and what holds around it; by hand."""
 
+import json
 from copy import deepcopy
+from itertools import pairwise
 
 import pytest
 import torch
@@ -23,7 +25,11 @@ def shifted(shift: float, steps: int) -> list[float]:
 
 def letters(method, noise, misses=(), first=0) -> str:
     """A run's schedule, where the n-th computed step's forecast missed by the n-th of `misses`."""
-    asked, found, numbers = start(method, RunFacts(len(noise), 2, (), first, noise=tuple(noise))), "", {}
+    asked, found, numbers = (
+        start(method, RunFacts(len(noise), 2, (), first, noise=tuple(noise))),
+        "",
+        {},
+    )
     misses = iter(misses)
     for step in range(first, len(noise)):
         plan, asked = ask(asked, step, None, numbers)
@@ -48,13 +54,15 @@ def test_each_computed_step_has_so_many_times_the_signal_of_the_last():
 def test_so_many_steps_are_computed_on_any_grid(steps, shift):
     for count in range(1, steps + 1):
         found = computed_steps(shifted(shift, steps), count)
-        assert len(set(found)) == count and list(found) == sorted(found)
-        assert found[0] == 0 and found[-1] < steps
+        assert len(found) == count
+        assert list(found) == sorted(set(found))
+        assert found[0] == 0
+        assert found[-1] < steps
 
 
 def test_stretches_grow_where_steps_are_even_and_less_so_on_a_large_shift():
     small, large = (computed_steps(shifted(shift, 30), 10) for shift in (2.0, 5.0))
-    gaps = [[b - a for a, b in zip(each, each[1:], strict=False)] for each in (small, large)]
+    gaps = [[b - a for a, b in pairwise(each)] for each in (small, large)]
     assert gaps[0][2:] == sorted(gaps[0][2:])
     assert max(gaps[1]) < max(gaps[0])
 
@@ -79,9 +87,10 @@ def test_a_second_expert_begins_with_two_computed_steps():
 
 
 def test_the_closed_loop_by_hand():
-    """A miss at step i counts as noise / signal · (1 − noise behind the stretch / noise) of itself.
+    """A miss counts as noise / signal · (1 − noise behind the stretch / noise) of itself.
 
-    At step 3 that is 0.5/0.5 · (1 − 0.4/0.5) = 0.2, at step 5, a stretch of two, 3/7 · (1 − 0.1/0.3).
+    At step 3 that is 0.5/0.5 · (1 − 0.4/0.5) = 0.2; at step 5, behind a stretch of two, it is
+    3/7 · (1 − 0.1/0.3).
     """
     noise = [1.0, 0.8, 0.65, 0.5, 0.4, 0.3, 0.2, 0.1]
     # 0.05 at step 3 counts 0.01, a quarter of τ: twice the stretch, and again at step 5
@@ -107,7 +116,8 @@ def test_what_computes_everything_is_bit_identical(config, scheduler):
     with cached(pipe, config) as run:
         assert torch.equal(run_wan(pipe), plain)
         assert not run.branches
-    assert config.only_measures and run.trace.letters == "CCCCCCCC"
+    assert config.only_measures
+    assert run.trace.letters == "CCCCCCCC"
 
 
 ROWS = {**zoo_cog_ltx.ROWS, **zoo_hunyuan.ROWS, **zoo_wan.ROWS}
@@ -136,7 +146,8 @@ def test_on_real_pipelines(name):
         assert not run.branches
     for handle in handles:
         handle.remove()
-    assert torch.isfinite(found).all() and not torch.equal(found, plain)
+    assert torch.isfinite(found).all()
+    assert not torch.equal(found, plain)
     assert {calls for action, calls in during if action == "reuse"} == {0}
     assert all(calls for action, calls in during if action == "compute")
     assert "since" not in "".join(step.reason for step in run.trace.steps)
@@ -154,7 +165,8 @@ def test_the_what_if_of_a_budget_is_exact_and_of_the_loop_is_none():
         with cached(pipe, config) as run:
             run_wan(pipe, steps=12)
         found = predict(Trace.from_dict(again(measured.trace)), config)
-        assert found.exact and found.schedule == run.trace.schedule
+        assert found.exact
+        assert found.schedule == run.trace.schedule
     with pytest.raises(ValueError, match="cannot be told"):
         predict(measured.trace, LOOP)
     unrecorded = {**again(measured.trace), "noise": None}
@@ -163,8 +175,6 @@ def test_the_what_if_of_a_budget_is_exact_and_of_the_loop_is_none():
 
 def again(trace: Trace) -> dict:
     """A trace as a file gives it back."""
-    import json
-
     return json.loads(json.dumps(trace.as_dict()))
 
 
@@ -174,7 +184,8 @@ def test_the_loop_measures_its_own_misses():
         run_wan(pipe, steps=12)
         run_wan(pipe, steps=12)
     first, second = run.traces
-    assert first.schedule == second.schedule and first.letters[:4] == "CCCC"
+    assert first.schedule == second.schedule
+    assert first.letters[:4] == "CCCC"
     assert all(set(step.numbers) == {MISS} for step in second.steps[1:4])
     assert all(not step.numbers for step in second.steps if step.action == "reuse")
 
@@ -203,7 +214,6 @@ def test_a_copy_made_meanwhile_is_not_cached():
         run_wan(pipe)
         copied = deepcopy(pipe.transformer)
     assert copied._compiled_call_impl is None
-    assert not any(copied._forward_hooks) or copied._compiled_call_impl is None
 
 
 def test_compiling_the_whole_transformer_inside_is_refused():

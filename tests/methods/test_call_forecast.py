@@ -31,7 +31,11 @@ EXACT = {
     "dpm++": (DPMSolverMultistepScheduler(**SOLVER), FLOW, by_flow),
     "cogvideox": (CogVideoXDDIMScheduler(prediction_type=VELOCITY, **ZERO), VELOCITY, by_alphas),
     "ddim": (DDIMScheduler(clip_sample=False), "epsilon", by_alphas),
-    "ddim-sample": (DDIMScheduler(prediction_type="sample", clip_sample=False), "sample", by_alphas),
+    "ddim-sample": (
+        DDIMScheduler(prediction_type="sample", clip_sample=False),
+        "sample",
+        by_alphas,
+    ),
     "euler-epsilon": (EulerDiscreteScheduler(), "epsilon", by_sigmas),
     "euler-velocity": (EulerDiscreteScheduler(prediction_type=VELOCITY), VELOCITY, by_sigmas),
     "dpm++-epsilon": (DPMSolverMultistepScheduler(), "epsilon", by_sigmas),

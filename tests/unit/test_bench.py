@@ -11,12 +11,11 @@ import torch
 
 from bwcache import BWCacheConfig, ConfigError, cached, models
 from bwcache.bench import denoising_clock as clock
-from bwcache.bench import replays as quality
 from bwcache.bench import overhead, presets, sampling
+from bwcache.bench import replays as quality
 from bwcache.bench.frontier import decibels_at, frontier, interpolated, stops_paying
 from bwcache.bench.live_bytes import LiveBytes, stored_bytes
 from bwcache.bench.memory import ALLOWANCE, memory
-from bwcache.bench.replays import Sample, conclusions, forecast_gain, point, replays
 from bwcache.bench.overhead_numbers import (
     Round,
     efficiency,
@@ -26,6 +25,7 @@ from bwcache.bench.overhead_numbers import (
 )
 from bwcache.bench.paper_indicator import paper_style
 from bwcache.bench.program import run_program
+from bwcache.bench.replays import Sample, conclusions, forecast_gain, point, replays
 from bwcache.bench.settings_to_try import (
     APPROACHES,
     FEWER_STEPS,

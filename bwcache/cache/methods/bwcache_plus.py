@@ -106,7 +106,7 @@ class BWCachePlusConfig(Method):
         "number",
         "Tolerance τ",
         "How far off a forecast may be: higher is faster and less alike.",
-        "τ of the closed loop: next stretch = last · √(τ / miss), the miss weighted to clean video.",
+        "τ of the closed loop: next stretch = last · √(τ / miss), the miss told as clean video.",
     )
     reach: float = knob(
         0.5,
