@@ -93,10 +93,12 @@ class CallForecast:
         """
         values = _tensors(output)
         if values is None:
-            return self._forget("the call returns something else than tensors")
+            self._forget("the call returns something else than tensors")
+            return None
         if self._input.altered(values):
-            return self._forget("the call altered its input in place")
-        given = self._input.tensors or ()
+            self._forget("the call altered its input in place")
+            return None
+        given = [x for x in self._input.tensors or () if x is not None]
         latents = [_latents(given, place, x) for place, x in enumerate(values)]
         self._say(latents[0])
         told = tuple(
