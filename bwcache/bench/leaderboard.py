@@ -12,11 +12,10 @@ from pathlib import Path
 from statistics import fmean, median, pstdev
 from typing import Any
 
-from .families import SHARES
+from .families import NEAR, SHARES
 from .frontier import interpolated
 
 Row = Mapping[str, Any]
-NEAR = 0.025  # of the work: a point so near to a share stands for it, since steps are whole
 OF_EACH_ROW = ("date", "commit", "device", "model", "steps", "shift", "family", "title", "value")
 
 

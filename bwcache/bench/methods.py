@@ -16,6 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ from ..runs.perceptual import VMAF_CONVENTION, vmaf
 from ..runs.race import race
 from ..runs.request import Request
 from ..runs.speedup import speedup
-from .families import MOST_VALUES, Family, find_families, worth_reporting
+from .families import Family, find_families, outwards, worth_reporting
 from .frontier import IDENTICAL_DB
 from .leaderboard import points_of, standings
 from .workload import Workload
@@ -84,8 +85,7 @@ class Plan:
         families: What is compared.
         grids: On which steps and shifts.
         choose, report: The prompts of the two sets; no prompt may be in both.
-        tried: Of each knob, at most so many values are tried on the prompts that choose.
-        values: At most so many of them are reported.
+        values: Of each knob, at most so many are reported.
         converged: Whether each prompt's converged run is made, too.
         seen: On so many of the reported prompts VMAF is measured, which takes seconds.
         raced: On so many of them each setting is also made in turns with the uncached run.
@@ -95,7 +95,6 @@ class Plan:
     grids: Sequence[Grid]
     choose: Sequence[str]
     report: Sequence[str]
-    tried: int = MOST_VALUES
     values: int = 4
     converged: bool = True
     seen: int = 2
@@ -109,6 +108,7 @@ class Plan:
 
 def plan_of(
     names: Sequence[str] | None = None,
+    threshold: float | None = None,
     grids: Sequence[Grid] = (),
     prompts: int | None = None,
     quick: bool = False,
@@ -118,6 +118,7 @@ def plan_of(
 
     Args:
         names: Of families or methods; all where None.
+        threshold: BWCache's on this model; the paper's where None.
         grids: Steps and shifts; the model's own where empty.
         prompts: So many of the reported ones; all where None.
         quick: One prompt to choose on, two to report, no race and no converged run.
@@ -126,10 +127,10 @@ def plan_of(
     choose, report = _lines(CHOOSE), _lines(REPORT)
     if prompts is not None and not 1 <= prompts <= len(report):
         raise ConfigError("prompts", prompts, f"a whole number from 1 to {len(report)}")
-    chosen = find_families(names)
+    chosen = find_families(names, threshold)
     if quick:
         few = report[12 : 12 + (prompts or 2)]
-        return Plan(chosen, grids, choose[-1:], few, 4, 2, False, 0, 0)
+        return Plan(chosen, grids, choose[-1:], few, 2, False, 0, 0)
     # one half of the file shows one shape, the other two: take some of both
     mixed = [p for pair in zip(report[:12], report[12:], strict=True) for p in pair]
     return Plan(chosen, grids, choose[1::2], mixed[:prompts], converged=converged)
@@ -249,14 +250,17 @@ class _Bench:
         values = family.values(grid.steps)
         if family.method is None:
             return values
-        shares: dict[Any, float] = {}
+
+        def share_of(value: Any) -> float:
+            config = family.config(value)
+            given = (pipe, grid, family, value, config)
+            return fmean(self._share(*given, prompt) for prompt in self._plan.choose)
+
         try:
-            for value in (values or [None])[: self._plan.tried]:
-                config = family.config(value)
-                found = [
-                    self._share(pipe, grid, family, value, config, p) for p in self._plan.choose
-                ]
-                shares[value] = sum(found) / len(found)
+            if values or family.knob is None:
+                shares = {value: share_of(value) for value in values or [None]}
+            else:
+                shares = outwards(family.knob, share_of)
         except FAULTS as error:
             self.left_out[family.name] = str(error)
             return []

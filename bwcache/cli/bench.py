@@ -246,7 +246,9 @@ def _methods(workload: Workload, args: argparse.Namespace):
         raise ConfigError("prompt", args.prompt[0], "none here: the prompts are those of two files")
     given = args.grids or [str(workload.spec.steps)]
     grids = [Grid.read(each) for each in given]
-    plan = plan_of(args.methods, grids, args.prompts, args.quick, not args.no_converged)
+    threshold = workload.spec.default_preset.config.threshold
+    of = (args.methods, threshold, grids, args.prompts, args.quick, not args.no_converged)
+    plan = plan_of(*of)
     for path in (args.log, args.leaderboard):
         if path is not None:
             check_file(path)

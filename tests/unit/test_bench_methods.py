@@ -6,7 +6,14 @@ import pytest
 
 from bwcache import METHODS, ConfigError
 from bwcache.bench import methods as bench
-from bwcache.bench.families import SHARES, families, find_families, knob_values, worth_reporting
+from bwcache.bench.families import (
+    SHARES,
+    families,
+    find_families,
+    knob_values,
+    outwards,
+    worth_reporting,
+)
 from bwcache.bench.leaderboard import add_to, points_of, standings
 from bwcache.bench.methods import Grid, Plan, methods, plan_of
 from bwcache.bench.workload import Workload
@@ -63,7 +70,8 @@ def test_a_leaderboard_keeps_one_row_of_a_kind(tmp_path):
 def test_every_method_is_a_family_and_has_values():
     found = families()
     assert {each.method for each in found.values()} == {*METHODS.values(), None}
-    assert all(each.values(30) for each in found.values() if each.knob or each.control)
+    assert all(each.values(30) for each in found.values() if each.control)
+    assert found["bwcache/paper"].values(30) == [1, 2, 3, 4, 6, 8]
     assert [each.name for each in find_families(["bwcache"])] == [
         "bwcache/paper",
         "bwcache/forecast",
@@ -77,11 +85,19 @@ def test_values_of_each_kind_of_knob():
         return Knob("x", kind, default, "", "", "", low, high, (("a", ""), ("b", "")))
 
     assert knob_values(knob("number", 0.4, 0.05, 1), 30) == list(SHARES)
-    assert knob_values(knob("number", 0.1), 30)[:3] == [0.1, 0.05, 0.2]
+    assert knob_values(knob("number", 0.1), 30) == []
     assert knob_values(knob("whole", 3, 1, 1000), 30) == [1, 2, 3, 4, 5, 6]
     assert knob_values(knob("whole", 12, 1, 1000), 30) == [15, 12, 10, 18, 8]
     assert knob_values(knob("choice", "a"), 30) == ["a", "b"]
     assert knob_values(knob("mask", ""), 30) == []
+
+
+def test_a_knob_without_an_end_is_tried_outwards():
+    """Its share is 0.4 at 0.1, and halves as it doubles; 0.05 is beyond, so is 0.2."""
+    knob = Knob("x", "number", 0.1, "", "", "")
+    asked = outwards(knob, lambda value: min(1.0, 0.04 / value))
+    assert list(asked) == [0.1, 0.05, 0.2, 0.0707, 0.141]
+    assert outwards(knob, lambda value: 1.0) == {0.1: 1.0, 0.05: 1.0, 0.2: 1.0}
 
 
 def test_which_values_are_worth_reporting():
@@ -108,7 +124,7 @@ def test_no_prompt_chooses_and_is_reported():
 
 def test_a_run_is_made_once_and_goes_on(small_model, tmp_path, monkeypatch):
     names = ["bwcache_plus/budget", "first_block_cache", "uncached"]
-    plan = Plan(find_families(names), [Grid(8)], [OTHER], [PROMPT], 3, 2, False, 0, 0)
+    plan = Plan(find_families(names), [Grid(8)], [OTHER], [PROMPT], 2, False, 0, 0)
     workload = Workload(device="cpu", steps=8)
     log = tmp_path / "log.jsonl"
     found = methods(workload, plan, log)

@@ -102,7 +102,7 @@ class BWCachePlusConfig(Method):
         basic=True,
     )
     tolerance: float = knob(
-        0.03,
+        0.015,
         "number",
         "Tolerance τ",
         "How far off a forecast may be: higher is faster and less alike.",
