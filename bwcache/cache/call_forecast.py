@@ -108,7 +108,7 @@ class CallForecast:
         self._form = _Form.of(output)
         ready = None
         if self._points and _kind(told) == _kind(self._points[-1].values):
-            ready = self._line(step)[0], told[0]
+            ready = self._line(step)[0].to(told[0].dtype), told[0]
         else:
             self._points = []
         level = self._levels[step]

@@ -135,6 +135,19 @@ def test_what_stood_ready_is_told_beside_what_came():
     assert (float(ready), float(came)) == (pytest.approx(3.2), pytest.approx(7.0))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_both_are_of_one_kind_where_the_model_is_of_16_bits(dtype):
+    """So that they can be compared; noise is kept as float16, what comes back is the model's."""
+    forecast = CallForecast(flow(SIGMAS), SIGMAS, 0.5)
+    for step in range(3):
+        forecast.compute([NOTHING.to(dtype)])
+        found = forecast.leave((velocity(step, 3.0).to(dtype),), step)
+    assert [x.dtype for x in found] == [torch.float16] * 2
+    (answer,) = forecast.give([NOTHING.to(dtype)], 3)
+    assert answer.dtype == dtype
+    assert float(answer) == pytest.approx(5.0, rel=0.01)
+
+
 def test_two_calls_at_one_level_are_one_point():
     """As Heun makes them: the line goes through the last one of each level."""
     forecast = CallForecast(flow((1.0, 0.8, 0.8, 0.5, 0.5, 0.4)), SIGMAS, 0.5)
