@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # for editors and type checkers; a program imports each name 
     from .cache.methods.bac import BACConfig
     from .cache.methods.block_caching import BlockCachingConfig
     from .cache.methods.bwcache import BWCacheConfig
+    from .cache.methods.bwcache_plus import BWCachePlusConfig
     from .cache.methods.dicache import DiCacheConfig
     from .cache.methods.easycache import EasyCacheConfig
     from .cache.methods.first_block_cache import FirstBlockCacheConfig
@@ -36,6 +37,7 @@ __all__ = [
     "AdaCacheConfig",
     "BACConfig",
     "BWCacheConfig",
+    "BWCachePlusConfig",
     "BlockCachingConfig",
     "BlockStack",
     "CacheError",
@@ -74,6 +76,7 @@ _HOME = {
     "BACConfig": "cache.methods.bac",
     "BWCacheConfig": "cache.methods.bwcache",
     "BlockCachingConfig": "cache.methods.block_caching",
+    "BWCachePlusConfig": "cache.methods.bwcache_plus",
     "BlockStack": "cache.block_stacks",
     "CacheError": "errors",
     "ConfigError": "errors",

@@ -1,255 +1,459 @@
-"""`bench methods`: how close to the uncached video each method stays, for how much less work."""
+"""`bench methods`: every registered method over its knob, on the same prompts, steps and work.
+
+Two sets of prompts: on the first the values of each knob are chosen, on the second they are
+reported. Each run is a line of a file as soon as it is made, and none is made twice: a second call
+goes on where the first one ended.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from statistics import fmean, median
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import fmean
+from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
-from ..cache.methods.bwcache import BWCacheConfig
+from ..cache.install import cached
+from ..cache.lanes import sharing
+from ..cache.method import Method
+from ..cache.methods.bwcache_plus import BWCachePlusConfig
 from ..cache.predict import predict
-from ..runs.events import RunFinished, RunName
-from ..runs.generate import generate
+from ..cache.trace import Trace
+from ..errors import CacheError, ConfigError, TraceError
+from ..files import ASSETS, finite
+from ..models.call import call_arguments, pipeline_lock, warm_as, warm_up
+from ..runs.controls import Controlled, with_shift
+from ..runs.events import RunFinished
+from ..runs.generate import place_of, same_noise
 from ..runs.metrics import PSNR_CONVENTION, difference
-from .frontier import IDENTICAL_DB, decibels_at, stops_paying
-from .settings_to_try import FEWER_STEPS, Approach, SettingToTry, find_approaches, pairs_to_try
+from ..runs.perceptual import VMAF_CONVENTION, vmaf
+from ..runs.race import race
+from ..runs.request import Request
+from ..runs.speedup import speedup
+from .families import Family, find_families, outwards, worth_reporting
+from .frontier import IDENTICAL_DB
+from .leaderboard import points_of, standings
 from .workload import Workload
 
-PEAK_MEMORY_CONVENTION = (
-    "the most that was allocated on the GPU during a run, weights included; null on a CPU, where "
-    "nothing tells one run's memory from the process's: see bench memory"
-)
-PACE_EVERY = 4  # runs between two uncached ones
+CHOOSE = ASSETS / "prompts" / "methods-choose.txt"
+REPORT = ASSETS / "prompts" / "methods-report.txt"
+CONVERGED_STEPS = 120
+FAULTS = (CacheError, ConfigError, TraceError)  # what keeps a method from running here
+SEED_OF_CHOICE = 7  # the reported ones have the workload's
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One setting on one prompt.
+class Grid:
+    """Steps and flow shift; None for the scheduler's own shift."""
+
+    steps: int
+    shift: float | None = None
+
+    @classmethod
+    def read(cls, text: str) -> Grid:
+        """`30`, or `30@5` for a flow shift of 5.
+
+        Raises:
+            ConfigError: It is neither.
+        """
+        steps, _, shift = text.partition("@")
+        try:
+            found = cls(int(steps), float(shift) if shift else None)
+        except ValueError:
+            found = cls(0)
+        if not 4 <= found.steps <= 200 or (found.shift is not None and not found.shift > 0):
+            raise ConfigError(
+                "grids", text, "steps from 4 to 200, such as 30, or 30@5 with a shift"
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is done.
 
     Args:
-        speedup: Over the prompt's uncached run; denoising seconds.
-        psnr_db: Against its frames; 99 where they are identical.
-        ssim: Against its frames.
-        steps_computed: Steps whose blocks ran.
-        peak_memory_bytes: As in `events.RunFinished`; None on a CPU.
+        families: What is compared.
+        grids: On which steps and shifts.
+        choose, report: The prompts of the two sets; no prompt may be in both.
+        values: Of each knob, at most so many are reported.
+        converged: Whether each prompt's converged run is made, too.
+        seen: On so many of the reported prompts VMAF is measured, which takes seconds.
+        raced: On so many of them each setting is also made in turns with the uncached run.
     """
 
-    speedup: float
-    psnr_db: float
-    ssim: float
-    steps_computed: int
-    peak_memory_bytes: int | None
+    families: Sequence[Family]
+    grids: Sequence[Grid]
+    choose: Sequence[str]
+    report: Sequence[str]
+    values: int = 4
+    converged: bool = True
+    seen: int = 2
+    raced: int = 1
+
+    def __post_init__(self) -> None:
+        both = set(self.choose) & set(self.report)
+        if both:
+            raise ConfigError("prompts", sorted(both)[0], "prompts that chose nothing")
 
 
-def methods(
-    workload: Workload,
+def plan_of(
     names: Sequence[str] | None = None,
-    thresholds: Sequence[float] | None = None,
-    intervals: Sequence[int | float] | None = None,
-) -> dict[str, object]:
-    """Run every setting of every method on every prompt, beside the prompt's uncached run.
+    threshold: float | None = None,
+    grids: Sequence[Grid] = (),
+    prompts: int | None = None,
+    quick: bool = False,
+    converged: bool = True,
+) -> Plan:
+    """The usual plan, or with `quick` one of about five minutes on TinyWorld.
 
     Args:
-        workload: What to run.
-        names: Of `settings_to_try.APPROACHES`; all where None.
-        thresholds, intervals: Of the caching methods; see `settings_to_try.pairs_to_try`.
+        names: Of families or methods; all where None.
+        threshold: BWCache's on this model; the paper's where None.
+        grids: Steps and shifts; the model's own where empty.
+        prompts: So many of the reported ones; all where None.
+        quick: One prompt to choose on, two to report, no race and no converged run.
+        converged: Whether each prompt's converged run is made, which takes as long as four others.
+    """
+    choose, report = _lines(CHOOSE), _lines(REPORT)
+    if prompts is not None and not 1 <= prompts <= len(report):
+        raise ConfigError("prompts", prompts, f"a whole number from 1 to {len(report)}")
+    chosen = find_families(names, threshold)
+    if quick:
+        few = report[12 : 12 + (prompts or 2)]
+        return Plan(chosen, grids, choose[-1:], few, 2, False, 0, 0)
+    # one half of the file shows one shape, the other two: take some of both
+    mixed = [p for pair in zip(report[:12], report[12:], strict=True) for p in pair]
+    return Plan(chosen, grids, choose[1::2], mixed[:prompts], converged=converged)
+
+
+def _lines(path: Path) -> list[str]:
+    return list(filter(None, path.read_text(encoding="utf-8").splitlines()))
+
+
+def methods(workload: Workload, plan: Plan, log: Path | None = None) -> dict[str, object]:
+    """Make the runs that are not in the log, and say what they show.
+
+    Args:
+        workload: The model, device, seed and size.
+        plan: What to compare.
+        log: A file of lines, which is read and added to; reference videos lie in a folder beside
+            it. None keeps nothing.
 
     Returns:
-        `points`, one for each setting; `psnr_at_2x` and `psnr_at_half`, how many dB each method
-        keeps at twice the speed and at half of the steps computed (the latter needs no clock);
-        `where_caching_stops_paying`, see `frontier.stops_paying`; `forecast_against_holding`, see
-        `forecast_gain`; `runs` made and `runs_saved`.
-
-    Raises:
-        ConfigError: A value is out of its bounds.
-        ModelError: The model cannot be loaded.
-
-    Before a setting runs, its schedule is predicted from the uncached run. Where that is exact and
-    the method has run the same schedule on the prompt, the numbers are those of that run.
+        `points`, one for each family, grid and value, see `leaderboard.point`; `standings`, who is
+        how close at equal work; `left_out`, what could not run here, and why; the prompts of both
+        sets; the conventions.
     """
-    chosen = find_approaches(names)
-    for pair in pairs_to_try(workload.spec, None, thresholds, intervals):
-        BWCacheConfig(*pair)  # a wrong value shall end it before any work
-    runner = Runner(workload)
-    samples: dict[tuple[str, SettingToTry], list[Sample]] = {}
-    pairs = None
-    with tqdm(desc="methods", unit="run", file=sys.stderr) as bar:
-        for prompt in workload.many_prompts:
-            baseline = runner.start(prompt)
-            bar.update()
-            if pairs is None:
-                found = None if workload.random_weights else workload.spec.facts().indicator_range
-                found = found or baseline.trace.indicator_range()
-                pairs = pairs_to_try(workload.spec, found, thresholds, intervals)
-                to_try = [
-                    (each, one) for each in chosen for one in each.settings(workload.spec, pairs)
-                ]
-                bar.reset((1 + len(to_try)) * len(workload.many_prompts))
-                bar.update()
-            for approach, setting in to_try:
-                bar.set_postfix_str(f"{approach.name}, {setting.text}", refresh=False)
-                sample = runner.sample(approach, setting)
-                samples.setdefault((approach.name, setting), []).append(sample)
-                bar.update()
-    points = [point(name, setting, same, runner.steps) for (name, setting), same in samples.items()]
+    bench = _Bench(workload, plan, log)
+    bench.make()
+    points = points_of(bench.rows())
     return {
         **workload.header(),
-        "prompts": list(workload.many_prompts),
+        **_where(),
+        "prompts_to_choose": list(plan.choose),
+        "prompts_reported": list(plan.report),
         "points": points,
-        **conclusions(points, [each.name for each in chosen]),
-        "forecast_against_holding": forecast_gain(samples),
-        "runs": runner.runs,
-        "runs_saved": runner.saved,
+        "standings": standings(bench.rows()),
+        "left_out": bench.left_out,
         "psnr_convention": f"{PSNR_CONVENTION}; {IDENTICAL_DB:g} dB where identical",
-        "peak_memory_convention": PEAK_MEMORY_CONVENTION,
+        "vmaf_convention": f"{VMAF_CONVENTION}; on {plan.seen} of the prompts",
+        "speedup_convention": "median over prompts, from median steps; speedup_in_turns: made in "
+        f"turns with the uncached run, on {plan.raced} of the prompts",
+        "converged_convention": f"{CONVERGED_STEPS} uncached steps of the same noise",
     }
 
 
-class Runner:
-    """Makes the runs of one prompt after the other, none of them twice but the uncached one.
+def _where() -> dict[str, str]:
+    return {"date": datetime.now(UTC).date().isoformat(), "commit": _commit()}
 
-    That is made anew every `PACE_EVERY` others, for its seconds: a shared machine changes pace.
-    """
 
-    def __init__(self, workload: Workload):
-        self._workload, self._pipe = workload, workload.pipe()
-        self._baseline: RunFinished | None = None
-        self._seen: dict[tuple, Sample] = {}
-        self.runs = self.saved = 0
+def _commit() -> str:
+    """The checkout's commit; "" where this is an installed package."""
+    command = ["git", "-C", str(ASSETS.parent), "rev-parse", "--short=12", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
 
-    @property
-    def steps(self) -> int:
-        """Steps of the uncached run, as the scheduler counts them."""
-        return self._baseline.trace.num_steps
 
-    def start(self, prompt: str) -> RunFinished:
-        """Make a prompt's uncached run, which all that follow are compared with."""
-        self._prompt, self._seen = prompt, {}
-        self._baseline = self._uncached()
-        return self._baseline
+@dataclass(frozen=True)
+class _Made:
+    """A run that was made: its video, its trace, and what its method kept at most, in bytes."""
 
-    def _uncached(self) -> RunFinished:
-        run = self._run("baseline", self._workload.measuring())
-        self._whole, self._since = run.trace.net_seconds, 0
-        return run
+    frames: np.ndarray
+    trace: Trace
+    kept_bytes: int = 0
 
-    def sample(self, approach: Approach, setting: SettingToTry) -> Sample:
-        """One setting on the running prompt."""
-        if setting.config is None:
-            run = self._run("control", self._workload.measuring(), setting.steps)
-            return self._compared(run, run.trace.net_seconds)
-        prediction = predict(self._baseline.trace, setting.config)
-        key = (approach.name, *prediction.schedule)
-        if prediction.exact and key in self._seen:
-            self.saved += 1
-            return self._seen[key]
-        run = self._run("cached", setting.config)
-        sample = self._compared(run, run.trace.seconds)
-        if prediction.exact:
-            self._seen[key] = sample
-        return sample
 
-    def _run(self, name: RunName, config: BWCacheConfig, steps: int | None = None) -> RunFinished:
-        spec, seed = self._workload.spec, self._workload.seed
-        self.runs += 1
-        given = (name, self._prompt, seed, steps or spec.steps, config)
-        *_, finished = generate(self._pipe, spec, *given)
-        return finished
+class _Bench:
+    """Makes the runs, grid after grid and prompt after prompt."""
 
-    def _compared(self, run: RunFinished, seconds: float) -> Sample:
-        speedup = self._whole / seconds
-        self._since += 1
-        if self._since == PACE_EVERY:
-            self._uncached()
-        found = difference(run.frames, self._baseline.frames)
-        return Sample(
-            speedup,
-            IDENTICAL_DB if found.psnr_db is None else min(found.psnr_db, IDENTICAL_DB),
-            found.ssim,
-            run.trace.steps_computed,
-            run.peak_memory_bytes,
+    def __init__(self, workload: Workload, plan: Plan, log: Path | None):
+        self._workload, self._plan, self._log = workload, plan, log
+        self._rows: dict[str, dict[str, Any]] = {}
+        self._references: dict[str, _Made] = {}
+        self.left_out: dict[str, str] = {}
+        if log is not None and log.exists():
+            for line in log.read_text(encoding="utf-8").splitlines():
+                row = json.loads(line)
+                self._rows[row["key"]] = row
+        self._bar = tqdm(desc="methods", unit="run", file=sys.stderr)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The reported rows of this plan."""
+        names = {family.name for family in self._plan.families} | {"uncached"}
+        grids = {(grid.steps, grid.shift) for grid in self._plan.grids}
+        return [
+            row
+            for row in self._rows.values()
+            if row["set"] == "report"
+            and row["family"] in names
+            and (row["steps"], row["shift"]) in grids
+            and row["prompt"] in self._plan.report
+            and (row["model"], row["seed"]) == (self._workload.model, self._workload.seed)
+        ]
+
+    def make(self) -> None:
+        pipe = self._workload.pipe()
+        warm_up(pipe, self._workload.spec)
+        for grid in self._plan.grids:
+            own = sharing(pipe)
+            warm_as(own, pipe)
+            if grid.shift is not None:
+                own.scheduler = with_shift(own.scheduler, grid.shift)
+            chosen = {
+                family.name: self._chosen(own, grid, family) for family in self._plan.families
+            }
+            for place, prompt in enumerate(self._plan.report):
+                self._references.clear()
+                if self._plan.converged:
+                    self._uncached(own, grid, prompt)
+                for family in self._plan.families:
+                    for value in chosen[family.name]:
+                        self._report(own, grid, family, value, prompt, place)
+        self._bar.close()
+
+    # -- which values ----------------------------------------------------------------------------
+
+    def _chosen(self, pipe, grid: Grid, family: Family) -> list[Any]:
+        """The values of a family's knob that are reported on a grid."""
+        values = family.values(grid.steps)
+        if family.method is None:
+            return values
+
+        def share_of(value: Any) -> float:
+            config = family.config(value)
+            given = (pipe, grid, family, value, config)
+            return fmean(self._share(*given, prompt) for prompt in self._plan.choose)
+
+        try:
+            if values or family.knob is None:
+                shares = {value: share_of(value) for value in values or [None]}
+            else:
+                shares = outwards(family.knob, share_of)
+        except FAULTS as error:
+            self.left_out[family.name] = str(error)
+            return []
+        found = worth_reporting(shares, self._plan.values)
+        if not found:
+            told = ", ".join(f"{share:.2f}" for share in shares.values())
+            self.left_out[family.name] = f"no value of its knob computes a share to compare: {told}"
+        return found
+
+    def _share(
+        self, pipe, grid: Grid, family: Family, value: Any, config: Method, prompt: str
+    ) -> float:
+        """The share of the work that a setting computes on a prompt, without a run if possible."""
+        key = self._key("choose", grid, family, value, prompt)
+        if key not in self._rows:
+            if config.forecast == "exact":
+                share = predict(self._reference(pipe, grid, prompt).trace, config).compute_share
+            else:
+                share = self._run(pipe, grid, config, prompt).trace.compute_share or 0.0
+            self._keep(key, "choose", grid, family, value, prompt, {"compute_share": share})
+        return self._rows[key]["compute_share"]
+
+    # -- the reported runs -------------------------------------------------------------------------
+
+    def _report(
+        self, pipe, grid: Grid, family: Family, value: Any, prompt: str, place: int
+    ) -> None:
+        key = self._key("report", grid, family, value, prompt)
+        if key in self._rows:
+            return
+        reference = self._reference(pipe, grid, prompt)
+        if family.control is not None:
+            made = self._control(pipe, grid, family, value, prompt)
+            share, gain = made.trace.num_steps / grid.steps, None
+        else:
+            try:
+                made = self._run(pipe, grid, family.config(value), prompt)
+            except FAULTS as error:
+                self.left_out[family.name] = str(error)
+                return
+            share = made.trace.compute_share or 0.0
+            gain = speedup(reference.trace, made.trace, remembered=True).robust
+        found = difference(made.frames, reference.frames)
+        numbers = {
+            "compute_share": share,
+            "letters": made.trace.letters,
+            "speedup": gain or 1 / share,
+            "psnr_db": _decibels(found.psnr_db),
+            "ssim": found.ssim,
+            "kept_bytes": made.kept_bytes,
+            "seconds": made.trace.seconds,
+        }
+        if place < self._plan.seen:
+            numbers["vmaf"] = vmaf(made.frames, reference.frames).value
+        if self._plan.converged:
+            other = self._reference(pipe, Grid(CONVERGED_STEPS, grid.shift), prompt)
+            numbers["converged_psnr_db"] = _decibels(difference(made.frames, other.frames).psnr_db)
+        if place < self._plan.raced and family.control is None:
+            numbers["speedup_in_turns"] = self._raced(pipe, grid, family.config(value), prompt)
+        self._keep(key, "report", grid, family, value, prompt, numbers)
+
+    def _uncached(self, pipe, grid: Grid, prompt: str) -> None:
+        """How far the uncached run itself is from the converged one."""
+        family = Family("uncached", "uncached")
+        key = self._key("report", grid, family, None, prompt)
+        if key in self._rows:
+            return
+        own = self._reference(pipe, grid, prompt)
+        other = self._reference(pipe, Grid(CONVERGED_STEPS, grid.shift), prompt)
+        found = difference(own.frames, other.frames)
+        numbers = {"compute_share": 1.0, "speedup": 1.0, "psnr_db": IDENTICAL_DB, "ssim": 1.0}
+        numbers |= {"converged_psnr_db": _decibels(found.psnr_db), "kept_bytes": 0}
+        self._keep(key, "report", grid, family, None, prompt, numbers)
+
+    def _raced(self, pipe, grid: Grid, config: Method, prompt: str) -> float:
+        workload = self._workload
+        request = Request(prompt, workload.model, grid.steps, workload.seed, config)
+        with closing(race(pipe, workload.spec, request)) as events:
+            ended = [event for event in events if isinstance(event, RunFinished)]
+        uncached, with_cache = sorted(ended, key=lambda run: run.run)
+        return speedup(uncached.trace, with_cache.trace).figure
+
+    def _control(self, pipe, grid: Grid, family: Family, count: int, prompt: str) -> _Made:
+        assert family.control is not None
+        controlled = Controlled(sharing(pipe), family.control)
+        warm_as(controlled.pipe, pipe)
+        like = predict(
+            self._reference(pipe, grid, prompt).trace,
+            BWCachePlusConfig(work_share=count / grid.steps),
         )
+        computed = [i for i, action in enumerate(like.schedule) if action == "compute"]
+        steps = count
+        if controlled.kind == "same-levels":
+            steps = grid.steps
+            controlled.keep(computed)
+        with controlled.inside():
+            return self._call(controlled.pipe, steps, self._workload.measuring(), prompt)
+
+    # -- runs --------------------------------------------------------------------------------------
+
+    def _reference(self, pipe, grid: Grid, prompt: str) -> _Made:
+        """A prompt's uncached run, of this grid; from the folder if it lies there."""
+        seed = self._seed(prompt)
+        facts = [self._workload.model, prompt, seed, grid.steps, grid.shift, self._shape()]
+        name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
+        if name in self._references:
+            return self._references[name]
+        path = None if self._log is None else self._log.with_suffix(".runs") / f"{name}.npz"
+        if path is not None and path.is_file():
+            with np.load(path) as kept:
+                trace = Trace.from_dict(json.loads(str(kept["trace"])))
+                made = _Made(kept["frames"], trace)
+        else:
+            made = self._call(pipe, grid.steps, self._workload.measuring(), prompt)
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                trace = json.dumps(finite(made.trace.as_dict()))
+                np.savez(path, frames=made.frames, trace=trace)
+        self._references[name] = made
+        return made
+
+    def _run(self, pipe, grid: Grid, config: Method, prompt: str) -> _Made:
+        return self._call(pipe, grid.steps, config, prompt)
+
+    def _call(self, pipe, steps: int, config: Method, prompt: str) -> _Made:
+        kept: list[int] = [0]
+
+        def weigh(record, latents) -> None:
+            tensors = [
+                x
+                for branch in run.branches
+                for x in (*branch.replay_tensors, *branch.sample_tensors)
+            ]
+            kept.append(sum(x.nbytes for x in tensors))
+
+        seed = self._seed(prompt)
+        arguments = call_arguments(self._workload.spec, prompt, seed, steps)
+        with (
+            pipeline_lock,
+            cached(pipe, config, on_step=weigh) as run,
+            same_noise(place_of(pipe), seed),
+        ):
+            frames = pipe(**arguments).frames[0]
+        self._bar.update()
+        return _Made(np.asarray(frames), run.trace, max(kept))
+
+    # -- rows --------------------------------------------------------------------------------------
+
+    def _seed(self, prompt: str) -> int:
+        return SEED_OF_CHOICE if prompt in self._plan.choose else self._workload.seed
+
+    def _shape(self) -> list[int]:
+        shape = self._workload.spec.shape
+        return [shape.height, shape.width, shape.num_frames]
+
+    def _key(self, which: str, grid: Grid, family: Family, value: Any, prompt: str) -> str:
+        facts = [which, self._workload.model, *self._shape(), grid.steps, grid.shift, family.name]
+        return json.dumps([*facts, value, prompt, self._seed(prompt)])
+
+    def _keep(
+        self,
+        key: str,
+        which: str,
+        grid: Grid,
+        family: Family,
+        value: Any,
+        prompt: str,
+        numbers: Mapping[str, Any],
+    ) -> None:
+        config = {} if family.method is None else family.config(value).as_dict()
+        row = {
+            "key": key,
+            "set": which,
+            "model": self._workload.model,
+            "steps": grid.steps,
+            "shift": grid.shift,
+            "family": family.name,
+            "title": family.title,
+            "ours": family.is_ours,
+            "value": value,
+            "config": config,
+            "prompt": prompt,
+            "seed": self._seed(prompt),
+            **numbers,
+            **_where(),
+            "device": self._workload.header()["device"],
+        }
+        self._rows[key] = finite(row)
+        self._bar.set_postfix_str(f"{family.name} {value}", refresh=False)
+        if self._log is not None:
+            with self._log.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(finite(row)) + "\n")
 
 
-def point(
-    approach: str, setting: SettingToTry, samples: Sequence[Sample], steps: int
-) -> dict[str, object]:
-    """One setting over its prompts: the median speed-up, the means of the rest."""
-    speedups = [sample.speedup for sample in samples]
-    decibels = [sample.psnr_db for sample in samples]
-    computed = fmean(sample.steps_computed for sample in samples)
-    peaks = [each.peak_memory_bytes for each in samples if each.peak_memory_bytes is not None]
-    return {
-        "method": approach,
-        "knob": setting.text,
-        "config": setting.as_dict(),
-        "prompts": len(samples),
-        "prompts_identical": sum(sample.psnr_db == IDENTICAL_DB for sample in samples),
-        "speedup": median(speedups),
-        "speedup_min": min(speedups),
-        "speedup_max": max(speedups),
-        "psnr_db": fmean(decibels),
-        "psnr_db_min": min(decibels),
-        "psnr_db_max": max(decibels),
-        "ssim": fmean(sample.ssim for sample in samples),
-        "compute_share": computed / steps,
-        "steps_computed": computed,
-        "peak_memory_bytes": max(peaks, default=None),
-    }
-
-
-def conclusions(
-    points: Sequence[dict[str, object]], names: Sequence[str]
-) -> dict[str, dict[str, float | None]]:
-    """What the points say about each method.
-
-    Points that left some prompt's video as it was are passed over: the mean of a number that
-    stands for infinity and real ones says nothing about caching.
-    """
-
-    def of(name: str, *fields: str) -> list[tuple[float, ...]]:
-        own = [p for p in points if p["method"] == name and not p["prompts_identical"]]
-        return [tuple(p[field] for field in fields) for p in own]
-
-    def at_half(name: str) -> float | None:
-        less = [(-share, psnr) for share, psnr in of(name, "compute_share", "psnr_db")]
-        return decibels_at(less, -0.5)
-
-    speeds = {name: of(name, "speedup", "psnr_db") for name in (*names, FEWER_STEPS)}
-    control = speeds[FEWER_STEPS]
-    return {
-        "psnr_at_2x": {name: decibels_at(speeds[name], 2.0) for name in names},
-        "psnr_at_half": {name: at_half(name) for name in names},
-        "where_caching_stops_paying": {
-            name: stops_paying(of(name, "speedup", "psnr_db", "steps_computed"), control)
-            for name in names
-            if name != FEWER_STEPS and control
-        },
-    }
-
-
-def forecast_gain(samples: Mapping[tuple[str, SettingToTry], Sequence[Sample]]) -> dict | None:
-    """What a forecast gains over holding the residual, for each setting and prompt.
-
-    Returns:
-        `pairs` compared, and the `mean_db`, `worst_db` and `best_db` of forecast minus residual;
-        None where one of the two was not run.
-    """
-    held = {one.text: same for (name, one), same in samples.items() if name == "bwcache-residual"}
-    gains = [
-        ours.psnr_db - theirs.psnr_db
-        for (name, one), same in samples.items()
-        if name == "bwcache-forecast" and one.text in held
-        for ours, theirs in zip(same, held[one.text], strict=True)
-    ]
-    if not gains:
-        return None
-    return {
-        "pairs": len(gains),
-        "mean_db": fmean(gains),
-        "worst_db": min(gains),
-        "best_db": max(gains),
-    }
+def _decibels(value: float | None) -> float:
+    return IDENTICAL_DB if value is None else min(value, IDENTICAL_DB)

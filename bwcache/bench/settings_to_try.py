@@ -1,6 +1,6 @@
-"""The methods that `bench methods` compares, and the settings that each is tried at.
+"""What `bench replays` compares, and the settings that each is tried at.
 
-Pure data and arithmetic; `methods.py` runs them.
+Pure data and arithmetic; `replays.py` runs them.
 """
 
 from __future__ import annotations

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 import torch
 
+from .call_forecast import CallForecast
 from .in_place import Held
 from .method import Method, Probe, RunFacts
+from .prediction import UNKNOWN, Prediction
 from .probes import Samples, Shares
 from .ranks import Ranks
 from .replay import REPLAYS, Residual
 
-CALL_PROBES = (
-    "call_input",
-    "call_output",
-    "call_motion",
-)  # measured at the transformer, not at a block
+FORECAST = "forecast"  # a probe of calls that are forecast: what came against what stood ready
+# measured at the transformer, not at a block
+CALL_PROBES = ("call_input", "call_output", "call_motion")
 BLOCK_PROBES = ("output", "residual")  # measured behind a block; all others are its arguments
 SAMPLE, REPORT = 1, 2  # behind a block: its output is sampled and nothing else; there is more to do
 
@@ -63,14 +63,15 @@ class CallLayout:
         """The layout of a method on a transformer."""
         count = facts.num_blocks
         probes = method.probes(facts)
-        spans = {span.of(count) for span in method.kept(facts)}
+        blocks = method.site == "blocks"
+        spans = {span.of(count) for span in method.kept(facts) if blocks}
         kept = tuple(sorted((start, stop) for start, stop in spans if start < stop))
         starts, ends, at = defaultdict(list), defaultdict(list), defaultdict(list)
         for span in kept:
             starts[span[0]].append(span)
             ends[span[1] - 1].append(span)
         for place, probe in enumerate(probes):
-            if probe.of not in CALL_PROBES:
+            if probe.of not in (*CALL_PROBES, FORECAST):
                 for block in probe.blocks:
                     at[block, probe.of in BLOCK_PROBES].append(place)
         starting = tuple(tuple(starts.get(i, ())) for i in range(count))
@@ -111,6 +112,7 @@ class Branch:
         alternating: Whether neighbouring blocks see frames and tokens the other way round (see
             `BlockStack`).
         ranks: The processes that share the transformer's calls.
+        prediction: What the calls predict.
     """
 
     def __init__(
@@ -119,9 +121,13 @@ class Branch:
         layout: CallLayout,
         alternating: bool = False,
         ranks: Ranks | None = None,
+        prediction: Prediction = UNKNOWN,
     ):
         self.samples = [Samples(p.tokens, p.metric, p.against) for p in layout.probes]
         self.numbers: list[torch.Tensor | None] = [None for _ in layout.probes]
+        self.call: CallForecast | None = None
+        if method.site == "call" and method.kept(layout.facts):
+            self.call = CallForecast(prediction, layout.facts.levels, method.reach)
         kind = REPLAYS[method.replay]
         self.replays: dict[tuple[int, int], Residual] = {
             (start, stop): kind(alternating and (stop - 1 - start) % 2 == 1, ranks)
@@ -132,7 +138,8 @@ class Branch:
     @property
     def replay_tensors(self) -> list[torch.Tensor]:
         """What the replays keep."""
-        return [x for replay in self.replays.values() for x in replay.tensors]
+        kept = [x for replay in self.replays.values() for x in replay.tensors]
+        return kept if self.call is None else [*kept, *self.call.tensors]
 
     @property
     def sample_tensors(self) -> list[torch.Tensor]:

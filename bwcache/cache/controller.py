@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from .branch import Branch, CallLayout
+from .branch import FORECAST, Branch, CallLayout
 from .in_place import Tensors
 from .method import (
     FEATURES,
@@ -32,6 +32,7 @@ from .method import (
     ask,
     start,
 )
+from .prediction import UNKNOWN, Prediction
 from .probes import COSINES, Shares, finished
 from .ranks import Ranks
 from .stopwatch import Stopwatch, synchronise
@@ -56,10 +57,12 @@ class RunPlan:
     Args:
         levels: The noise level of each step, in the order they run; forecasts are linear in it.
         device: Where it runs.
+        prediction: What the transformers' calls predict.
     """
 
     levels: Sequence[float]
     device: torch.device
+    prediction: Prediction = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -223,10 +226,54 @@ class Controller:
             self.doing, self._branch = [], None
             return
         if key not in self.branches:
-            self.branches[key] = Branch(run.turn.method, run.layout, call.alternating, call.ranks)
+            self.branches[key] = Branch(
+                run.turn.method, run.layout, call.alternating, call.ranks, run.plan.prediction
+            )
         self._branch = self.branches[key]
         self._turn.begin_call(self._shares(call))
         self.doing = [RUN] * call.num_blocks
+
+    @property
+    def may_forecast(self) -> bool:
+        """Whether one of its methods passes whole calls by."""
+        return any(method.site == "call" for method in self.methods)
+
+    @property
+    def forecasts_calls(self) -> bool:
+        """Whether the running call is of a method that passes whole calls by."""
+        return self._branch is not None and self._branch.call is not None
+
+    def answer_call(self, given: Sequence[torch.Tensor]) -> Any | None:
+        """What the running call is answered with instead of being made; None where it is made.
+
+        Args:
+            given: The tensors that it is given, the latents first.
+        """
+        run, call, whole = self._running, self._turn.call, (0, len(self.doing))
+        if self.traces[-1].adds_noise:
+            call.forecast_clean_video()
+        if run.spans.get(0) == whole:
+            run.refusal = call.refusal(given, run.step)
+            if run.refusal is None:
+                self.doing, run.reached = [PASS] * len(self.doing), True
+                if call.note and call.note not in run.decision.reason:
+                    reason = f"{run.decision.reason}; {call.note}".lstrip("; ")
+                    run.decision = replace(run.decision, reason=reason)
+                return call.give(given, run.step)
+            run.spans = {}
+        call.compute(given)
+        return None
+
+    def call_returned(self, output: Any) -> None:
+        """The running call was made, and returned this."""
+        run = self._running
+        found = self._turn.call.leave(output, run.step)
+        if found is None:
+            return
+        for place, probe in enumerate(run.layout.probes):
+            if probe.of == FORECAST and (run.first_call or not probe.first_branch):
+                for each in found:
+                    self._measure(place, each)
 
     @property
     def unreached(self) -> bool:
@@ -442,7 +489,13 @@ class Controller:
         )
         method = self._method_of(call)
         self.traces.append(
-            Trace(len(plan.levels), call.num_blocks, method.as_dict(), method=method.name)
+            Trace(
+                len(plan.levels),
+                call.num_blocks,
+                method.as_dict(),
+                method=method.name,
+                noise=plan.prediction.shares,
+            )
         )
 
     def _method_of(self, call: Call) -> Method:
@@ -458,8 +511,10 @@ class Controller:
         self.branches, self._branch = {}, None
         if call.expert not in run.experts:
             levels, method = tuple(run.plan.levels), self._method_of(call)
-            model = model_of(call.owner)
-            facts = RunFacts(len(levels), call.num_blocks, levels, run.step, model, call.parts)
+            model, noise = model_of(call.owner), run.plan.prediction.shares
+            facts = RunFacts(
+                len(levels), call.num_blocks, levels, run.step, model, call.parts, noise
+            )
             layout = CallLayout.of(method, facts)
             run.experts[call.expert] = _Expert(method, start(method, facts), layout)
         run.expert = run.experts[call.expert]

@@ -32,6 +32,7 @@ from .block_gate import (
 )
 from .block_stacks import GUESSES, REFUSED, STACKS, BlockStack
 from .branch import BLOCK_PROBES, CALL_PROBES
+from .call_gate import CallGate
 from .controller import Call, Controller, StepCallback, model_of
 from .lanes import Lane, Switch
 from .method import Method, RunFacts
@@ -281,7 +282,8 @@ def _put_gates(
     """Put a gate before every block, and have the transformers announce their calls.
 
     Args:
-        controllers: All whose turn it may be; where one gates modules, each gets a gate, too.
+        controllers: All whose turn it may be; where one gates modules, each gets a gate, too, and
+            where one passes by whole calls, there is one before them.
     """
     transformers = [(transformer, stack_of(transformer, blocks)) for transformer in gated]
     for transformer, stack in transformers:
@@ -303,7 +305,8 @@ def _put_gates(
             gate.put()
         ranks = Ranks.of(transformer, group)
         place = _Place(transformer, stack, expert, ranks, gates, switch, parts)
-        undo.enter_context(_announced(place))
+        whole_calls = any(controller.may_forecast for controller in controllers)
+        undo.enter_context(_announced(place, whole_calls))
 
 
 def enable(pipe, config: Method | Sequence[Method] | None = None, **more) -> Run:
@@ -449,7 +452,9 @@ def _check_not_compiled(transformer: torch.nn.Module) -> None:
     inner = getattr(transformer, "_orig_mod", transformer)
     forward = vars(transformer).get("forward")
     compiled = hasattr(forward, "_torchdynamo_orig_callable")
-    if inner is transformer and transformer._compiled_call_impl is None and not compiled:
+    called = transformer._compiled_call_impl
+    own = called is None or isinstance(called, CallGate)
+    if inner is transformer and own and not compiled:
         return
     raise CacheError(
         "pipe: its whole transformer is compiled, which hides the blocks; load it afresh and "
@@ -570,9 +575,10 @@ def _nothing(*given) -> None:
 
 
 @contextmanager
-def _announced(place: _Place) -> Iterator[None]:
+def _announced(place: _Place, whole_calls: bool) -> Iterator[None]:
     """Tell the controller whenever the transformer is called, and for which guidance branch."""
     transformer, stack, switch = place.transformer, place.stack, place.switch
+    call_gate: CallGate | None = None
     num_blocks = len(in_calling_order(transformer, stack))
     lists = place.lists
 
@@ -585,6 +591,8 @@ def _announced(place: _Place) -> Iterator[None]:
             )
 
     def announce(module, args, kwargs):
+        if call_gate is not None and call_gate.has_announced():
+            return
         lane, controller = switch.lane, switch.controller
         _check_not_compiled(module)
         if controller.between_steps:
@@ -628,6 +636,8 @@ def _announced(place: _Place) -> Iterator[None]:
             controller.measure_call("call_output", prediction)
             if (motion := _motion(module, prediction)) is not None:
                 controller.measure_call("call_motion", motion)
+        if controller.forecasts_calls:
+            controller.call_returned(output)
 
     def naming(cache_context: Callable) -> Callable:
         @wraps(cache_context)
@@ -649,4 +659,8 @@ def _announced(place: _Place) -> Iterator[None]:
         undo.callback(transformer.register_forward_hook(_Hook(report)).remove)
         if hasattr(transformer, "cache_context"):
             undo.enter_context(wrapped_method(transformer, "cache_context", naming, transformer))
+        if whole_calls:
+            call_gate = CallGate(transformer, switch, announce)
+            undo.callback(call_gate.remove)
+            call_gate.put()
         yield

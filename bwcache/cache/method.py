@@ -22,7 +22,7 @@ Action = Literal["compute", "reuse", "partial"]
 Forecast = Literal["exact", "estimate", "none"]
 Against = Literal["computed", "measured", "neighbour"]
 Metric = Literal["relative_l1", "change", "size", "cosine", "cosine_ahead"]
-Site = Literal["blocks", "modules"]
+Site = Literal["blocks", "modules", "call"]
 KnobKind = Literal[
     "number", "whole", "steps", "count", "choice", "numbers", "start", "mask", "name"
 ]
@@ -71,6 +71,9 @@ class RunFacts:
             "" where nobody has said it.
         parts: Where blocks' modules are gated one by one (`Method.site`), what each of them is:
             "self" or "cross" attention, or "mlp"; `num_blocks` counts modules then.
+        noise: The share of noise in the latents at which each step begins, from 1 to 0, alike for
+            all schedulers: sigma of flow matching, s / (α + s) of others; empty where it cannot be
+            told. See `prediction.py`.
     """
 
     num_steps: int
@@ -79,6 +82,7 @@ class RunFacts:
     first_step: int = 0
     model: str = ""
     parts: tuple[str, ...] = ()
+    noise: tuple[float, ...] = ()
 
     def singly(self) -> tuple[Span, ...]:
         """Every block as a span of its own."""
@@ -93,8 +97,10 @@ class Probe:
         name: What the method calls it; "features" is shown as the trace's distances.
         of: "output" or "residual" (output less input) of a block's measured stream; the name of
             an argument of the block; "call_input" or "call_output", the transformer's first
-            argument and what it returns, or "call_motion", how that differs from frame to frame
-            (then the blocks are `(0,)`).
+            argument and what it returns, or "call_motion", how that differs from frame to frame;
+            or "forecast", where calls are forecast (`Method.site`): what a computed call gave
+            against the forecast of it that stood ready, in noise predictions ("neighbour"). For
+            the call's the blocks are `(0,)`.
         blocks: Which blocks, in calling order.
         against: What it is compared with, of the same guidance branch: the last call that computed
             all of its blocks ("computed"), the last one in which all of the probe's blocks were
@@ -413,10 +419,13 @@ class Method:
 
     @property
     def site(self) -> Site:
-        """What is gated: whole "blocks", or every attention and MLP in them, "modules".
+        """What is gated, and what a reused step passes by.
 
-        With modules everything that is said of blocks is meant of them, in calling order, three a
-        block in most models; a module's replay should be of its output.
+        "blocks": whole blocks. "modules": every attention and MLP in them; everything that is said
+        of blocks is meant of them then, in calling order, three a block in most models, and a
+        module's replay should be of its output. "call": the transformer's call as a whole, which
+        is forecast: neither embedding nor head runs, and no offloaded weight moves. Such a method
+        reuses `WHOLE` or nothing, and keeps no block's replay.
         """
         return "blocks"
 
@@ -424,6 +433,11 @@ class Method:
     def replay(self) -> str:
         """How a reused span's output is made: a name of `bwcache.cache.replay.REPLAYS`."""
         return "residual"
+
+    @property
+    def reach(self) -> float:
+        """How far calls are forecast along the last change, in its gaps; 0 holds the last one."""
+        return 0.5
 
     def check_model(self, model: str) -> None:
         """Refuse a model on which these settings cannot work, before anything runs.

@@ -74,7 +74,7 @@ def predict(trace: Trace, config: Method | Sequence[Method]) -> Prediction:
             expert, first = step.expert, step.step_index
             method = configs[min(expert, len(configs) - 1)]
             count = blocks_of.get(expert, trace.num_blocks)
-            facts = RunFacts(trace.num_steps, count, first_step=first)
+            facts = RunFacts(trace.num_steps, count, first_step=first, noise=trace.noise or ())
             asked, numbers = start(method, facts), {}
             needed = {probe.name for probe in method.probes(facts)} - {FEATURES}
             states.append(asked)
@@ -97,14 +97,15 @@ def predict(trace: Trace, config: Method | Sequence[Method]) -> Prediction:
         trigger,
         schedule.count("reuse"),
         seconds,
-        all(map(_exact, configs)) or "r" not in "".join(blocks),
+        all(_exact(each, trace) for each in configs) or "r" not in "".join(blocks),
         1 - sum(reused) / len(reused),
     )
 
 
-def _exact(config: Method) -> bool:
-    """Whether nothing that decides is measured behind a reused step."""
-    return config.forecast == "exact" and MASK_REUSE not in config.step_mask
+def _exact(config: Method, trace: Trace) -> bool:
+    """Whether nothing that decides is measured behind a reused step, or was not recorded."""
+    unknown = config.site == "call" and trace.noise is None  # a file of an earlier version
+    return config.forecast == "exact" and MASK_REUSE not in config.step_mask and not unknown
 
 
 def _measured(step, needed: set[str]) -> dict[str, tuple[float, ...]]:

@@ -18,7 +18,7 @@ from .ranks import Ranks
 
 # A forecast is `residual + reach · (1 − share) · change`: the reach in gaps between the two steps
 # that the change was taken from, the share that it is of the residual. On TinyWorld straight
-# extrapolation (no limit, no share) fell up to 25 dB below holding; see `bench methods` for this.
+# extrapolation (no limit, no share) fell up to 25 dB below holding; see `bench replays` for this.
 LONGEST_REACH = 0.5
 LEAST_COMPUTED = 3  # what follows the run's first step, from pure noise, is not yet a trend
 

@@ -13,6 +13,7 @@ import torch
 from ..errors import CacheError
 from .controller import Controller, RunPlan
 from .noise_levels import noise_levels
+from .prediction import prediction_of
 from .steps_told import StepsTold
 from .wrapped_method import wrapped_method
 
@@ -196,7 +197,9 @@ def plan_of(pipe, timestep: object = None) -> RunPlan:
     num_steps = getattr(pipe, "_num_timesteps", None)
     if not num_steps or isinstance(num_steps, _Old):
         num_steps = len(timesteps) - _first_step(scheduler, timestep)
-    return RunPlan(noise_levels(scheduler, num_steps), _device_of(pipe))
+    return RunPlan(
+        noise_levels(scheduler, num_steps), _device_of(pipe), prediction_of(scheduler, num_steps)
+    )
 
 
 def _first_step(scheduler, timestep: object) -> int:

@@ -109,6 +109,8 @@ class Trace:
         experts: The transformers that took turns, in that order; empty where there was one.
         adds_noise: Whether the scheduler drew noise of its own in the first step, which two runs
             share only where its generator starts alike.
+        noise: The share of noise at each step, see `RunFacts.noise`; empty where it could not be
+            told, None where it was not recorded.
     """
 
     num_steps: int
@@ -119,6 +121,7 @@ class Trace:
     method: str = "bwcache"
     experts: tuple[ExpertRecord, ...] = ()
     adds_noise: bool = False
+    noise: tuple[float, ...] | None = None
 
     @property
     def trigger_step(self) -> int | None:
@@ -227,6 +230,7 @@ class Trace:
                 for i, each in enumerate(_list(data.get("experts", []), f"{where}.experts"))
             ),
             data.get("adds_noise", False) is True,
+            _numbers(data.get("noise"), f"{where}.noise"),
         )
         if len(read) > trace.num_steps:
             raise TraceError(

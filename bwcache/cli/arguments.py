@@ -133,3 +133,16 @@ def listed(of: Callable[[str], object]) -> Callable[[str], list]:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return read
+
+
+def add_control_argument(parser: argparse.ArgumentParser) -> None:
+    """`--control`, which may stand alone."""
+    parser.add_argument(
+        "--control",
+        nargs="?",
+        const="fewer",
+        default=False,
+        choices=("fewer", "same-levels", "shift"),
+        help="also an uncached run of as much work: fewer steps (usual), the same noise levels as "
+        "computed, or fewer steps at a larger flow shift",
+    )

@@ -51,11 +51,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     race.add_argument("--rounds", type=int, default=8, help="comparisons (%(default)s)")
     race.add_argument("--busy", type=int, default=2, help="busy processes (%(default)s)")
 
-    methods = benches.add_parser("methods", help="closeness against speed, method by method")
+    methods = benches.add_parser("methods", help="every method, on the same prompts and work")
     _add_workload(methods)
-    methods.add_argument("--methods", type=listed(str), help="such as a,b; all by default")
-    methods.add_argument("--thresholds", type=listed(threshold), help="such as 0.05,0.1")
-    methods.add_argument("--intervals", type=listed(parse_interval), help="such as 1,2,4")
+    methods.add_argument("--methods", type=listed(str), help="such as a,b/c; all by default")
+    methods.add_argument("--grids", type=listed(str), help="steps, or steps@shift: 30,30@5")
+    methods.add_argument("--prompts", type=int, help="so many of those that are reported")
+    methods.add_argument("--quick", action="store_true", help="two prompts: about five minutes")
+    methods.add_argument("--no-converged", action="store_true", help="leave out the 120-step runs")
+    methods.add_argument("--log", type=Path, help="a line a run; a second call goes on there")
+    methods.add_argument("--leaderboard", type=Path, help="JSON to put the results into")
+
+    replays = benches.add_parser("replays", help="BWCache's own replays and gates")
+    _add_workload(replays)
+    replays.add_argument("--methods", type=listed(str), help="such as a,b; all by default")
+    replays.add_argument("--thresholds", type=listed(threshold), help="such as 0.05,0.1")
+    replays.add_argument("--intervals", type=listed(parse_interval), help="such as 1,2,4")
 
     gpu = benches.add_parser("gpu", help="everything that needs a GPU, in the minutes there are")
     gpu.add_argument("--minutes", type=float, default=25.0, help="in all (%(default)g)")
@@ -111,6 +121,7 @@ def run(args: argparse.Namespace) -> int:
         "memory": _memory,
         "race": _race,
         "methods": _methods,
+        "replays": _replays,
         "ruler": _ruler,
     }
     result, lines = benches[args.bench](workload, args)
@@ -228,12 +239,49 @@ def _race_lines(result: dict) -> list[str]:
 
 
 def _methods(workload: Workload, args: argparse.Namespace):
-    from ..bench.methods import methods
+    from ..bench.leaderboard import add_to
+    from ..bench.methods import Grid, methods, plan_of
 
-    return methods(workload, args.methods, args.thresholds, args.intervals), _methods_lines
+    if args.prompt:
+        raise ConfigError("prompt", args.prompt[0], "none here: the prompts are those of two files")
+    given = args.grids or [str(workload.spec.steps)]
+    grids = [Grid.read(each) for each in given]
+    threshold = workload.spec.default_preset.config.threshold
+    of = (args.methods, threshold, grids, args.prompts, args.quick, not args.no_converged)
+    plan = plan_of(*of)
+    for path in (args.log, args.leaderboard):
+        if path is not None:
+            check_file(path)
+    result = methods(workload, plan, args.log)
+    if args.leaderboard is not None:
+        write(add_to(args.leaderboard, result["points"]), args.leaderboard)
+    return result, _methods_lines
 
 
 def _methods_lines(result: dict) -> list[str]:
+    lines = []
+    for each in result["standings"]:
+        shift = "" if each["shift"] is None else f", shift {each['shift']:g}"
+        lines.append(f"{each['steps']} steps{shift}, {_share(each['share'])} of the work:")
+        lines += [
+            f"  {one['title']:44} {one['psnr_db']:5.1f} dB, worst {one['psnr_db_worst']:5.1f}"
+            for one in each["families"]
+        ]
+        lead = (each["lead_db"], each["lead_worst_db"])
+        if None not in lead:
+            lines.append(f"  BWCache+ ahead by {lead[0]:+.1f} dB, worst prompt {lead[1]:+.1f} dB")
+    lines += [f"left out: {name}: {why}" for name, why in result["left_out"].items()]
+    chosen, reported = len(result["prompts_to_choose"]), len(result["prompts_reported"])
+    return [*lines, f"Chosen on {chosen} prompts, reported on {reported} others."]
+
+
+def _replays(workload: Workload, args: argparse.Namespace):
+    from ..bench.replays import replays
+
+    return replays(workload, args.methods, args.thresholds, args.intervals), _replays_lines
+
+
+def _replays_lines(result: dict) -> list[str]:
     lines = [
         f"{p['method']:26} {p['knob']:16} {p['speedup']:5.2f}× {p['steps_computed']:5.1f} computed "
         f"{p['psnr_db']:5.1f} dB  SSIM {p['ssim']:.3f}"

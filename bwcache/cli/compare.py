@@ -16,7 +16,13 @@ from ..files import check_folder
 from ..models import find
 from ..models.spec import OFFLOADS, Offload
 from . import ruler
-from .arguments import add_config_arguments, add_json_argument, add_model_arguments, read_config
+from .arguments import (
+    add_config_arguments,
+    add_control_argument,
+    add_json_argument,
+    add_model_arguments,
+    read_config,
+)
 from .output import print_json, print_verdict
 from .progress import LoadingBar
 
@@ -24,6 +30,11 @@ if TYPE_CHECKING:
     from ..runs.events import ComparisonFinished
     from ..runs.request import Request
 
+WHERE = {
+    "fewer": "",
+    "same-levels": " at the noise levels that the cached run computed",
+    "shift": " at a larger flow shift",
+}
 HELP = "make a video uncached and cached, and compare"
 
 
@@ -31,9 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompt", required=True, help="what the video shows")
     add_model_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for the files")
-    parser.add_argument(
-        "--control", action="store_true", help="also run uncached with as many steps as computed"
-    )
+    add_control_argument(parser)
     parser.add_argument(
         "--sequential",
         action="store_true",
@@ -78,8 +87,8 @@ def run(args: argparse.Namespace) -> int:
     print_verdict(finished.summary.as_dict())
     if (control := finished.summary.control) is not None:
         print(
-            f"Control: {control.steps} uncached steps take {control.seconds:.1f} s and differ by "
-            f"PSNR {_decibels(control.psnr_db)}."
+            f"Control: {control.steps} uncached steps{WHERE[control.kind]} take "
+            f"{control.seconds:.1f} s and differ by PSNR {_decibels(control.psnr_db)}."
         )
     if args.ruler:
         print("\n".join(ruler.lines(marks, finished.summary)))

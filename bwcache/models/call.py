@@ -32,6 +32,12 @@ def warm_up(pipe, spec: ModelSpec, image: bytes | None = None) -> None:
             _warm.add(pipe)
 
 
+def warm_as(pipe, other) -> None:
+    """A pipeline over the same modules as another is warm where that one is."""
+    if other in _warm:
+        _warm.add(pipe)
+
+
 def call_arguments(
     spec: ModelSpec, prompt: str, seed: int, steps: int, image: bytes | None = None
 ) -> dict[str, object]:

@@ -131,7 +131,7 @@ class MethodFacts:
         indicator_range: Smallest and largest indicator measured over a set of prompts, or None.
         pays_from: Per way to replay (BWCache's `reuse`), (computed, steps): with a smaller share
             of computed steps, taking fewer steps is about as good in the same time. Measured by
-            `bench methods`; absent where it always pays, as far as measured, or nobody has
+            `bench replays`; absent where it always pays, as far as measured, or nobody has
             measured it.
     """
 

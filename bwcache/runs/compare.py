@@ -11,16 +11,19 @@ from dataclasses import replace
 from statistics import median
 
 from .. import models
+from ..cache.lanes import sharing
 from ..cache.method import Method
 from ..cache.methods.bwcache import BWCacheConfig
 from ..cache.predict import reuse_starts_above
 from ..cache.trace import Trace, TraceFile
 from ..models import ModelSpec, timings
+from ..models.call import warm_as
 from ..models.loaded_models import LoadedModel
 from ..models.loading import using_model
 from ..models.machine import default_device, describe_device, versions
 from ..models.spec import Offload
 from .baselines import BaselineStore, measuring, remembering
+from .controls import Controlled
 from .events import ComparisonFinished, Event, Events, RunFinished, RunName, RunStarted, StepDone
 from .generate import generate
 from .metrics import (
@@ -167,9 +170,21 @@ def _one_after_the_other(
     else:
         baseline = yield from run("baseline", request.steps, measuring(spec))
     cached = yield from run("cached", request.steps, request.config)
-    if not request.control:
+    kind = request.control_kind
+    if kind is None:
         return [baseline, cached]
-    control = yield from run("control", steps_of_work(cached.trace), measuring(spec))
+    if kind == "fewer":
+        control = yield from run("control", steps_of_work(cached.trace), measuring(spec))
+        return [baseline, cached, control]
+    controlled = Controlled(sharing(pipe), kind)
+    warm_as(controlled.pipe, pipe)
+    steps, _ = controlled.steps_to_ask_for(cached.trace, steps_of_work)
+    given = (request.prompt, request.seed, steps, measuring(spec), request.image)
+    with controlled.inside():
+        for event in generate(controlled.pipe, spec, "control", *given):
+            yield event
+            if isinstance(event, RunFinished):
+                control = event
     return [baseline, cached, control]
 
 
@@ -247,7 +262,7 @@ def summarise(
         device=device,
         offload=cached.offload,
         versions=versions(),
-        control=None if control is None else _control_run(control, baseline),
+        control=None if control is None else _control_run(control, baseline, request),
         sound_snr_db=_sound_snr_db(cached, baseline),
         concerns=tuple(cached.trace.concerns()),
     )
@@ -266,9 +281,10 @@ def _reuse_starts_above(trace: Trace, config: Method) -> float | None:
     return reuse_starts_above(trace, config) if isinstance(config, BWCacheConfig) else None
 
 
-def _control_run(control: RunFinished, baseline: RunFinished) -> ControlRun:
+def _control_run(control: RunFinished, baseline: RunFinished, request: Request) -> ControlRun:
     psnr = difference(control.frames, baseline.frames).psnr_db
-    return ControlRun(control.trace.num_steps, control.trace.net_seconds, psnr)
+    kind = request.control_kind or "fewer"
+    return ControlRun(control.trace.num_steps, control.trace.net_seconds, psnr, kind)
 
 
 def _peak_memory_reason(peak: int | None, sequential: bool) -> str | None:

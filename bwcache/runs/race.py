@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from ..cache.turns import RaceEnded, Runner, Turns
 from ..models import ModelSpec
 from ..models.call import call_arguments, pipeline_lock, warm_up, with_image
 from .baselines import measuring
+from .controls import Controlled
 from .events import Event, RunFinished, RunName, RunStarted, StepDone
 from .generate import place_of, same_noise, sound_of
 from .preview import latent_preview
@@ -111,6 +113,7 @@ class _Race:
         self._threads: list[threading.Thread] = []
         self._runs: list[_Run] = []
         self._control_steps: int | None = None  # known once the cached run has made its steps
+        self._controlled: Controlled | None = None
 
     def stop(self) -> None:
         """End every run at its next step; nothing where all have ended."""
@@ -139,12 +142,16 @@ class _Race:
         if request.control:
             configs["control"] = measuring(spec)
         self._runs = [_Run(name, config, sharing(pipe)) for name, config in configs.items()]
+        kind = request.control_kind
+        if kind is not None:
+            self._controlled = Controlled(self._runs[-1].pipe, kind)
         for run in self._runs:
             run.entrant = Entrant(
                 run.pipe, run.config, Runner(run.name), self._reporting(run), _clock_of(run.name)
             )
         with (
             same_noise(device, request.seed),
+            nullcontext() if self._controlled is None else self._controlled.inside(),
             cached_in_turns([run.entrant for run in self._runs], device) as (turns, states),
         ):
             self._turns = turns
@@ -213,8 +220,11 @@ class _Race:
         """As many uncached steps as the cached run has computed: from here on that is known."""
         if self._turns is None or self._control_steps is not None:
             return  # another loop of a pipeline that has several
-        self._control_steps = steps_of_work(cached.state.trace)
-        self.events.put(RunStarted("control", self._control_steps))
+        controlled = self._controlled
+        assert controlled is not None
+        asked, made = controlled.steps_to_ask_for(cached.state.trace, steps_of_work)
+        self._control_steps = asked
+        self.events.put(RunStarted("control", made))
         parts = [getattr(cached.pipe, name, None) for name in ("transformer", "transformer_2")]
         self._turns.make_room([part for part in parts if part is not None])
         control = [run for run in self._runs if run.name == "control"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ..cache.method import Method
 from ..cache.methods.bwcache import BWCacheConfig
 from ..errors import ConfigError
+from .controls import Control, check_control
 
 MAX_STEPS, MAX_PROMPT, MAX_SEED = 200, 1000, 2**32 - 1
 
@@ -21,7 +22,8 @@ class Request:
         steps: Denoising steps, 2 to 200.
         seed: Of the initial noise, 0 to 2^32 - 1.
         config: The caching method and its settings.
-        control: Also run uncached with as many steps as the cached run computed.
+        control: Also make an uncached run of as much work as the cached one: see `controls.py`
+            for the kinds; True is "fewer".
         random_weights: Use the model with seeded random weights.
         image: The picture to start from, as a PNG, JPEG or WebP file holds it; None for none.
             Checked where it comes in, by `start_picture.read`.
@@ -37,7 +39,7 @@ class Request:
     steps: int = 30
     seed: int = 0
     config: Method = field(default_factory=BWCacheConfig)
-    control: bool = False
+    control: bool | Control = False
     random_weights: bool = False
     image: bytes | None = None
     sequential: bool = False
@@ -53,8 +55,14 @@ class Request:
             whole = isinstance(value, int) and not isinstance(value, bool)
             if not whole or not low <= value <= high:
                 raise ConfigError(name, value, f"a whole number from {low} to {high}")
+        check_control(self.control)
         if not isinstance(self.image, bytes | None):
             raise ConfigError("image", self.image, "a picture file's bytes, or none")
+
+    @property
+    def control_kind(self) -> Control | None:
+        """Which control run is asked for, if one is."""
+        return check_control(self.control)
 
     @property
     def baseline_key(self) -> tuple[object, ...]:

@@ -6,21 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 from ..models.spec import Offload
+from .controls import Control
 
 
 @dataclass(frozen=True)
 class ControlRun:
-    """An uncached run with as many steps as the cached one computed.
+    """An uncached run of as much work as the cached one.
 
     Args:
-        steps: How many.
+        steps: How many it made.
         seconds: Of its denoising loop.
         psnr_db: Against the uncached run's frames, in dB; None where they are identical.
+        kind: Which; see `controls.py`.
     """
 
     steps: int
     seconds: float
     psnr_db: float | None
+    kind: Control = "fewer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +77,8 @@ class Summary:
         device: The hardware, in words.
         offload: How the model was put on the device.
         versions: Of bwcache, Python and what a result depends on.
-        control: The control run, if one was asked for: `control_steps`, `control_seconds` and
-            `control_psnr_db` of the file, which lacks them otherwise.
+        control: The control run, if one was asked for: `control_steps`, `control_seconds`,
+            `control_psnr_db` and `control_kind` of the file, which lacks them otherwise.
         verdict: The result in a sentence.
         warning: What to mind, or None.
         sound_snr_db: Of the cached run's sound against the uncached one's, in dB; None where there
@@ -148,6 +151,7 @@ class Summary:
                     content["control_steps"] = self.control.steps
                     content["control_seconds"] = self.control.seconds
                     content["control_psnr_db"] = self.control.psnr_db
+                    content["control_kind"] = self.control.kind
             elif name == "added":
                 content |= self.added
             else:

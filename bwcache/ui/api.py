@@ -209,7 +209,8 @@ def own_settings(given: form.Given, endpoint: Endpoint) -> dict[str, object]:
     own = {knob.name for knob in method.knobs()}
     for name in form.knobs():
         if name not in own and name in found:
-            if found[name] != parameter(name, endpoint).default:
+            required = parameter(name, endpoint).default is inspect.Parameter.empty
+            if not required and found[name] != parameter(name, endpoint).default:
                 allowed = f"nothing: {method.title} has no such setting"
                 raise ConfigError(name, found[name], allowed)
             del found[name]

@@ -64,7 +64,7 @@ def test_a_prediction():
 def test_what_runs_a_model_needs_no_page():
     """The modules that the commands import when they run, where the page's extra is missing."""
     modules = ("runs.record", "runs.result_files", "explore.sweep", "bench.overhead")
-    modules += ("bench.memory", "bench.methods", "space.deploy")
+    modules += ("bench.memory", "bench.methods", "bench.replays", "space.deploy")
     program = "import sys; sys.modules.update(dict.fromkeys(['gradio', 'plotly', 'spaces']))\n"
     program += "".join(f"import bwcache.{name}\n" for name in modules)
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)

@@ -41,6 +41,9 @@ KNOBS = {  # name → type, where the model's own is taken if it is left out
     "warm_up_steps": ("None | str", None),
     "max_consecutive": ("None | str", None),
     "step_mask": ("None | str", None),
+    "work_share": ("None | float", None),
+    "tolerance": ("None | float", None),
+    "reach": ("None | float", None),
     "max_skip_steps": ("None | int", None),
     "retention_ratio": ("None | float", None),
     "ratios": ("None | list[float]", None),
@@ -58,6 +61,7 @@ KNOBS = {  # name → type, where the model's own is taken if it is left out
     "prune_above": ("None | float", None),
 }
 CHOICES = {
+    "schedule": ("Literal['budget', 'tolerance']", "budget"),
     "signal": ("Literal['model', 'temb', 'hidden_states']", "model"),
     "granularity": ("Literal['stack', 'modules']", "stack"),
     "pattern": ("Literal['off', 'slow', 'medium', 'fast', 'ultra']", "medium"),

@@ -11,12 +11,11 @@ import torch
 
 from bwcache import BWCacheConfig, ConfigError, cached, models
 from bwcache.bench import denoising_clock as clock
-from bwcache.bench import methods as quality
 from bwcache.bench import overhead, presets, sampling
+from bwcache.bench import replays as quality
 from bwcache.bench.frontier import decibels_at, frontier, interpolated, stops_paying
 from bwcache.bench.live_bytes import LiveBytes, stored_bytes
 from bwcache.bench.memory import ALLOWANCE, memory
-from bwcache.bench.methods import Sample, conclusions, forecast_gain, methods, point
 from bwcache.bench.overhead_numbers import (
     Round,
     efficiency,
@@ -26,6 +25,7 @@ from bwcache.bench.overhead_numbers import (
 )
 from bwcache.bench.paper_indicator import paper_style
 from bwcache.bench.program import run_program
+from bwcache.bench.replays import Sample, conclusions, forecast_gain, point, replays
 from bwcache.bench.settings_to_try import (
     APPROACHES,
     FEWER_STEPS,
@@ -382,9 +382,9 @@ def test_memory_by_part_and_the_same_every_time(workload):
     assert sampled["baseline_peak_bytes"] == result["baseline_peak_bytes"]
 
 
-def test_methods_run_no_schedule_twice(workload):
+def test_replays_run_no_schedule_twice(workload):
     names = ["bwcache-residual", "bwcache-residual-recheck", FEWER_STEPS]
-    result = methods(workload, names, thresholds=[1e6, 1e7, 1e-9], intervals=[1, 2])
+    result = replays(workload, names, thresholds=[1e6, 1e7, 1e-9], intervals=[1, 2])
     by_method = {name: [p for p in result["points"] if p["method"] == name] for name in names}
     assert {name: len(points) for name, points in by_method.items()} == {
         "bwcache-residual": 6,

@@ -11,6 +11,7 @@ from .adacache import AdaCacheConfig
 from .bac import BACConfig
 from .block_caching import BlockCachingConfig
 from .bwcache import BWCacheConfig
+from .bwcache_plus import BWCachePlusConfig
 from .dicache import DiCacheConfig
 from .easycache import EasyCacheConfig
 from .first_block_cache import FirstBlockCacheConfig
@@ -30,6 +31,7 @@ METHODS: Mapping[str, type[Method]] = MappingProxyType(
         m.name: m
         for m in (
             BWCacheConfig,
+            BWCachePlusConfig,
             FirstBlockCacheConfig,
             MagCacheConfig,
             TeaCacheConfig,

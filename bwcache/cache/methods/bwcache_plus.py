@@ -1,0 +1,234 @@
+"""BWCache+, ours: whole calls are forecast, and what is computed lies where the run's own noise
+levels say.
+
+    site       the transformer's call: a reused step runs no layer, embedding and head included
+    forecast   a straight line over the share of noise through the last two computed noise
+               predictions, at most half a gap far (`../call_forecast.py`)
+    budget     a share of the steps is computed: the first three, then each where the share of
+               signal has grown by about the same ratio as before, so that stretches grow
+    tolerance  a closed loop: each computed call tells by how much its forecast missed, and the next
+               stretch grows or shrinks by the square root of what is allowed over what was missed
+
+The share of noise is flow matching's σ, and what it corresponds to elsewhere: both schedules are
+derived from the run's own grid, so that neither belongs to a number of steps, a scheduler or a
+flow shift. Nothing is calibrated. Standard library only.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..method import WHOLE, Forecast, Method, Plan, Probe, RunFacts, Seen, Site, knob
+
+MISS = "miss"  # the probe: how far the forecast of a computed call was off
+SCHEDULES = {"budget": "Budget: a fixed share", "tolerance": "Tolerance: a closed loop"}
+DENSE = 3  # steps at the start that are computed in any case
+LOOP_DENSE = 4  # before the closed loop sets in; the first forecast by a line is of the fourth
+# Chosen on four prompts of TinyWorld at flow shifts 2 and 5: a little signal that is there from the
+# start, so that the very first ratios do not take all steps; and the last stretch against the
+# others, since no computed step corrects it any more.
+FLOOR, LAST_STRETCH = 0.02, 0.5
+LONGEST, GROWTH = 8, 2  # of the closed loop: steps from one computed to the next, times the last
+LEAST_SIGNAL = 1e-4
+TOKENS = 1024  # rows of the latents that the miss is measured on
+
+
+@dataclass(frozen=True)
+class BWCachePlusState:
+    """What the decision remembers of a run.
+
+    Args:
+        noise: The share of noise at each step; see `RunFacts.noise`, or what stands in for it.
+        first_step: The step with which this transformer began.
+        computed: Of a fixed schedule, the steps that are computed.
+        last: Of the closed loop, the last step that was meant to be computed.
+        stretch: From there to the next one, in steps.
+        miss: What the last computed call told, weighted; None before it.
+    """
+
+    noise: tuple[float, ...]
+    first_step: int = 0
+    computed: tuple[int, ...] = ()
+    last: int | None = None
+    stretch: int = 1
+    miss: float | None = None
+
+
+@dataclass(frozen=True)
+class BWCachePlusConfig(Method):
+    """How BWCache+ chooses the steps that it computes, and how far it forecasts.
+
+    Args:
+        schedule: "budget" computes a fixed share of the steps, known beforehand; "tolerance" a
+            number that follows from how well this run's calls can be forecast.
+        work_share: Of a budget, the share of the steps that is computed, above 0 and up to 1, to
+            the nearest whole step; 1 computes all.
+        tolerance: τ of the closed loop: how large an error of the clean video a stretch may end
+            with, as a share of its size; 0 computes all.
+        reach: How far the line is followed behind the last computed step, in gaps between the last
+            two; 0 holds the last noise prediction. Beyond 0.5 single prompts can be destroyed.
+
+    Raises:
+        ConfigError: A field is of the wrong kind or out of its bounds.
+    """
+
+    name = "bwcache_plus"
+    title = "BWCache+"
+    about = "Forecasts whole steps along a line, and computes most of them where the video forms."
+    source = "this project; see docs/methods/bwcache_plus.md"
+
+    schedule: str = knob(
+        "budget",
+        "choice",
+        "Schedule",
+        "Whether a share of the work is given, or an error that is allowed.",
+        "budget: fixed beforehand from the run's noise levels; tolerance: a closed loop on the "
+        "forecast's own error.",
+        choices=tuple(SCHEDULES.items()),
+        basic=True,
+    )
+    work_share: float = knob(
+        0.4,
+        "number",
+        "Share of the work",
+        "How much of the work is done: less is faster and less alike.",
+        "Of the budget: computed steps over all, to the nearest step; from the third one on the "
+        "share of signal grows by about a fixed ratio.",
+        low=0.05,
+        high=1,
+        basic=True,
+    )
+    tolerance: float = knob(
+        0.015,
+        "number",
+        "Tolerance τ",
+        "How far off a forecast may be: higher is faster and less alike.",
+        "τ of the closed loop: next stretch = last · √(τ / miss), the miss told as clean video.",
+    )
+    reach: float = knob(
+        0.5,
+        "number",
+        "Reach",
+        "How far the last change is continued.",
+        "In gaps between the last two computed noise levels; 0 holds, above 0.5 is not safe.",
+        high=2,
+    )
+
+    @property
+    def title_here(self) -> str:
+        return self.title if self.schedule == "budget" else f"{self.title} (closed loop)"
+
+    @property
+    def only_measures(self) -> bool:
+        return (self.tolerance == 0) if self.schedule == "tolerance" else self.work_share == 1
+
+    @property
+    def forecast(self) -> Forecast:
+        """A budget's schedule is fixed by the noise levels; the loop's own misses decide later."""
+        return "exact" if self.schedule == "budget" else "none"
+
+    @property
+    def site(self) -> Site:
+        return "call"
+
+    def probes(self, run: RunFacts) -> tuple[Probe, ...]:
+        if self.schedule == "budget":
+            return ()
+        return (Probe(MISS, "forecast", (0,), "neighbour", tokens=TOKENS),)
+
+    def kept(self, run: RunFacts) -> tuple:
+        return () if self.only_measures else (WHOLE,)
+
+    def begin(self, run: RunFacts) -> BWCachePlusState:
+        noise = run.noise or tuple(1 - i / run.num_steps for i in range(run.num_steps))
+        if self.schedule == "tolerance":
+            return BWCachePlusState(noise, run.first_step)
+        computed = computed_steps(noise, math.floor(self.work_share * run.num_steps + 0.5))
+        if run.first_step:  # a second expert has nothing to draw a line through yet
+            fresh = {run.first_step, run.first_step + 1}
+            computed = tuple(sorted(fresh | {x for x in computed if x >= run.first_step}))
+        return BWCachePlusState(noise, run.first_step, computed)
+
+    def decide(self, state: BWCachePlusState, seen: Seen) -> tuple[Plan, BWCachePlusState]:
+        if self.schedule == "budget":
+            return self._by_budget(state, seen.step), state
+        return self._by_miss(state, seen)
+
+    def _by_budget(self, state: BWCachePlusState, step: int) -> Plan:
+        count = len(state.computed)
+        place = bisect_left(state.computed, step)
+        if place < count and state.computed[place] == step:
+            return Plan(reason=f"computed: {place + 1} of {count}")
+        after = state.computed[place - 1] if place else state.first_step
+        until = state.computed[place] if place < count else len(state.noise)
+        return Plan((WHOLE,), reason=f"forecast {step - after} of {until - after - 1}")
+
+    def _by_miss(self, state: BWCachePlusState, seen: Seen) -> tuple[Plan, BWCachePlusState]:
+        step = seen.step
+        measured = seen.numbers.get(MISS)
+        if measured is not None and state.last is not None:
+            state = self._adjusted(state, measured[0])
+        dense = step - state.first_step < LOOP_DENSE
+        if dense or seen.computed or state.last is None or step >= state.last + state.stretch:
+            said = "one of the first" if dense else f"computed after {_steps(state.stretch - 1)}"
+            stretch = 1 if dense else state.stretch
+            return Plan(reason=said), replace(state, last=step, stretch=stretch)
+        said = "" if state.miss is None else f", the last one missed by {state.miss:.3g}"
+        reason = f"forecast {step - state.last} of {state.stretch - 1}{said}"
+        return Plan((WHOLE,), reason=reason), state
+
+    def _adjusted(self, state: BWCachePlusState, missed: float) -> BWCachePlusState:
+        """The stretch behind a computed step, from how far its forecast was off.
+
+        The miss of the noise prediction counts as much as it moves the clean video, times the share
+        of the way to no noise that a stretch as long as the last goes.
+        """
+        at = state.last
+        assert at is not None
+        noise = state.noise[at]
+        behind = at + state.stretch
+        later = state.noise[behind] if behind < len(state.noise) else 0.0
+        weight = noise / max(1 - noise, LEAST_SIGNAL) * (1 - later / noise if noise else 0.0)
+        error = missed * weight
+        if error <= 0:
+            wanted = float(GROWTH * state.stretch) if self.tolerance else 1.0
+        else:
+            wanted = state.stretch * math.sqrt(self.tolerance / error)
+        stretch = math.floor(min(wanted, GROWTH * state.stretch, LONGEST))
+        return replace(state, stretch=max(1, stretch), miss=error)
+
+    def facts(self, state: BWCachePlusState) -> dict[str, object]:
+        return {"computed": list(state.computed)} if state.computed else {}
+
+
+def computed_steps(noise: Sequence[float], count: int) -> tuple[int, ...]:
+    """So many steps of a run: the first ones, then at equal ratios of the share of signal.
+
+    Args:
+        noise: The share of noise at each step, falling; what repeats (Heun's) is one level.
+        count: How many steps to compute, at least one.
+
+    Returns:
+        Step numbers, rising, the first one among them. Each is the step nearest to the ratio that
+        divides what is left evenly, so that steps which are all there is early on leave more for
+        later; the last stretch is half as long, in ratios, as the others.
+    """
+    total = len(noise)
+    if count >= total:
+        return tuple(range(total))
+    signal = [math.log(max(0.0, 1 - each) + FLOOR) for each in noise]
+    end = math.log(1 + FLOOR)
+    found = list(range(max(1, min(DENSE, count))))
+    while len(found) < count:
+        here, left = found[-1], count - len(found)
+        aim = signal[here] + (end - signal[here]) / (left + LAST_STRETCH)
+        ahead = range(here + 1, total - left + 1)
+        found.append(min(ahead, key=lambda step: (abs(signal[step] - aim), step)))
+    return tuple(found)
+
+
+def _steps(count: int) -> str:
+    return f"{count} forecast" if count else "no forecast"

@@ -1,0 +1,137 @@
+"""Uncached runs of as much work as a cached one: what every cache has to be better than.
+
+fewer         as many steps as the cached run computed, spread as the scheduler spreads them
+same-levels   the very noise levels at which the cached run computed, and no others
+shift         as many steps at a larger flow shift, which has more of them where noise is high
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, get_args
+
+import torch
+
+from ..cache.trace import Trace
+from ..cache.wrapped_method import then, wrapped_method
+from ..errors import ConfigError
+
+Control = Literal["fewer", "same-levels", "shift"]
+CONTROLS: tuple[Control, ...] = get_args(Control)
+LARGER_SHIFT = 2.5  # times the scheduler's own: 2 becomes 5
+SHIFTS = ("flow_shift", "shift")  # what schedulers call theirs
+
+
+def computed_steps(trace: Trace) -> list[int]:
+    """The steps of a run in which every block ran; the first one at least."""
+    return [s.step_index for s in trace.steps if s.action == "compute"] or [0]
+
+
+def with_shift(scheduler: Any, shift: float | None = None) -> Any:
+    """A scheduler like this one at another flow shift, `LARGER_SHIFT` times its own where None.
+
+    Raises:
+        ConfigError: It has none, or its shift follows the video's size.
+    """
+    config = scheduler.config
+    name = next((name for name in SHIFTS if isinstance(config.get(name), int | float)), None)
+    if name is None or config.get("use_dynamic_shifting"):
+        allowed = "fewer or same-levels, since this scheduler has no fixed flow shift"
+        raise ConfigError("control", "shift", allowed)
+    value = LARGER_SHIFT * config[name] if shift is None else shift
+    return type(scheduler).from_config(config, **{name: value})
+
+
+class OnLevels:
+    """A scheduler that runs some of the steps it is asked for, and leaves the others out.
+
+    Args:
+        scheduler: One of a kind that goes from noise level to noise level, whatever lies between.
+
+    Raises:
+        ConfigError: It is none of those.
+    """
+
+    def __init__(self, scheduler: Any):
+        self._scheduler = scheduler
+        self.steps: Sequence[int] | None = None  # which; all where None
+        if not hasattr(scheduler, "sigmas") or getattr(scheduler, "order", 1) != 1:
+            raise ConfigError(
+                "control",
+                "same-levels",
+                f"fewer or shift: {type(scheduler).__name__} cannot leave out single steps",
+            )
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """While inside, `set_timesteps` keeps the chosen steps alone."""
+        with wrapped_method(self._scheduler, "set_timesteps", then(self._leave_out)):
+            yield
+
+    def _leave_out(self) -> None:
+        if self.steps is None:
+            return
+        scheduler, kept = self._scheduler, list(self.steps)
+        sigmas = torch.as_tensor(scheduler.sigmas)
+        scheduler.sigmas = torch.cat([sigmas[kept], sigmas[-1:]])
+        scheduler.timesteps = scheduler.timesteps[kept]
+        if isinstance(getattr(scheduler, "num_inference_steps", None), int):
+            scheduler.num_inference_steps = len(kept)
+
+
+class Controlled:
+    """A pipeline of its own, over shared modules, that makes a control run.
+
+    Args:
+        pipe: The pipeline; its scheduler may be replaced.
+        kind: Which control.
+
+    Raises:
+        ConfigError: Its scheduler does not allow that one.
+    """
+
+    def __init__(self, pipe: Any, kind: Control):
+        self.pipe, self.kind = pipe, kind
+        self._levels: OnLevels | None = None
+        if kind == "shift":
+            pipe.scheduler = with_shift(pipe.scheduler)
+        elif kind == "same-levels":
+            self._levels = OnLevels(pipe.scheduler)
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Around whatever caches and calls the pipeline."""
+        if self._levels is None:
+            yield
+        else:
+            with self._levels.inside():
+                yield
+
+    def keep(self, steps: Sequence[int]) -> None:
+        """Of "same-levels", the steps to make."""
+        assert self._levels is not None
+        self._levels.steps = steps
+
+    def steps_to_ask_for(self, cached: Trace, of_work: Callable[[Trace], int]) -> tuple[int, int]:
+        """After the cached run: the steps to ask the pipeline for, and those it will make."""
+        if self._levels is None:
+            made = of_work(cached)
+            return made, made
+        self._levels.steps = computed_steps(cached)
+        return cached.num_steps, len(self._levels.steps)
+
+
+def check_control(value: object) -> Control | None:
+    """Which control a request asks for: True is "fewer".
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if value is None or value is False:
+        return None
+    if value is True:
+        return "fewer"
+    if value not in CONTROLS:
+        raise ConfigError("control", value, f"true, false, {', '.join(CONTROLS)}")
+    return value  # type: ignore[return-value]

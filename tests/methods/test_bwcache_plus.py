@@ -1,0 +1,262 @@
+"""BWCache+: where its computed steps lie, its closed loop, and what holds around it; by hand."""
+
+import json
+from copy import deepcopy
+from itertools import pairwise
+
+import pytest
+import torch
+
+from bwcache import BWCacheConfig, BWCachePlusConfig, CacheError, ConfigError, cached, predict
+from bwcache.cache.method import RunFacts, ask, start
+from bwcache.cache.methods.bwcache_plus import MISS, computed_steps
+from bwcache.cache.trace import Trace
+from tests.conftest import build_wan, run_wan
+from tests.pipelines import zoo_cog_ltx, zoo_hunyuan, zoo_wan
+
+LOOP = BWCachePlusConfig("tolerance", tolerance=0.04)
+
+
+def shifted(shift: float, steps: int) -> list[float]:
+    """Flow matching's sigmas at a flow shift."""
+    even = [1 - i / steps for i in range(steps)]
+    return [shift * x / (1 + (shift - 1) * x) for x in even]
+
+
+def letters(method, noise, misses=(), first=0) -> str:
+    """A run's schedule, where the n-th computed step's forecast missed by the n-th of `misses`."""
+    asked, found, numbers = (
+        start(method, RunFacts(len(noise), 2, (), first, noise=tuple(noise))),
+        "",
+        {},
+    )
+    misses = iter(misses)
+    for step in range(first, len(noise)):
+        plan, asked = ask(asked, step, None, numbers)
+        found += "r" if plan.reused else "C"
+        missed = next(misses, 0.0) if found[-1] == "C" and step > first else None
+        numbers = {} if missed is None else {MISS: (missed,)}
+    return found
+
+
+def test_each_computed_step_has_so_many_times_the_signal_of_the_last():
+    """Signal and floor are 1.02 · 2^(i/3 − 6), so that the logarithm is even in steps.
+
+    From step 2 sixteen thirds are left for two and a half stretches: 6.4 each, so step 8 (8.4);
+    from there ten for one and a half: 6.7, so step 15 (14.7).
+    """
+    noise = [1 - (1.02 * 2 ** (i / 3 - 6) - 0.02) for i in range(18)]
+    assert computed_steps(noise, 5) == (0, 1, 2, 8, 15)
+
+
+@pytest.mark.parametrize("steps", [2, 3, 7, 20, 30, 50, 200])
+@pytest.mark.parametrize("shift", [1.0, 2.0, 5.0, 17.0])
+def test_so_many_steps_are_computed_on_any_grid(steps, shift):
+    for count in range(1, steps + 1):
+        found = computed_steps(shifted(shift, steps), count)
+        assert len(found) == count
+        assert list(found) == sorted(set(found))
+        assert found[0] == 0
+        assert found[-1] < steps
+
+
+def test_stretches_grow_where_steps_are_even_and_less_so_on_a_large_shift():
+    small, large = (computed_steps(shifted(shift, 30), 10) for shift in (2.0, 5.0))
+    gaps = [[b - a for a, b in pairwise(each)] for each in (small, large)]
+    assert gaps[0][2:] == sorted(gaps[0][2:])
+    assert max(gaps[1]) < max(gaps[0])
+
+
+def test_heuns_repeated_levels():
+    sigmas = shifted(3.0, 12)
+    noise = [sigmas[0], *(x for sigma in sigmas[1:] for x in (sigma, sigma))]
+    assert len(set(computed_steps(noise, 9))) == 9
+
+
+def test_without_noise_levels_stretches_grow_too():
+    config = BWCachePlusConfig(work_share=0.4)
+    assert config.begin(RunFacts(30, 2)).computed == computed_steps(shifted(1.0, 30), 12)
+
+
+def test_a_second_expert_begins_with_two_computed_steps():
+    noise = tuple(shifted(3.0, 20))
+    config = BWCachePlusConfig(work_share=0.4)
+    whole = computed_steps(noise, 8)
+    second = config.begin(RunFacts(20, 2, (), 9, noise=noise)).computed
+    assert second == tuple(sorted({9, 10} | {x for x in whole if x >= 9}))
+
+
+def test_the_closed_loop_by_hand():
+    """A miss counts as noise / signal · (1 − noise behind the stretch / noise) of itself.
+
+    At step 3 that is 0.5/0.5 · (1 − 0.4/0.5) = 0.2; at step 5, behind a stretch of two, it is
+    3/7 · (1 − 0.1/0.3).
+    """
+    noise = [1.0, 0.8, 0.65, 0.5, 0.4, 0.3, 0.2, 0.1]
+    # 0.05 at step 3 counts 0.01, a quarter of τ: twice the stretch, and again at step 5
+    assert letters(LOOP, noise, [0, 0, 0.05]) == "CCCCrCrr"
+    # 0.25 counts 0.05, more than τ: no stretch; and so it goes on
+    assert letters(LOOP, noise, [0, 0, 0.25, 0.5, 0.5, 0.5, 0.5]) == "CCCCCCCC"
+    # 0.6 at step 5 counts 0.171: 2 · √(0.04 / 0.171) is less than one step
+    assert letters(LOOP, noise, [0, 0, 0.05, 0.6]) == "CCCCrCCr"
+
+
+def test_nothing_is_forecast_before_the_first_line():
+    assert letters(LOOP, [1 - i / 9 for i in range(9)]).startswith("CCCCr")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [BWCachePlusConfig(work_share=1.0), BWCachePlusConfig("tolerance", tolerance=0.0)],
+)
+@pytest.mark.parametrize("scheduler", ["unipc", "euler"])
+def test_what_computes_everything_is_bit_identical(config, scheduler):
+    pipe = build_wan(scheduler)
+    plain = run_wan(pipe)
+    with cached(pipe, config) as run:
+        assert torch.equal(run_wan(pipe), plain)
+        assert not run.branches
+    assert config.only_measures
+    assert run.trace.letters == "CCCCCCCC"
+
+
+ROWS = {**zoo_cog_ltx.ROWS, **zoo_hunyuan.ROWS, **zoo_wan.ROWS}
+CHOSEN = ["wan2.1-t2v", "wan2.2-t2v", "wan2.1-i2v", "wan2.2-ti2v", "wan-v2v", "cogvideox"]
+CHOSEN += ["hunyuanvideo", "ltx"]
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_on_real_pipelines(name):
+    """No module of the transformer is called in a reused step, and all is as it was behind it."""
+    tiny = ROWS[name]()
+    plain, before = tiny.run(), tiny.insides()
+    called, during = [], []
+    handles = [
+        module.register_forward_hook(lambda *_: called.append(1))
+        for transformer in tiny.transformers
+        for module in transformer.modules()
+    ]
+
+    def count(record, latents):
+        during.append((record.action, len(called)))
+        called.clear()
+
+    with cached(tiny.pipe, BWCachePlusConfig(work_share=0.5), on_step=count) as run:
+        found = tiny.run()
+        assert not run.branches
+    for handle in handles:
+        handle.remove()
+    assert torch.isfinite(found).all()
+    assert not torch.equal(found, plain)
+    assert {calls for action, calls in during if action == "reuse"} == {0}
+    assert all(calls for action, calls in during if action == "compute")
+    assert "since" not in "".join(step.reason for step in run.trace.steps)
+    assert len(run.trace.noise) == run.trace.num_steps
+    assert tiny.insides() == before
+    assert torch.equal(tiny.run(), plain)
+
+
+def test_the_what_if_of_a_budget_is_exact_and_of_the_loop_is_none():
+    pipe = build_wan()
+    with cached(pipe, BWCacheConfig(0.0)) as measured:
+        run_wan(pipe, steps=12)
+    for share in (0.3, 0.5, 1.0):
+        config = BWCachePlusConfig(work_share=share)
+        with cached(pipe, config) as run:
+            run_wan(pipe, steps=12)
+        found = predict(Trace.from_dict(again(measured.trace)), config)
+        assert found.exact
+        assert found.schedule == run.trace.schedule
+    with pytest.raises(ValueError, match="cannot be told"):
+        predict(measured.trace, LOOP)
+    unrecorded = {**again(measured.trace), "noise": None}
+    assert not predict(Trace.from_dict(unrecorded), BWCachePlusConfig()).exact
+
+
+def again(trace: Trace) -> dict:
+    """A trace as a file gives it back."""
+    return json.loads(json.dumps(trace.as_dict()))
+
+
+def test_the_loop_measures_its_own_misses():
+    pipe = build_wan()
+    with cached(pipe, LOOP) as run:
+        run_wan(pipe, steps=12)
+        run_wan(pipe, steps=12)
+    first, second = run.traces
+    assert first.schedule == second.schedule
+    assert first.letters[:4] == "CCCC"
+    assert all(set(step.numbers) == {MISS} for step in second.steps[1:4])
+    assert all(not step.numbers for step in second.steps if step.action == "reuse")
+
+
+class Stop(Exception):
+    pass
+
+
+def test_an_exception_leaves_nothing_behind():
+    pipe = build_wan()
+    plain = run_wan(pipe)
+
+    def stop(record, latents):
+        if record.action == "reuse":
+            raise Stop
+
+    with pytest.raises(Stop), cached(pipe, BWCachePlusConfig(), on_step=stop):
+        run_wan(pipe)
+    assert torch.equal(run_wan(pipe), plain)
+    assert pipe.transformer._compiled_call_impl is None
+
+
+def test_a_copy_made_meanwhile_is_not_cached():
+    pipe = build_wan()
+    with cached(pipe, BWCachePlusConfig()):
+        run_wan(pipe)
+        copied = deepcopy(pipe.transformer)
+    assert copied._compiled_call_impl is None
+
+
+def test_compiling_the_whole_transformer_inside_is_refused():
+    pipe = build_wan()
+    with cached(pipe, BWCachePlusConfig()):
+        pipe.transformer.compile()
+        with pytest.raises(CacheError, match="whole transformer is compiled"):
+            run_wan(pipe)
+
+
+def test_offloaded_weights_do_not_move_in_a_reused_step():
+    from accelerate.hooks import ModelHook, add_hook_to_module, remove_hook_from_module
+
+    moved = []
+
+    class Moving(ModelHook):
+        def pre_forward(self, module, *args, **kwargs):
+            moved.append(1)
+            return args, kwargs
+
+    pipe, steps = build_wan(), []
+    add_hook_to_module(pipe.transformer, Moving())
+
+    def count(record, latents):
+        steps.append((record.action, len(moved)))
+        moved.clear()
+
+    with cached(pipe, BWCachePlusConfig(), on_step=count):
+        run_wan(pipe)
+    remove_hook_from_module(pipe.transformer)
+    assert set(steps) == {("compute", 2), ("reuse", 0)}
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"work_share": 0.0}, "work_share"),
+        ({"work_share": float("nan")}, "work_share"),
+        ({"tolerance": -1.0}, "tolerance"),
+        ({"reach": 3}, "reach"),
+        ({"schedule": "none"}, "schedule"),
+    ],
+)
+def test_bad_settings_are_refused(settings, field):
+    with pytest.raises(ConfigError, match=f"^{field}: "):
+        BWCachePlusConfig(**settings)

@@ -1,0 +1,214 @@
+"""Whole calls that are forecast: exact where paths are straight, by hand, and in memory."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from diffusers import (
+    CogVideoXDDIMScheduler,
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    FlowMatchHeunDiscreteScheduler,
+    UniPCMultistepScheduler,
+)
+
+from bwcache import BWCachePlusConfig, cached
+from bwcache.cache.call_forecast import CallForecast
+from bwcache.cache.prediction import UNKNOWN, Prediction, flow, prediction_of
+from tests.methods.one_video import OneVideoPipeline, by_alphas, by_flow, by_sigmas
+
+THIRD = BWCachePlusConfig(work_share=0.35)
+FLOW, VELOCITY = "flow_prediction", "v_prediction"
+SOLVER = {"prediction_type": FLOW, "use_flow_sigmas": True, "flow_shift": 3.0}
+ZERO = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+EXACT = {
+    "euler": (FlowMatchEulerDiscreteScheduler(shift=3.0), FLOW, by_flow),
+    "heun": (FlowMatchHeunDiscreteScheduler(shift=3.0), FLOW, by_flow),
+    "unipc": (UniPCMultistepScheduler(**SOLVER), FLOW, by_flow),
+    "dpm++": (DPMSolverMultistepScheduler(**SOLVER), FLOW, by_flow),
+    "cogvideox": (CogVideoXDDIMScheduler(prediction_type=VELOCITY, **ZERO), VELOCITY, by_alphas),
+    "ddim": (DDIMScheduler(clip_sample=False), "epsilon", by_alphas),
+    "ddim-sample": (
+        DDIMScheduler(prediction_type="sample", clip_sample=False),
+        "sample",
+        by_alphas,
+    ),
+    "euler-epsilon": (EulerDiscreteScheduler(), "epsilon", by_sigmas),
+    "euler-velocity": (EulerDiscreteScheduler(prediction_type=VELOCITY), VELOCITY, by_sigmas),
+    "dpm++-epsilon": (DPMSolverMultistepScheduler(), "epsilon", by_sigmas),
+    "unipc-epsilon": (UniPCMultistepScheduler(), "epsilon", by_sigmas),
+    # these add noise: the clean video is what stays
+    "ancestral": (EulerAncestralDiscreteScheduler(), "epsilon", by_sigmas),
+    "sde": (DPMSolverMultistepScheduler(algorithm_type="sde-dpmsolver++"), "epsilon", by_sigmas),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_on_straight_paths_a_forecast_is_the_prediction(name):
+    scheduler, kind, mix = EXACT[name]
+    pipe = OneVideoPipeline(scheduler, kind, mix)
+    plain = pipe(12).frames
+    calls, pipe.transformer.calls = pipe.transformer.calls, 0
+    with cached(pipe, THIRD) as run:
+        found = pipe(12).frames
+    assert pipe.transformer.calls == run.trace.steps_computed < 0.5 * calls
+    assert run.trace.steps_reused > 0.5 * calls
+    assert torch.allclose(found, plain, atol=1e-2), (found - plain).abs().max()
+    assert run.trace.adds_noise == (name in ("ancestral", "sde"))
+    said = run.trace.steps[-2].reason if name != "heun" else ""
+    assert ("since the scheduler adds noise" in said) == run.trace.adds_noise
+
+
+def test_a_flow_that_is_told_the_other_way_round():
+    scheduler = FlowMatchEulerDiscreteScheduler(invert_sigmas=True)
+    scheduler.set_timesteps(4)
+    found = prediction_of(scheduler, 4)
+    assert (found.kind, found.sign) == ("flow", -1)
+    assert found.shares == pytest.approx([1 - float(s) for s in scheduler.sigmas[:4]])
+    x0, eps = torch.full((1, 2), 5.0), torch.full((1, 2), 3.0)
+    latents = found.signal[2] * x0 + found.noise[2] * eps
+    assert torch.allclose(found.meaning_of(2, x0 - eps, latents), eps)
+    assert torch.allclose(found.meaning_of(2, x0 - eps, latents, clean=True), x0)
+    assert torch.allclose(found.output_of(2, eps.clone(), latents), x0 - eps)
+
+
+def test_a_condition_that_is_joined_to_the_latents_is_left_out():
+    pipe = OneVideoPipeline(*EXACT["unipc"], joined=2)
+    plain = pipe(12).frames
+    with cached(pipe, THIRD) as run:
+        assert torch.allclose(pipe(12).frames, plain, atol=1e-4)
+    assert "since" not in "".join(step.reason for step in run.trace.steps)
+
+
+@pytest.mark.parametrize("videos", [2, 3])
+def test_the_videos_of_a_batch(videos):
+    pipe = OneVideoPipeline(*EXACT["unipc"])
+    plain = pipe(12, videos).frames
+    with cached(pipe, BWCachePlusConfig("tolerance", tolerance=0.1)) as run:
+        assert torch.allclose(pipe(12, videos).frames, plain, atol=1e-4)
+    assert run.trace.steps_reused
+
+
+# -- by hand: one number of noise, sigma 1, 0.8, 0.5, 0.4, 0.2; latents of nought -----------------
+
+SIGMAS = (1.0, 0.8, 0.5, 0.4, 0.2)
+NOTHING = torch.zeros(1, 1)
+
+
+def velocity(step: int, noise: float) -> torch.Tensor:
+    """What a flow model gives at latents of nought where the noise is this."""
+    return torch.full((1, 1), noise / (1 - SIGMAS[step]) if step else 0.0)
+
+
+def computed(reach: float = 0.5) -> CallForecast:
+    """Steps 0 to 2 were computed, the noise being 2 + 3 σ from step 1 on: 4.4 and 3.5."""
+    forecast = CallForecast(flow(SIGMAS), SIGMAS, reach)
+    for step in range(3):
+        forecast.compute([NOTHING])
+        forecast.leave((velocity(step, 2 + 3 * SIGMAS[step]),), step)
+    return forecast
+
+
+def test_a_line_by_hand():
+    """A third of the gap on, at σ 0.4, the line says 3.2; at 0.2 the reach ends half a gap on."""
+    assert float(computed().give([NOTHING], 3)[0]) == pytest.approx(3.2 / 0.6)
+    assert float(computed().give([NOTHING], 4)[0]) == pytest.approx((3.5 - 0.5 * 0.9) / 0.8)
+    assert float(computed(reach=2).give([NOTHING], 4)[0]) == pytest.approx(2.6 / 0.8)
+    assert float(computed(reach=0).give([NOTHING], 4)[0]) == pytest.approx(3.5 / 0.8)
+
+
+def test_no_line_is_drawn_through_the_first_step():
+    forecast = CallForecast(flow(SIGMAS), SIGMAS, 0.5)
+    for step in range(2):
+        forecast.compute([NOTHING])
+        forecast.leave((velocity(step, 9 - step),), step)
+    assert float(forecast.give([NOTHING], 2)[0]) == pytest.approx(8 / 0.5)
+
+
+def test_what_stood_ready_is_told_beside_what_came():
+    forecast = computed()
+    forecast.compute([NOTHING])
+    ready, came = forecast.leave((velocity(3, 7.0),), 3)
+    assert (float(ready), float(came)) == (pytest.approx(3.2), pytest.approx(7.0))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_both_are_of_one_kind_where_the_model_is_of_16_bits(dtype):
+    """So that they can be compared; noise is kept as float16, what comes back is the model's."""
+    forecast = CallForecast(flow(SIGMAS), SIGMAS, 0.5)
+    for step in range(3):
+        forecast.compute([NOTHING.to(dtype)])
+        found = forecast.leave((velocity(step, 3.0).to(dtype),), step)
+    assert [x.dtype for x in found] == [torch.float16] * 2
+    (answer,) = forecast.give([NOTHING.to(dtype)], 3)
+    assert answer.dtype == dtype
+    assert float(answer) == pytest.approx(5.0, rel=0.01)
+
+
+def test_two_calls_at_one_level_are_one_point():
+    """As Heun makes them: the line goes through the last one of each level."""
+    forecast = CallForecast(flow((1.0, 0.8, 0.8, 0.5, 0.5, 0.4)), SIGMAS, 0.5)
+    for step, (sigma, noise) in enumerate(
+        [(1.0, 0.0), (0.8, 9.0), (0.8, 4.4), (0.5, 9.0), (0.5, 3.5)]
+    ):
+        forecast.compute([NOTHING])
+        forecast.leave((torch.full((1, 1), noise / max(1 - sigma, 1e-4)),), step)
+    assert float(forecast.give([NOTHING], 5)[0]) == pytest.approx(3.2 / 0.6)
+
+
+def test_what_is_not_known_is_forecast_as_it_is_and_said():
+    forecast = CallForecast(UNKNOWN, (5.0, 4.0, 3.0, 2.0, 1.0), 0.5)
+    for step, given in enumerate((7.0, 10.0, 14.0)):
+        forecast.compute([NOTHING])
+        forecast.leave(SimpleNamespaceOutput(sample=torch.full((1, 1), given)), step)
+    answer = forecast.give([NOTHING], 3)
+    assert float(answer["sample"]) == pytest.approx(14 + 0.5 * 4)
+    assert forecast.note == "what the call returns is forecast, since what it predicts is not known"
+
+
+class SimpleNamespaceOutput(dict):
+    """Like diffusers' outputs: a dict that is made of named tensors."""
+
+
+def test_what_cannot_be_answered_is_refused_with_the_reason():
+    forecast = CallForecast(flow(SIGMAS), SIGMAS, 0.5)
+    assert forecast.refusal([NOTHING], 1) == "nothing is cached for this call yet"
+    forecast.compute([NOTHING])
+    forecast.leave((["no tensor"],), 0)
+    assert forecast.refusal([NOTHING], 1) == "the call returns something else than tensors"
+    forecast = computed()
+    assert forecast.refusal([NOTHING], 3) is None
+    assert "changed shape" in forecast.refusal([torch.zeros(1, 2)], 3)
+    assert forecast.refusal([NOTHING], 0) == "the latents are all noise"
+    changing = torch.zeros(1, 1)
+    forecast.compute([changing])
+    changing.add_(1)
+    forecast.leave((velocity(3, 1.0),), 3)
+    assert forecast.refusal([NOTHING], 4) == "the call altered its input in place"
+
+
+def test_what_wan_of_480p_keeps_is_below_20_mib():
+    """By shapes alone: two branches of [1, 16, 21, 60, 104] in bfloat16, two tensors each."""
+    shape, sigmas = (1, 16, 21, 60, 104), (1.0, 0.9, 0.8, 0.7)
+    branches = [CallForecast(flow(sigmas), sigmas, 0.5) for _ in range(2)]
+    for forecast in branches:
+        for step in range(3):
+            latents = torch.empty(shape, dtype=torch.bfloat16, device="meta")
+            forecast.compute([latents])
+            forecast.leave((torch.empty_like(latents),), step)
+    kept = [x for forecast in branches for x in forecast.tensors]
+    assert [x.dtype for x in kept] == [torch.float16] * 4
+    assert sum(x.nbytes for x in kept) == 4 * 2 * 16 * 21 * 60 * 104 < 17 * 2**20
+
+
+def test_kinds_that_are_not_known():
+    def scheduler(**config):
+        return SimpleNamespace(timesteps=torch.tensor([3.0, 2.0]), config=config)
+
+    assert prediction_of(scheduler(), 2) == UNKNOWN
+    assert prediction_of(scheduler(prediction_type="something"), 2) == UNKNOWN
+    assert prediction_of(scheduler(prediction_type="epsilon"), 2) == UNKNOWN  # no noise levels
+    assert Prediction().shares == ()

@@ -1,0 +1,148 @@
+"""`bench methods`: its arithmetic by hand, and one small run that is made, resumed and reported."""
+
+import json
+
+import pytest
+
+from bwcache import METHODS, ConfigError
+from bwcache.bench import methods as bench
+from bwcache.bench.families import (
+    SHARES,
+    families,
+    find_families,
+    knob_values,
+    outwards,
+    worth_reporting,
+)
+from bwcache.bench.leaderboard import add_to, points_of, standings
+from bwcache.bench.methods import Grid, Plan, methods, plan_of
+from bwcache.bench.workload import Workload
+from bwcache.cache.method import Knob
+from bwcache.cli import main
+
+PROMPT = "a red circle moving right on a white background"
+OTHER = "a blue square bouncing on a gray background"
+
+
+def row(family, prompt, share, psnr_db, ours=False, **more):
+    made = {"date": "", "commit": "", "device": "cpu", "model": "m", "steps": 30, "shift": None}
+    own = {"family": family, "title": family, "ours": ours, "value": share, "config": {}}
+    numbers = {"speedup": 1 / share, "psnr_db": psnr_db, "ssim": 1.0, "kept_bytes": 8}
+    return {**made, **own, "prompt": prompt, "compute_share": share, **numbers, **more}
+
+
+ROWS = [
+    row("ours", "a", 0.4, 50.0, ours=True),
+    row("ours", "b", 0.4, 40.0, ours=True),
+    row("other", "a", 0.3, 40.0),
+    row("other", "a", 0.5, 48.0),
+    row("other", "b", 0.3, 30.0),
+    row("other", "b", 0.5, 42.0),
+    row("short", "a", 0.4, 60.0),
+]
+
+
+def test_standings_by_hand():
+    """Half-way between its points the other has 44 and 36 dB at 0.4; "short" lacks a prompt."""
+    at = {each["share"]: each for each in standings(ROWS)}
+    assert [one["family"] for one in at[0.4]["families"]] == ["ours", "other"]
+    assert at[0.4]["families"][1]["psnr_db"] == pytest.approx(40.0)
+    assert at[0.4]["families"][1]["psnr_db_worst"] == pytest.approx(36.0)
+    assert (at[0.4]["lead_db"], at[0.4]["lead_worst_db"]) == (pytest.approx(5), pytest.approx(4))
+    assert at[0.5]["lead_db"] is None
+
+
+def test_points_have_mean_median_worst_and_spread():
+    (ours, *_) = points_of(ROWS)
+    assert (ours["psnr_db"], ours["psnr_db_worst"], ours["psnr_db_spread"]) == (45.0, 40.0, 5.0)
+    assert ours["compute_share"] == pytest.approx(0.4)
+    assert (ours["prompts"], ours["vmaf"], ours["kept_bytes"]) == (2, None, 8)
+
+
+def test_a_leaderboard_keeps_one_row_of_a_kind(tmp_path):
+    path = tmp_path / "board.json"
+    path.write_text(json.dumps(add_to(path, points_of(ROWS))))
+    again = add_to(path, [{**points_of(ROWS)[0], "psnr_db": 1.0}])
+    assert len(again["rows"]) == 4
+    assert again["rows"][0]["psnr_db"] == 1.0
+
+
+def test_every_method_is_a_family_and_has_values():
+    found = families()
+    assert {each.method for each in found.values()} == {*METHODS.values(), None}
+    assert all(each.values(30) for each in found.values() if each.control)
+    assert found["bwcache/paper"].values(30) == [1, 2, 3, 4, 6, 8]
+    assert [each.name for each in find_families(["bwcache"])] == [
+        "bwcache/paper",
+        "bwcache/forecast",
+    ]
+    with pytest.raises(ConfigError, match="^methods: got 'nothing'"):
+        find_families(["nothing"])
+
+
+def test_values_of_each_kind_of_knob():
+    def knob(kind, default, low=0.0, high=float("inf")):
+        return Knob("x", kind, default, "", "", "", low, high, (("a", ""), ("b", "")))
+
+    assert knob_values(knob("number", 0.4, 0.05, 1), 30) == list(SHARES)
+    assert knob_values(knob("number", 0.1), 30) == []
+    assert knob_values(knob("whole", 3, 1, 1000), 30) == [1, 2, 3, 4, 5, 6]
+    assert knob_values(knob("whole", 12, 1, 1000), 30) == [15, 12, 10, 18, 8]
+    assert knob_values(knob("choice", "a"), 30) == ["a", "b"]
+    assert knob_values(knob("mask", ""), 30) == []
+
+
+def test_a_knob_without_an_end_is_tried_outwards():
+    """Its share is 0.4 at 0.1, and halves as it doubles; 0.05 is beyond, so is 0.2."""
+    knob = Knob("x", "number", 0.1, "", "", "")
+    asked = outwards(knob, lambda value: min(1.0, 0.04 / value))
+    assert list(asked) == [0.1, 0.05, 0.2, 0.0707, 0.141]
+    assert outwards(knob, lambda value: 1.0) == {0.1: 1.0, 0.05: 1.0, 0.2: 1.0}
+
+
+def test_which_values_are_worth_reporting():
+    """Those next to 0.5, 0.4 and 0.33 from both sides; what is inert or alike is none."""
+    shares = {1: 1.0, 2: 0.7, 3: 0.52, 4: 0.52, 5: 0.36, 6: 0.2, 7: 0.1}
+    assert worth_reporting(shares, 9) == [3, 5, 6]
+    assert worth_reporting(shares, 2) == [3, 5]
+    assert worth_reporting({1: 1.0}, 9) == []
+
+
+@pytest.mark.parametrize("text", ["x", "3", "30@0", "30@x"])
+def test_grids_that_are_none(text):
+    with pytest.raises(ConfigError, match="^grids: "):
+        Grid.read(text)
+
+
+def test_no_prompt_chooses_and_is_reported():
+    with pytest.raises(ConfigError, match="chose nothing"):
+        Plan([], [], [PROMPT], [PROMPT])
+    assert not set(bench._lines(bench.CHOOSE)) & set(bench._lines(bench.REPORT))
+    assert len(plan_of().report) == 24
+    assert plan_of(quick=True).report != plan_of(quick=True).choose
+
+
+def test_a_run_is_made_once_and_goes_on(small_model, tmp_path, monkeypatch):
+    names = ["bwcache_plus/budget", "first_block_cache", "uncached"]
+    plan = Plan(find_families(names), [Grid(8)], [OTHER], [PROMPT], 2, False, 0, 0)
+    workload = Workload(device="cpu", steps=8)
+    log = tmp_path / "log.jsonl"
+    found = methods(workload, plan, log)
+    assert {p["family"] for p in found["points"]} >= {"bwcache_plus/budget", "uncached/fewer"}
+    assert all(0 < p["compute_share"] < 1 for p in found["points"])
+    (ours,) = [p for p in found["points"] if p["value"] == 0.5]
+    assert ours["compute_share"] == 0.5
+    assert ours["kept_bytes"] > 0
+    assert found["prompts_to_choose"] == [OTHER]
+    json.dumps(found, allow_nan=False)
+
+    def none(*_):
+        raise AssertionError("made again")
+
+    monkeypatch.setattr(bench._Bench, "_call", none)
+    assert methods(workload, plan, log)["points"] == found["points"]
+
+
+def test_the_command_refuses_a_prompt(capsys):
+    assert main(["bench", "methods", "--prompt", PROMPT]) == 2
+    assert "prompt" in capsys.readouterr().err
