@@ -6,6 +6,7 @@ bytes are passed on as they are, and decoded again only where the pipeline is ca
 
 from __future__ import annotations
 
+import errno
 import io
 import warnings
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from ..errors import ConfigError
+from ..files import read_bytes
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_BYTES = 8_000_000
@@ -42,10 +44,10 @@ def read(image: str | Path | bytes | None) -> bytes | None:
 
 def _contents(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ConfigError("image", str(path), ALLOWED)
-        return path.read_bytes()
+        return read_bytes(path, MAX_BYTES)
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise ConfigError("image", str(path), ALLOWED) from None
         raise ConfigError("image", str(path), "a file that can be read") from error
 
 

@@ -19,7 +19,7 @@ from collections.abc import Generator, Iterable
 from contextlib import closing
 from typing import Generic, TypeVar
 
-from ..errors import ConfigError, ModelError
+from ..errors import ConfigError, ModelError, machine_fault
 from ..models.progress import Loading
 from .events import ComparisonFinished, Events, RunFinished, RunName, RunStarted, StepDone
 
@@ -117,10 +117,12 @@ def told(error: Exception, doing: str = "a comparison") -> str | None:
         doing: What failed, for the log: "a comparison".
 
     Returns:
-        The error's own sentence where it was made for people. None where it was not: it is logged
+        The error's own sentence where it was made for people, and for what is the machine's fault
+        what it is, without a path. None where it was not: it is logged
         with its traceback then, and the person gets a general sentence.
     """
     if isinstance(error, ConfigError | ModelError):
         return str(error)
     log.error("%s failed", doing, exc_info=error)
-    return None
+    fault = machine_fault(error)
+    return None if fault is None else f"Not done: {fault}. Please try again later."

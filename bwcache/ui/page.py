@@ -77,7 +77,7 @@ def build(
         visitors = Visitors()
         asked = {name: fields[name] for name in form.FIELDS if name in fields}
         around = {**fields, "header": head, "note": about}
-        publish = panel.move_resource_to_block_cache
+        publish = events.whole(panel.move_resource_to_block_cache)
         line = Line(host.places, host.settings.queue_size)
         results = (Results(line), Results(line))
         job = events.comparison_job(compare, host, publish)
@@ -94,7 +94,7 @@ def build(
         for each in (panel, finder.panel):
             events.wire_use(each, fields)
         events.wire_leaving(page, visitors, results)
-        add_api(page, in_line(compare, line), host)
+        add_api(page, in_line(compare, line), host, publish)
     page.queue(
         api_open=False, default_concurrency_limit=host.places, max_size=host.settings.queue_size
     )

@@ -129,7 +129,7 @@ def no_encoding(monkeypatch):
 
 
 def of(backend=None, host: Host | None = None) -> Calls:
-    return Calls(backend or FakeBackend(), host or Host())
+    return Calls(backend or FakeBackend(), host or Host(), str)
 
 
 def run(calls: Calls, session: str | None = "a", **changes) -> list[dict]:
