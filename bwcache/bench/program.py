@@ -1,6 +1,4 @@
-"""A benchmark as a program of its own: what it refuses is one line, and exit status 2, or 1 where it
-is the machine's fault.
-"""
+"""A benchmark as a program of its own: one line for what it refuses (exit status 2) or cannot (1)."""
 
 from __future__ import annotations
 
