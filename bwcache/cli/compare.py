@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from ..explore.suggestion import after_measuring
 from ..files import check_folder
-from ..models import find
+from ..models import check_image, find
 from ..models.spec import OFFLOADS, Offload
 from . import ruler
 from .arguments import add_config_arguments, add_json_argument, add_model_arguments, read_config
@@ -59,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
     from ..runs.video import check_encoder, padding
 
     steps = find(args.model).steps if args.steps is None else args.steps
+    check_image(find(args.model), args.image)
     image = start_picture.read(args.image)
     of = (config, args.control, args.random_weights, image, args.sequential)
     request = Request(args.prompt, args.model, steps, args.seed, *of)

@@ -1,5 +1,7 @@
 """A picture to start a video from: encoded bytes, checked at the door, cut to size at the call.
 
+What is too large, by its bytes or by the size that it declares, is refused before it is decoded.
+
 `read` is the door: what somebody sent is decoded there, once, to see whether it can be used. The
 bytes are passed on as they are, and decoded again only where the pipeline is called.
 """
@@ -19,9 +21,10 @@ from ..files import read_bytes
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_BYTES = 8_000_000
 SMALLEST, LARGEST = 32, 8192  # pixels of a side
+MOST_PIXELS = 25_000_000  # that are decoded; a phone's pictures have 12 million
 ALLOWED = (
-    f"a PNG, JPEG or WebP picture of at most {MAX_BYTES // 10**6} MB "
-    f"with sides of {SMALLEST} to {LARGEST} pixels"
+    f"a PNG, JPEG or WebP picture of at most {MAX_BYTES // 10**6} MB and "
+    f"{MOST_PIXELS // 10**6} megapixels, with sides of {SMALLEST} to {LARGEST} pixels"
 )
 GREY = (128, 128, 128)
 
@@ -58,16 +61,19 @@ def _decoded(image: object) -> Image.Image:
         raise ConfigError("image", f"{len(image)} bytes", ALLOWED)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # looked at below
             picture = Image.open(io.BytesIO(image), formats=FORMATS)
-            if not all(SMALLEST <= side <= LARGEST for side in picture.size):
-                width, height = picture.size
+            width, height = picture.size
+            fits = SMALLEST <= min(width, height) and max(width, height) <= LARGEST
+            if not fits or width * height > MOST_PIXELS:
                 raise ConfigError("image", f"{width} × {height} pixels", ALLOWED)
             picture.load()
             return picture
+    except Image.DecompressionBombError:
+        raise ConfigError("image", "a picture of huge size", ALLOWED) from None
     except ConfigError:
         raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombWarning) as error:
+    except Exception as error:  # each format's reader has errors of its own
         raise ConfigError("image", "bytes that cannot be decoded", ALLOWED) from error
 
 

@@ -21,6 +21,7 @@ from ..cache.method import Knob
 from ..cache.methods import METHODS, find_method
 from ..cache.predict import predict, settings_of_cached_run
 from ..cache.trace import TraceFile
+from .. import models
 from ..errors import ConfigError, TraceError
 from ..files import finite
 from ..models import start_picture as picture
@@ -28,6 +29,7 @@ from ..models.progress import Loading
 from ..runs.baselines import Compare
 from ..runs.consume import Consumer, consume
 from ..runs.events import ComparisonFinished, RunStarted, StepDone
+from ..runs.request import Request
 from ..runs.result_files import save
 from . import form
 from .events import MODEL_QUEUE
@@ -38,6 +40,7 @@ from .sessions import Visitors
 
 SESSIONS = 4  # programs whose uncached runs are remembered at once, apart from the page's visitors
 TRACE_LIMIT = 4 * 2**20  # characters
+LONGEST_PICTURE = 4 * (picture.MAX_BYTES // 3 + 1)  # characters of base64
 # Calls by position count on this order; what is not named here comes behind.
 COMPARE_ORDER = (
     "prompt",
@@ -186,6 +189,7 @@ def completed(given: form.Given) -> form.Given:
     """
     found = own_settings(given, "compare")
     if "image" in found:
+        models.check_image(models.find(found.get("model", Request.model)), found["image"])
         found["image"] = _picture(found["image"])
     method = find_method(found.get("method", form.DEFAULT_METHOD))
     presets = {knob.name: knob for knob in method.knobs() if knob.kind in form.PRESET_KINDS}
@@ -218,6 +222,8 @@ def own_settings(given: form.Given, endpoint: Endpoint) -> dict[str, object]:
 
 
 def _picture(text: object) -> bytes:
+    if isinstance(text, str | bytes) and len(text) > LONGEST_PICTURE:
+        raise ConfigError("image", f"{len(text)} characters", picture.ALLOWED)
     try:
         return base64.b64decode(text, validate=True)  # type: ignore[arg-type]
     except (TypeError, ValueError):
