@@ -24,7 +24,10 @@ class ConfigError(ValueError):
 
     def __init__(self, field: str, given: object, allowed: str):
         self.field, self.given, self.allowed = field, given, allowed
-        shown = repr(given)
+        try:
+            shown = repr(given)
+        except ValueError:  # a whole number of more digits than Python spells out
+            shown = "a number of thousands of digits"
         shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
         super().__init__(plain(f"{field}: got {shown}; allowed is {allowed}"))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from diffusers import DiffusionPipeline
 
 from ..errors import ModelError, first_line
+from ..files import parse_json, read_bytes
 from .hub.local_files import INDEX
 from .spec import ModelSpec
 
@@ -30,7 +30,7 @@ def assemble(spec: ModelSpec, folder: Path) -> DiffusionPipeline:
     kind = getattr(diffusers, spec.pipeline)
     dtypes = {component: getattr(torch, name) for component, name in spec.weights.dtypes.items()}
     try:
-        foreign = _foreign_code(spec, json.loads((folder / INDEX).read_text(encoding="utf-8")))
+        foreign = _foreign_code(spec, parse_json(read_bytes(folder / INDEX)))
         if foreign:
             raise ModelError(
                 f"model: {spec.title} in {folder} asks for code that is not run here ({foreign}); "
