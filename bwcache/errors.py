@@ -106,6 +106,8 @@ def machine_fault(error: BaseException) -> str | None:
             return FAULTS[each.errno]
         if isinstance(each, MemoryError):
             return FAULTS[errno.ENOMEM]
+        if isinstance(each, RuntimeError) and "can't start new thread" in str(each):
+            return FAULTS[errno.EAGAIN]
     return None
 
 

@@ -1,4 +1,4 @@
-"""A benchmark as a program of its own: one line for what it refuses (exit status 2) or cannot (1)."""
+"""A benchmark as a program of its own: a line for what it refuses (status 2) or cannot do (1)."""
 
 from __future__ import annotations
 

@@ -315,8 +315,8 @@ def disable(pipe) -> None:
     undo = _enabled.get(_first_transformer(pipe))  # type: ignore[arg-type]
     if undo is not None and undo.run.in_on_step:
         raise CacheError(
-            "pipe: `disable` was called from `on_step`, in the middle of a run; an exception raised "
-            "there ends the run, and then caching can be taken out",
+            "pipe: `disable` was called from `on_step`, in the middle of a run; an exception "
+            "raised there ends the run, and then caching can be taken out",
             "enable-and-disable",
         )
     if undo is None:
@@ -374,7 +374,7 @@ def remove_leftovers(pipe: object = None) -> int:
 
 
 def _strip(pipe: object) -> int:
-    """Remove gates, hooks and wrappers from wherever they are in a pipeline; 1 if there were any."""
+    """Remove gates, hooks and wrappers from wherever they are; 1 if there were any."""
     bare = isinstance(pipe, torch.nn.Module)
     names = ("transformer", "transformer_2")
     parts = [pipe] if bare else [getattr(pipe, name, None) for name in names]

@@ -85,8 +85,8 @@ class Stepping:
         """
         if self.in_on_step:
             raise CacheError(
-                "pipe: it was called from `on_step`, in the middle of its own step; note there what "
-                "is to be done, and do it after the run",
+                "pipe: it was called from `on_step`, in the middle of its own step; note there "
+                "what is to be done, and do it after the run",
                 "re-entering",
             )
 

@@ -33,8 +33,9 @@ def assemble(spec: ModelSpec, folder: Path) -> DiffusionPipeline:
         foreign = _foreign_code(spec, parse_json(read_bytes(folder / INDEX)))
         if foreign:
             raise ModelError(
-                f"model: {spec.title} in {folder} asks for code that is not run here ({foreign}); "
-                "use a repository made of diffusers' and transformers' own classes, or tinyworld"
+                f"model: {spec.title} asks for code that is not run here ({foreign}); use a "
+                f"repository made of diffusers' and transformers' own classes in place of {folder}, "
+                "or tinyworld"
             )
         pipe = kind.from_pretrained(
             str(folder), dtype=dtypes, use_safetensors=True, local_files_only=True
@@ -43,8 +44,8 @@ def assemble(spec: ModelSpec, folder: Path) -> DiffusionPipeline:
         raise
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
-            f"model: {spec.title} could not be loaded from {folder} ({first_line(error)}); delete "
-            "that folder so that it is fetched anew, or use tinyworld"
+            f"model: {spec.title} could not be loaded ({first_line(error)}); delete {folder} so "
+            "that it is fetched anew, or use tinyworld"
         ) from error
     return settle(pipe, spec)
 

@@ -50,8 +50,8 @@ def _contents(path: Path) -> bytes:
         return read_bytes(path, MAX_BYTES)
     except OSError as error:
         if error.errno == errno.EFBIG:
-            raise ConfigError("image", str(path), ALLOWED) from None
-        raise ConfigError("image", str(path), "a file that can be read") from error
+            raise ConfigError("image", path.name, ALLOWED) from None
+        raise ConfigError("image", path.name, "a file that can be read") from error
 
 
 def _decoded(image: object) -> Image.Image:
@@ -64,7 +64,7 @@ def _decoded(image: object) -> Image.Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # looked at below
             picture = Image.open(io.BytesIO(image), formats=FORMATS)
             width, height = picture.size
-            fits = SMALLEST <= min(width, height) and max(width, height) <= LARGEST
+            fits = min(width, height) >= SMALLEST and max(width, height) <= LARGEST
             if not fits or width * height > MOST_PIXELS:
                 raise ConfigError("image", f"{width} × {height} pixels", ALLOWED)
             picture.load()

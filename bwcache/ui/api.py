@@ -17,11 +17,11 @@ from typing import Any, Literal, TypedDict
 
 import gradio as gr
 
+from .. import models
 from ..cache.method import Knob
 from ..cache.methods import METHODS, find_method
 from ..cache.predict import predict, settings_of_cached_run
 from ..cache.trace import TraceFile
-from .. import models
 from ..errors import ConfigError, TraceError
 from ..files import finite
 from ..models import start_picture as picture
