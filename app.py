@@ -74,7 +74,7 @@ def main(given: Sequence[str] | None = None) -> None:
         asked["mcp_server"] = True
     try:
         launch(demo, host.takes_images, **{**settings.launch_options(), **asked})
-    except (OSError, LaunchError, RuntimeError, ValueError) as error:
+    except (OSError, LaunchError, RuntimeError, ValueError, ArithmeticError) as error:
         said, fault = first_line(error), machine_fault(error)
         leave(f"{fault}: {said}" if fault else said, 1)
 
@@ -87,13 +87,13 @@ def serve(given: Sequence[str] | None = None) -> NoReturn:
         if os.getpid() != own:  # a worker that was forked: it ends as any other program
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        if asked.is_set():  # once more: at once
-            os._exit(130)
+        if asked.is_set() or demo is None or not demo.is_running:
+            os._exit(130)  # asked for once more, or there is nothing to end yet
         asked.set()
 
-    main(given)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
+    main(given)
     print("app.py: Ctrl+C ends it", flush=True)
     while not asked.wait(1.0):
         if demo is None or not demo.is_running:

@@ -412,5 +412,6 @@ def _numbers(data: object, where: str) -> tuple[float, ...] | None:
 
 
 def _number(value: object, where: str, optional: bool = False) -> None:
-    if not (optional and value is None) and not (is_number(value) and abs(value) < math.inf):
+    known = isinstance(value, int | float) and is_number(value) and abs(value) < math.inf
+    if not (optional and value is None) and not known:
         raise TraceError(f"{where}: a number is needed, found {value!r}")

@@ -33,9 +33,9 @@ def assemble(spec: ModelSpec, folder: Path) -> DiffusionPipeline:
         foreign = _foreign_code(spec, parse_json(read_bytes(folder / INDEX)))
         if foreign:
             raise ModelError(
-                f"model: {spec.title} asks for code that is not run here ({foreign}); use a "
-                f"repository made of diffusers' and transformers' own classes in place of {folder}, "
-                "or tinyworld"
+                f"model: {spec.title} asks for code that is not run here ({foreign}); in place of "
+                f"{folder} use a repository made of diffusers' and transformers' own classes, or "
+                "tinyworld"
             )
         pipe = kind.from_pretrained(
             str(folder), dtype=dtypes, use_safetensors=True, local_files_only=True

@@ -297,11 +297,15 @@ def _check_amounts(row: Mapping[str, object], part: str) -> None:
             counted = isinstance(each, int) and not isinstance(each, bool)
             if counted and not -1 <= each <= MOST:  # type: ignore[operator]
                 raise RecordedError(f"{part}.{name}", each, f"a whole number up to {MOST}")
-            if name in ("blocks", "letters") and isinstance(each, str):
-                if sum(int(count) for count in ALIKE.findall(each)) + len(each) > MOST:
-                    raise RecordedError(f"{part}.{name}", each, f"at most {MOST} letters")
+            if name in ("blocks", "letters") and isinstance(each, str) and _letters(each) > MOST:
+                raise RecordedError(f"{part}.{name}", each, f"at most {MOST} letters")
     if row["k"] == "step" and row["i"] < 0:  # type: ignore[operator]
         raise RecordedError(f"{part}.i", row["i"], "a whole number from 0")
+
+
+def _letters(text: str) -> int:
+    """How many letters a text stands for, in which some say how often they follow themselves."""
+    return sum(int(count) for count in ALIKE.findall(text)) + len(text)
 
 
 def _check_together(file: _File) -> None:

@@ -145,7 +145,7 @@ def _ffmpeg(arguments: list[str], frames: Sequence[np.ndarray] = ()) -> bytes:
     # Ctrl+C is for this program to act on: what it has begun to write is thrown away.
     apart: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as printed:
-        pipes = {"stdin": subprocess.PIPE, "stdout": printed, "stderr": said}
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": printed, "stderr": said}
         try:
             process = subprocess.Popen(command, **pipes, **apart)
         except OSError as error:

@@ -115,7 +115,7 @@ class Handlers(Generic[Asked]):
 
     def __init__(self, job: Job[Asked], visitors: Visitors, results: Results | None = None):
         self._job, self._visitors = job, visitors
-        self.results = results or Results()
+        self.results = Results() if results is None else results
 
     def enter(self, given: Given, language: str, session: str | None = None) -> tuple:
         """(the id of what is asked, rows, start, stop).

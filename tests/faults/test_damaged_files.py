@@ -51,7 +51,9 @@ OTHERS = {
     "a part named __proto__": put("files.baseline", '"baseline.mp4", "__proto__": "x"'),
     "a kind named __proto__": put("rows.1.row.k", '"__proto__"'),
     "a kind named constructor": put("rows.1.row.k", '"constructor"'),
-    "letters without an end": put("rows.1.row", {"k": "step", "run": "baseline", "i": 0, "a": "C", "blocks": "C999999999"}).replace("'", '"'),
+    "letters without an end": put(
+        "rows.1.row", '{"k": "step", "run": "baseline", "i": 0, "a": "C", "blocks": "C99999999"}'
+    ),
     "deep nesting": put("summary.versions", DEEP),
     "nesting that Python can read": put("summary.versions", '{"a":' * 50 + "1" + "}" * 50),
     "a title that steers": put("title", '"\\u001b[2J\\u0007"'),

@@ -62,13 +62,11 @@ def test_a_picture_bomb_costs_a_line(what, monkeypatch):
     decoded = []
     load = Image.Image.load
     monkeypatch.setattr(Image.Image, "load", lambda self: decoded.append(self.size) or load(self))
-    try:
+    if what == "a png with too much in it":
         start_picture.read(HUGE[what])
-    except ConfigError as error:
-        assert str(error).startswith("image: got ")
-        assert str(error).count("\n") == 0
     else:
-        assert what == "a png with too much in it"
+        with pytest.raises(ConfigError, match="^image: got [^\n]*$"):
+            start_picture.read(HUGE[what])
     assert all(width * height <= start_picture.MOST_PIXELS for width, height in decoded)
 
 
@@ -153,7 +151,7 @@ PATHS = ["/etc/passwd", "assets/figures", "app.py", "/dev/zero", "../../etc/shad
 
 
 def test_a_raw_post_with_a_bare_path_opens_nothing(monkeypatch, tmp_path):
-    """Each event of the page that takes the picture, as the queue takes it and as a browser would."""
+    """Each event of the page that takes the picture, as the queue and as a browser has it."""
     picture = tmp_path / "secret.png"
     Image.new("RGB", (64, 64)).save(picture)
     opened, read = [], start_picture.read

@@ -1,6 +1,7 @@
-"""Signals end the server within five seconds; no error of a worker leaves one that does not answer."""
+"""Signals end the server within five seconds; after any error of a worker it answers."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -79,7 +80,7 @@ def serve(unused_port):
 
     def start(**given) -> Server:
         started.append(Server(unused_port, **given))
-        assert wait_for(started[-1].is_up)
+        assert any(wait_for(started[-1].is_up) for _ in range(5))  # importing takes long under load
         assert started[-1].process.poll() is None, started[-1].process.communicate()
         return started[-1]
 
@@ -142,11 +143,12 @@ def test_bad_start_settings_are_one_line_each(tmp_path):
         "import contextlib, io, json, os, sys\n"
         f"sys.path.insert(0, {str(ROOT)!r})\n"
         "import app\nfound = {}\n"
-        f"for name, value in json.loads({__import__('json').dumps(__import__('json').dumps(BAD))}).items():\n"
+        f"for name, value in {BAD!r}.items():\n"
         "    os.environ[name] = value\n"
         "    said = io.StringIO()\n"
         "    try:\n"
-        "        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):\n"
+        "        out = contextlib.redirect_stdout(io.StringIO())\n"
+        "        with contextlib.redirect_stderr(said), out:\n"
         "            app.main([])\n"
         "        found[name] = [None, 'served']\n"
         "    except SystemExit as end:\n"
@@ -159,8 +161,6 @@ def test_bad_start_settings_are_one_line_each(tmp_path):
     done = subprocess.run(
         [sys.executable, str(program)], capture_output=True, text=True, check=False
     )
-    import json
-
     found = json.loads(done.stdout.splitlines()[-1])
     assert set(found) == set(BAD)
     for name, (status, said) in found.items():
@@ -339,8 +339,6 @@ def test_no_clock_that_is_set_anew_matters(monkeypatch):
 
 
 def test_a_line_of_the_log_for_each_run(caplog):
-    import json
-
     caplog.set_level("INFO", logger="bwcache.runs")
     for prompts in (False, True):
         RunLog(prompts).ended("ab", Request(PROMPT, steps=4), "error", 1.5, 2.25, "no \x1b[31m")
@@ -359,10 +357,10 @@ def test_a_line_of_the_log_for_each_run(caplog):
 HOSTS_ADVICE = {
     "model: X could not be loaded ([Errno 2] No such file: '/home/me/.cache/hub/x'); delete "
     "/home/me/.cache/hub so that it is fetched anew, or use tinyworld": "a folder of this server",
-    "model: X: the disk is full; free some space or set HF_HOME to another disk, or use tinyworld": (
+    "model: X: the disk is full; free some or set HF_HOME to another disk, or use tinyworld": (
         "the disk is full"
     ),
-    "model: X: HF_HUB_OFFLINE forbids asking the hub; unset it, or use tinyworld": "setting of this",
+    "model: X: HF_HUB_OFFLINE forbids asking it; unset it, or use tinyworld": "setting of this",
     "model: X needs a CUDA GPU; use tinyworld on this machine": "needs a CUDA GPU",
     "model: /srv/app/assets/tinyworld/vae/x is missing; pip install it": "a folder of this server",
 }
