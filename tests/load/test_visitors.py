@@ -1,11 +1,10 @@
 """Many visitors at once: each gets their own result or a refusal, and nothing grows."""
 
 import os
-import re
+import tempfile
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import gradio as gr
 import psutil
@@ -106,7 +105,7 @@ def test_who_does_not_fit_is_sent_away_and_who_waits_knows_their_place(tried):
     assert (line.running, line.waiting) == (0, 0)
 
 
-def test_nothing_grows(tried):
+def test_nothing_grows(tried, tmp_path):
     """Memory, files and threads after a warm-up, over runs of as many visitors."""
     process = psutil.Process()
     line, visitors = Line(), Visitors()
@@ -119,14 +118,8 @@ def test_nothing_grows(tried):
         files = process.num_handles() if os.name == "nt" else process.num_fds()
         return process.memory_info().rss, files, threading.active_count()
 
-    def temporary() -> set[str]:
-        import tempfile
-
-        ours = re.compile(r"bwcache-|\.writing-|\.replaced-")
-        return {p.name for p in Path(tempfile.gettempdir()).iterdir() if ours.match(p.name)}
-
-    left = temporary()
     with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(tempfile, "tempdir", str(tmp_path))
         patched.setattr(events, "save", small_files)
         for number in range(WARM_UP + RUNS):
             if number == WARM_UP:
@@ -150,7 +143,7 @@ def test_nothing_grows(tried):
     assert not any(grown), (before, after)
     assert len(results) <= 10
     assert len(visitors) == 0
-    assert temporary() - left == set()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_stop_and_a_vanished_client_at_every_step(tried):
