@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
+
+if __name__ == "__main__":  # until there is something to end, a signal ends the program at once
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is imported
 
@@ -17,14 +23,16 @@ with suppress(ImportError):  # it is for ZeroGPU alone
 import gradio as gr
 
 from bwcache.cli.arguments import USAGE_ERROR, Parser
-from bwcache.errors import ConfigError
+from bwcache.errors import ConfigError, MachineError, first_line, machine_fault
 from bwcache.models.machine import default_device, on_zerogpu
 from bwcache.runs.baselines import remembering
 from bwcache.runs.compare import make_comparison
+from bwcache.runs.video import check_encoder
 from bwcache.space import zerogpu
 from bwcache.space.host_settings import Settings
-from bwcache.ui import Host, LaunchError, build, launch
+from bwcache.ui import Host, LaunchError, build, launch, serve_until_stopped
 
+LONGEST_END = 4.5  # seconds
 demo: gr.Blocks | None = None  # the page once `main` has built it, by the name that Gradio reloads
 
 
@@ -44,7 +52,7 @@ def parse(given: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    """Serve the page until it is stopped; leaves the program with one line where it cannot."""
+    """Serve the page on threads of its own; leaves the program with one line where it cannot."""
     global demo
     options = parse(given)
     try:
@@ -55,16 +63,50 @@ def main(given: Sequence[str] | None = None) -> None:
         compare = remembering(zerogpu.gpu(make_comparison))
         host = Host(default_device(), settings, price)
         demo = build(compare, host, settings.runs, kiosk=options.kiosk)
+        check_encoder()
     except ConfigError as error:
         leave(error, USAGE_ERROR)
+    except (MachineError, OSError) as error:
+        leave(error, 1)
     asked = {"server_name": options.host, "server_port": options.port}
     asked = {name: value for name, value in asked.items() if value is not None}
     if options.mcp:
         asked["mcp_server"] = True
     try:
         launch(demo, host.takes_images, **{**settings.launch_options(), **asked})
-    except (OSError, LaunchError) as error:
-        leave(str(error).splitlines()[0], 1)
+    except (OSError, LaunchError, RuntimeError, ValueError, ArithmeticError) as error:
+        said, fault = first_line(error), machine_fault(error)
+        leave(f"{fault}: {said}" if fault else said, 1)
+
+
+def serve(given: Sequence[str] | None = None) -> NoReturn:
+    """Serve the page until Ctrl+C or SIGTERM, and end within five seconds, in a run or idle."""
+    asked, own = threading.Event(), os.getpid()
+
+    def on_signal(number: int, _: object) -> None:
+        if os.getpid() != own:  # a worker that was forked: it ends as any other program
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        if asked.is_set() or demo is None or not demo.is_running:
+            os._exit(130)  # asked for once more, or there is nothing to end yet
+        asked.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    main(given)
+    print("app.py: Ctrl+C ends it", flush=True)
+    while not asked.wait(1.0):
+        if demo is None or not demo.is_running:
+            leave("the server has ended by itself", 1)
+    timer = threading.Timer(LONGEST_END, os._exit, [0])
+    timer.daemon = True
+    timer.start()
+    serve_until_stopped(demo, asked.wait)
+    print("app.py: stopped", flush=True)
+    logging.shutdown()
+    # A step that is being computed has no end that could be waited for, and Python's own end would
+    # take the memory from under it.
+    os._exit(0)
 
 
 def leave(message: object, status: int) -> NoReturn:
@@ -73,4 +115,6 @@ def leave(message: object, status: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main()
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("bwcache").setLevel(logging.INFO)
+    serve()

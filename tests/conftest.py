@@ -1,6 +1,7 @@
 """Small real pipelines, built in code: nothing is downloaded, nothing is trained."""
 
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,13 +12,41 @@ from diffusers import (
     WanPipeline,
 )
 
+from bwcache.files import write
 from bwcache.models import loading
+from bwcache.models.machine import versions
 from bwcache.tinyworld.text import build_text_encoder, build_tokenizer
 from bwcache.tinyworld.transformer import build_transformer
+from tests import reliability
 from tests.linear_codec import LinearCodec
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)  # the cores are shared with the other workers
+
+
+@pytest.fixture
+def tried(record_property):
+    """Says what a test tried, how often, and how much of it was lost; see `tests.reliability`."""
+    return lambda what, times, lost: record_property(reliability.PROPERTY, (what, times, lost))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    calls = [
+        report
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        if getattr(report, "when", "") == "call"
+    ]
+    rows = reliability.table(calls)
+    if not rows:
+        return
+    terminalreporter.section("what was tried, and what was lost")
+    for line in reliability.lines(rows):
+        terminalreporter.write_line(line)
+    if reliability.OUT:
+        form = "full" if reliability.FULL else "short"
+        write({"form": form, "rows": rows, "versions": versions()}, Path(reliability.OUT))
+
 
 SCHEDULERS = {
     "unipc": lambda: UniPCMultistepScheduler(

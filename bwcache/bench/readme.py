@@ -1,5 +1,5 @@
-"""Write the README's sections on cost and forecast, and the results in docs/gpu.md, from the
-recorded results.
+"""Write the README's sections on cost, forecast and reliability, and the results in docs/gpu.md and
+docs/reliability.md, from the recorded results.
 
     python -m bwcache.bench.readme
 
@@ -17,6 +17,7 @@ from . import gpu_numbers
 ROOT = ASSETS.parent
 README = ROOT / "README.md"
 GPU = ROOT / "docs" / "gpu.md"
+RELIABILITY = ROOT / "docs" / "reliability.md"
 RESULTS = "assets/results"
 MIB = 2**20
 
@@ -110,9 +111,36 @@ def on_a_gpu() -> str:
     return gpu_numbers.report(ROOT / RESULTS)
 
 
+def tried() -> str:
+    """What was tried to make something break, how often, and what was lost."""
+    found = result("reliability")
+    rows = "\n".join(
+        f"| {row['kind']} | {row['what']} | {row['tried']} | {row['lost']} |"
+        for row in found["rows"]
+    )
+    return f"""\
+`pytest -m "load or faults or abuse"` in its {found["form"]} form, on a CPU
+([results]({RESULTS}/reliability.json)); a test that fails is a loss:
+
+| kind | what was tried | how often | lost |
+|---|---|---|---|
+{rows}
+"""
+
+
+def tried_in_docs() -> str:
+    """The same, linked from a folder below."""
+    return tried().replace(f"]({RESULTS}", f"](../{RESULTS}")
+
+
 SECTIONS = {
-    README: {"What it costs": cost, "A replay that follows the trend": forecast},
+    README: {
+        "What it costs": cost,
+        "A replay that follows the trend": forecast,
+        "What was tried to break it": tried,
+    },
     GPU: {"Results": on_a_gpu},
+    RELIABILITY: {"What was tried": tried_in_docs},
 }
 
 

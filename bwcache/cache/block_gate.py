@@ -81,6 +81,10 @@ class BlockGate:
             controller.after(index, lambda: self.inputs(args, kwargs), streams, self._feature)
         return output
 
+    @property
+    def block(self) -> torch.nn.Module:
+        return self._block
+
     def run(self, args: tuple, kwargs: dict):
         """What the block itself gives."""
         return (self._compiled or self._block._call_impl)(*args, **kwargs)
@@ -92,6 +96,12 @@ class BlockGate:
     def passed_by(self, args: tuple, kwargs: dict):
         """What the block returns where it does not run: its inputs; at a span's end the replay."""
         streams, controller = self.inputs(args, kwargs), self._switch.controller
+        if torch.is_grad_enabled() and any(stream.requires_grad for stream in streams):
+            raise CacheError(
+                "pipe: gradients cannot pass a step that is reused, since its blocks do not run; "
+                "call it inside `torch.no_grad()`, or leave `with cached(…)` to train",
+                "gradients",
+            )
         if controller.doing[self._index] == GIVE:
             streams = controller.replay(self._index, streams)
         return streams if len(streams) > 1 else streams[0]

@@ -8,9 +8,10 @@ pinned exactly. No model's forward is copied; blocks are told to run or to be pa
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import wraps
 from inspect import signature
@@ -43,10 +44,11 @@ from .scheduler_watch import Stepping
 from .steps_told import timestep_of
 from .trace import StepRecord
 from .turns import Runner, Turns
-from .wrapped_method import wrapped_method
+from .wrapped_method import WrappedMethod, unwrap, wrapped_method
 
+_entering = threading.RLock()  # held by whoever puts gates in or takes them out
 _open: set[ExitStack] = set()  # one for each `cached` that has not been left
-_enabled: WeakKeyDictionary[torch.nn.Module, ExitStack] = WeakKeyDictionary()
+_enabled: WeakKeyDictionary[torch.nn.Module, _Enabled] = WeakKeyDictionary()
 
 SAFE = BWCacheConfig(reuse_interval=1, gate="recheck", warm_up_steps=0.2, max_consecutive=1)
 """What `cached(pipe)` does for a model that nobody has measured: the paper's threshold, but no step
@@ -106,11 +108,23 @@ def cached(
     """
     if isinstance(pipe, torch.nn.Module):
         pipe = SimpleNamespace(transformer=pipe)
-    gated = transformers_to_gate(pipe)
-    with ExitStack() as undo:
-        lane = _lane(pipe, config, on_step, gated, undo)
-        _put_gates(gated, blocks, group, Switch(lane), undo, [lane.controller])
+    with _entered() as undo:
+        with _entering:
+            gated = transformers_to_gate(pipe)
+            lane = _lane(pipe, config, on_step, gated, undo)
+            _put_gates(gated, blocks, group, Switch(lane), undo, [lane.controller])
         yield Run(lane.controller, lane.stepping)
+
+
+@contextmanager
+def _entered() -> Iterator[ExitStack]:
+    """What leaving undoes, as a whole: nobody enters between the first of it and the last."""
+    undo = ExitStack()
+    try:
+        yield undo
+    finally:
+        with _entering:
+            undo.close()
 
 
 @dataclass(frozen=True)
@@ -157,23 +171,25 @@ def cached_in_turns(
     Raises:
         CacheError: As `cached`, or the pipelines do not share their transformers.
     """
-    gated = transformers_to_gate(entrants[0].pipe)
-    for entrant in entrants[1:]:
-        if [*map(id, _transformers(entrant.pipe))] != [*map(id, gated)]:
-            raise CacheError(
-                "pipe: pipelines that take turns need the very same transformers", "two-caches"
-            )
-    with ExitStack() as undo:
-        lanes: dict[Runner, _LaneInTurns] = {}
-        for entrant in entrants:
-            lane = _LaneInTurns(entrant, gated, undo)
-            lanes[entrant.runner] = lane
-        switch = Switch(lanes[entrants[0].runner])
-        turns = Turns(device, lambda runner: switch.turn_to(lanes[runner]))
-        for lane in lanes.values():
-            lane.turns = turns
-        controllers = [lane.controller for lane in lanes.values()]
-        _put_gates(gated, blocks, group, switch, undo, controllers)
+    with _entered() as undo:
+        with _entering:
+            gated = transformers_to_gate(entrants[0].pipe)
+            for entrant in entrants[1:]:
+                if [*map(id, _transformers(entrant.pipe))] != [*map(id, gated)]:
+                    raise CacheError(
+                        "pipe: pipelines that take turns need the very same transformers",
+                        "two-caches",
+                    )
+            lanes: dict[Runner, _LaneInTurns] = {}
+            for entrant in entrants:
+                lane = _LaneInTurns(entrant, gated, undo)
+                lanes[entrant.runner] = lane
+            switch = Switch(lanes[entrants[0].runner])
+            turns = Turns(device, lambda runner: switch.turn_to(lanes[runner]))
+            for lane in lanes.values():
+                lane.turns = turns
+            controllers = [lane.controller for lane in lanes.values()]
+            _put_gates(gated, blocks, group, switch, undo, controllers)
         yield turns, [Run(lane.controller, lane.stepping) for lane in lanes.values()]
 
 
@@ -231,6 +247,8 @@ def _lane(
     undo: ExitStack,
 ) -> Lane:
     """What belongs to one run: who decides, and who tells it when a step ends."""
+    if on_step is not None and not callable(on_step):
+        raise ConfigError("on_step", on_step, "a function of a step's record and the new latents")
     interrupted = lambda: getattr(pipe, "_interrupt", False) is True  # noqa: E731
     methods = _methods(config, len(gated))
     for expert, transformer in enumerate(gated):
@@ -288,10 +306,12 @@ def _put_gates(
     transformers = [(transformer, stack_of(transformer, blocks)) for transformer in gated]
     for transformer, stack in transformers:
         _check_own_blocks(transformer, stack)
+    all_gates = [gates_of(transformer, stack, switch) for transformer, stack in transformers]
+    _check_each_once(all_gates)
     _open.add(undo)
     undo.callback(_open.discard, undo)
     for expert, (transformer, stack) in enumerate(transformers):
-        gates = gates_of(transformer, stack, switch)
+        gates = all_gates[expert]
         parts: tuple[str, ...] = ()
         methods = [controller.method_of(expert) for controller in controllers]
         for method in methods:
@@ -309,6 +329,19 @@ def _put_gates(
         undo.enter_context(_announced(place, whole_calls))
 
 
+def _check_each_once(gates: Sequence[Sequence[BlockGate]]) -> None:
+    """Refuse one and the same block in two places: no gate could tell which of them is called."""
+    seen: set[int] = set()
+    for gate in (gate for each in gates for gate in each):
+        if id(gate.block) in seen:
+            raise CacheError(
+                f"blocks: the same {type(gate.block).__name__} is listed twice; name each list of "
+                "blocks once, and only lists whose blocks are all different",
+                "unknown-models",
+            )
+        seen.add(id(gate.block))
+
+
 def enable(pipe, config: Method | Sequence[Method] | None = None, **more) -> Run:
     """`cached` without a `with`, for a server or a notebook; `disable` takes it out again.
 
@@ -318,8 +351,8 @@ def enable(pipe, config: Method | Sequence[Method] | None = None, **more) -> Run
     Raises:
         CacheError: As `cached` does.
     """
-    undo = ExitStack()
-    run = undo.enter_context(cached(pipe, config, **more))
+    undo = _Enabled()
+    undo.run = run = undo.enter_context(cached(pipe, config, **more))
     _enabled[_first_transformer(pipe)] = undo
     return run
 
@@ -330,13 +363,26 @@ def disable(pipe) -> None:
     Raises:
         CacheError: Nothing was enabled there.
     """
-    undo = _enabled.pop(_first_transformer(pipe), None)
+    undo = _enabled.get(_first_transformer(pipe))  # type: ignore[arg-type]
+    if undo is not None and undo.run.in_on_step:
+        raise CacheError(
+            "pipe: `disable` was called from `on_step`, in the middle of a run; an exception "
+            "raised there ends the run, and then caching can be taken out",
+            "enable-and-disable",
+        )
     if undo is None:
         raise CacheError(
             "pipe: no caching is enabled on it; `enable(pipe, config)` comes before that",
             "enable-and-disable",
         )
+    del _enabled[_first_transformer(pipe)]  # type: ignore[arg-type]
     undo.close()
+
+
+class _Enabled(ExitStack):
+    """What `disable` undoes, and of which run."""
+
+    run: Run
 
 
 def _first_transformer(pipe) -> torch.nn.Module | None:
@@ -349,31 +395,66 @@ def _first_transformer(pipe) -> torch.nn.Module | None:
 def _methods(config: Method | Sequence[Method] | None, transformers: int) -> tuple[Method, ...]:
     if config is None:
         return (SAFE,)
-    given = (config,) if isinstance(config, Method) else tuple(config)
+    given = tuple(config) if isinstance(config, list | tuple) else (config,)
     if len(given) not in (1, transformers) or not all(isinstance(x, Method) for x in given):
         allowed = "a method's config" + (f", or {transformers} of them" if transformers > 1 else "")
         raise ConfigError("config", config, allowed)
     return given
 
 
-def remove_leftovers() -> int:
+def remove_leftovers(pipe: object = None) -> int:
     """Take out what every `cached` of this process that was never left has put into its pipeline.
 
     For the start of a job in a process that outlives its jobs, where one may have been cut short:
     nothing may be running. Leaving such a `cached` later does no harm.
 
+    Args:
+        pipe: A pipeline, or a transformer, that is looked through as well, for what nobody knows
+            of any more.
+
     Returns:
         How many there were.
     """
-    left = list(_open)
-    for undo in left:
-        undo.close()
-    return len(left)
+    with _entering:
+        left = list(_open)
+        for undo in left:
+            with suppress(Exception):  # of one whose pipeline was taken apart; the others go on
+                undo.close()
+            _open.discard(undo)
+        return len(left) + (0 if pipe is None else _strip(pipe))
+
+
+def _strip(pipe: object) -> int:
+    """Remove gates, hooks and wrappers from wherever they are; 1 if there were any."""
+    bare = isinstance(pipe, torch.nn.Module)
+    names = ("transformer", "transformer_2")
+    parts = [pipe] if bare else [getattr(pipe, name, None) for name in names]
+    transformers = [part for part in parts if isinstance(part, torch.nn.Module)]
+    found = 0
+    for module in (module for part in transformers for module in part.modules()):
+        own = vars(module)
+        while isinstance(gate := own.get("_compiled_call_impl"), BlockGate):
+            found = 1
+            gate.remove()
+        for hooks in (module._forward_pre_hooks, module._forward_hooks):
+            for number in [n for n, hook in hooks.items() if isinstance(hook, _Hook)]:
+                found = 1
+                del hooks[number]
+    owners = [(part, ("cache_context",)) for part in transformers]
+    if not bare:
+        owners += [(pipe, ("progress_bar",))]  # type: ignore[list-item]
+        owners += [(getattr(pipe, "scheduler", None), ("set_timesteps", "step"))]  # type: ignore
+    for owner, wrapped in owners:
+        for name in wrapped:
+            if isinstance(getattr(owner, "__dict__", {}).get(name), WrappedMethod):
+                found = 1
+                unwrap(owner, name)
+    return found
 
 
 def _transformers(pipe) -> list[torch.nn.Module]:
     found = [getattr(pipe, name, None) for name in ("transformer", "transformer_2")]
-    found = [transformer for transformer in found if transformer is not None]
+    found = [each for each in dict.fromkeys(found) if each is not None]
     bare = isinstance(pipe, SimpleNamespace) and found
     if not found or not (bare or hasattr(pipe, "scheduler")):
         raise CacheError(
@@ -396,7 +477,7 @@ def _check_not_gated(transformer: torch.nn.Module) -> None:
         if isinstance(vars(module).get("_compiled_call_impl"), BlockGate):
             raise CacheError(
                 "pipe: it is cached already; leave the other `with cached(…)` first, or call "
-                "`disable(pipe)`",
+                "`disable(pipe)`, or `remove_leftovers(pipe)` where nobody knows which",
                 "two-caches",
             )
 
@@ -480,8 +561,10 @@ def stack_of(
     elif isinstance(given, BlockStack):
         stack = given
     else:
-        lists = (given,) if isinstance(given, str) else tuple(given)
-        stack = _registered(transformer, lists)
+        lists = (given,) if isinstance(given, str) else given
+        if not isinstance(lists, list | tuple) or not all(isinstance(x, str) for x in lists):
+            raise ConfigError("blocks", given, "the names of lists of blocks, or a BlockStack")
+        stack = _registered(transformer, tuple(lists))
     for list_name in stack.lists:
         blocks = getattr(transformer, list_name, None)
         if not isinstance(blocks, torch.nn.ModuleList) or not len(blocks):
@@ -558,6 +641,10 @@ class _Hook:
     @torch.compiler.disable
     def __call__(self, *given):
         self._act(*given)
+
+    def rest(self) -> None:
+        """Do nothing any more, wherever it may have been handed."""
+        self._act = _nothing
 
     def __deepcopy__(self, memo: dict) -> _Hook:
         return _Hook(_nothing)
@@ -654,9 +741,12 @@ def _announced(place: _Place, whole_calls: bool) -> Iterator[None]:
         return named
 
     with ExitStack() as undo:
-        handle = transformer.register_forward_pre_hook(_Hook(announce), with_kwargs=True)
+        announcing, reporting = _Hook(announce), _Hook(report)
+        handle = transformer.register_forward_pre_hook(announcing, with_kwargs=True)
         undo.callback(handle.remove)
-        undo.callback(transformer.register_forward_hook(_Hook(report)).remove)
+        undo.callback(transformer.register_forward_hook(reporting).remove)
+        for hook in (announcing, reporting):
+            undo.callback(hook.rest)
         if hasattr(transformer, "cache_context"):
             undo.enter_context(wrapped_method(transformer, "cache_context", naming, transformer))
         if whole_calls:

@@ -53,6 +53,11 @@ class Run:
         self._stepping.end_step(timestep, latents)
 
     @property
+    def in_on_step(self) -> bool:
+        """Whether `on_step` is being called right now."""
+        return self._stepping.in_on_step
+
+    @property
     def traces(self) -> list[Trace]:
         """One trace for each call of the pipeline, oldest first."""
         return list(self._controller.traces)

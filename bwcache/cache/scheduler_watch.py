@@ -38,6 +38,7 @@ class Stepping:
         self._told, self._timesteps = StepsTold(), _Timesteps()
         self._called = False
         self._given: RunPlan | None = None
+        self.in_on_step = False
 
     def __enter__(self) -> Stepping:
         self.follow()
@@ -73,11 +74,26 @@ class Stepping:
         Raises:
             CacheError: For another step than the running one, whose end nobody told.
         """
+        self._refuse_re_entry()
         self._called = True
         self._told.called(context, timestep)
 
+    def _refuse_re_entry(self) -> None:
+        """Raise where the pipeline is called from `on_step`: its own step has not ended yet.
+
+        Raises:
+            CacheError: So it is.
+        """
+        if self.in_on_step:
+            raise CacheError(
+                "pipe: it was called from `on_step`, in the middle of its own step; note there "
+                "what is to be done, and do it after the run",
+                "re-entering",
+            )
+
     def begin(self, num_steps: int, levels: Sequence[float] | None) -> None:
         """A loop of somebody's own begins."""
+        self._refuse_re_entry()
         if levels is not None and len(levels) != num_steps:
             raise CacheError(
                 f"levels: {len(levels)} given for {num_steps} steps; one a step is needed",
@@ -89,8 +105,14 @@ class Stepping:
 
     def end_step(self, timestep: object = None, latents: torch.Tensor | None = None) -> None:
         """A step has ended."""
+        self._refuse_re_entry()
         self._told.ended()
-        self._controller.end_step(self._timesteps.value_of(timestep, self._scheduler), latents)
+        number = self._timesteps.value_of(timestep, self._scheduler)
+        self.in_on_step = True
+        try:
+            self._controller.end_step(number, latents)
+        finally:
+            self.in_on_step = False
         if self._given is not None and self._controller.is_over:
             self._afresh()  # a server's loop: what comes next is the next video
 
@@ -109,6 +131,7 @@ class Stepping:
     def _starting(self, set_timesteps: Callable) -> Callable:
         @wraps(set_timesteps)
         def wrapped(*args, **kwargs):
+            self._refuse_re_entry()
             self._check()
             self._afresh()
             self._given = None

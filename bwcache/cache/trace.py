@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import get_args
 
 from ..errors import TraceError, is_number
-from ..files import finite
+from ..files import finite, parse_json, read_text
 from .method import Action, action_of
 
 FORMAT, VERSION = "bwcache-trace", 2
 READABLE = (1, 2)
+MOST_TRACE_BYTES = 2**26
+MOST = 100_000  # steps, or blocks
 LONGEST_VERSION = 20  # characters, of the weights
 FEW_STEPS = 12  # below so many there is little that caching could leave out
 EARLY = 0.1  # a trigger within this share of the steps, where the picture's layout is decided
@@ -271,8 +273,10 @@ class TraceFile:
             TraceError: It is not JSON, not a trace file, of another version, or damaged.
         """
         try:
-            data = _object(json.loads(text), "trace file")
-        except (json.JSONDecodeError, RecursionError) as error:
+            data = _object(parse_json(text), "trace file")
+        except TraceError:
+            raise
+        except ValueError as error:
             raise TraceError(f"trace file: not valid JSON ({error})") from None
         version = data.get("version")
         if data.get("format") != FORMAT or version not in READABLE or isinstance(version, bool):
@@ -302,7 +306,7 @@ class TraceFile:
             TraceError: It cannot be read, or see `loads`.
         """
         try:
-            return cls.loads(Path(path).read_text(encoding="utf-8"))
+            return cls.loads(read_text(Path(path), MOST_TRACE_BYTES))
         except (OSError, UnicodeDecodeError) as error:
             raise TraceError(f"trace file {str(path)!r}: cannot be read ({error})") from None
 
@@ -375,8 +379,9 @@ def _from_zero(data: dict, name: str, where: str) -> None:
 
 def _count(data: dict, name: str, where: str) -> int:
     value = data.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise TraceError(f"{where}.{name}: a whole number from 1 is needed, found {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST:
+        needed = f"a whole number from 1 to {MOST}"
+        raise TraceError(f"{where}.{name}: {needed} is needed, found {value!r}")
     return value
 
 
@@ -419,5 +424,6 @@ def _numbers(data: object, where: str) -> tuple[float, ...] | None:
 
 
 def _number(value: object, where: str, optional: bool = False) -> None:
-    if not (optional and value is None) and not is_number(value):
+    known = isinstance(value, int | float) and is_number(value) and abs(value) < math.inf
+    if not (optional and value is None) and not known:
         raise TraceError(f"{where}: a number is needed, found {value!r}")

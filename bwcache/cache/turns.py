@@ -79,6 +79,13 @@ class Turns:
             runner._noise = self._noise
             self._runners.append(runner)
 
+    def leave_out(self, runner: Runner) -> None:
+        """One that was added has no thread after all: nobody waits for it."""
+        with self._changed:
+            runner.place = "finished"
+            if self._running in (None, runner):
+                self._choose()
+
     def end(self) -> None:
         """End all runs: each at the next place where it stands, one after another."""
         with self._changed:

@@ -6,6 +6,7 @@ object would be copied along and go on calling the original.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -23,15 +24,26 @@ class WrappedMethod:
     Args:
         method, wrap: What is called, and what is around it.
         whole: Where this is copied along, the copy gets no wrapper: it is somebody else's.
+        left: Once it is set the wrapper does nothing more, nor do those of copies: somebody may
+            have kept one.
     """
 
-    def __init__(self, method: Any, wrap: Wrap, whole: object = None):
+    def __init__(
+        self, method: Any, wrap: Wrap, whole: object = None, left: threading.Event | None = None
+    ):
         self._method, self._wrap, self._whole = method, wrap, whole
+        self._left = left or threading.Event()
         self._call = wrap(method)
         update_wrapper(self, method, updated=())  # the fields of a wrapped method are its own
 
     def __call__(self, *args, **kwargs):
-        return self._call(*args, **kwargs)
+        call = self._method if self._left.is_set() else self._call
+        return call(*args, **kwargs)
+
+    @property
+    def inside(self) -> Any:
+        """The method itself."""
+        return self._method
 
     def __reduce__(self):
         raise CacheError(
@@ -48,7 +60,9 @@ class WrappedMethod:
             if id(owner) not in memo:
                 return self
             method = self._method.__func__.__get__(memo[id(owner)])
-        return method if id(self._whole) in memo else WrappedMethod(method, self._wrap, self._whole)
+        if id(self._whole) in memo or self._left.is_set():
+            return method
+        return WrappedMethod(method, self._wrap, self._whole, self._left)
 
 
 def then(act: Callable[[], None]) -> Wrap:
@@ -75,11 +89,23 @@ def wrapped_method(owner: object, name: str, wrap: Wrap, whole: object = None) -
         whole: See `WrappedMethod`.
     """
     had_own, original = name in vars(owner), getattr(owner, name)
-    setattr(owner, name, WrappedMethod(original, wrap, whole))
+    left = threading.Event()
+    mine = WrappedMethod(original, wrap, whole, left)
+    setattr(owner, name, mine)
     try:
         yield
     finally:
-        if had_own:
-            setattr(owner, name, original)
-        else:
-            delattr(owner, name)
+        left.set()
+        if vars(owner).get(name) is mine:  # else somebody's own is around it, which stays
+            unwrap(owner, name, had_own)
+
+
+def unwrap(owner: object, name: str, had_own: bool = False) -> None:
+    """Put the method itself back where a wrapper stands; nothing where none does."""
+    found = vars(owner).get(name)
+    if not isinstance(found, WrappedMethod):
+        return
+    if had_own or getattr(found.inside, "__self__", None) is not owner:
+        setattr(owner, name, found.inside)
+    else:
+        delattr(owner, name)

@@ -7,13 +7,26 @@ model is imported where the command runs. So `--help`, a refusal and `predict` l
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
-from ..errors import ConfigError, ModelError, TraceError
+from ..errors import (
+    CacheError,
+    ConfigError,
+    MachineError,
+    ModelError,
+    RecordedError,
+    TraceError,
+    first_line,
+    machine_fault,
+    plain,
+)
 from . import bench, calibrate, compare, deploy, freeze, predict, record, sweep
 from .arguments import USAGE_ERROR, Parser
 
+MACHINE_FAULT = 1
 INTERRUPTED = 130  # what a shell gives a program that Ctrl+C ended
 # each has HELP, add_arguments(parser) and run(args), which returns the exit status
 COMMANDS = {
@@ -29,18 +42,48 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit status."""
+    """Run a command; returns its exit status.
+
+    2 for what was asked, 1 for what this machine cannot do, both with one line on stderr.
+    """
     args = build_parser().parse_args(arguments)
+    if sys.stdout is None:
+        return _fail("standard output is closed", MACHINE_FAULT)
+    with suppress(AttributeError, ValueError):  # a × on a terminal that knows ASCII alone
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        return args.run(args)
-    except (ConfigError, TraceError, ModelError) as error:
+        status = args.run(args)
+        sys.stdout.flush()
+        return status
+    except (ConfigError, TraceError, ModelError, RecordedError, CacheError) as error:
         return _fail(error, USAGE_ERROR)
+    except MachineError as error:
+        return _fail(error, MACHINE_FAULT)
+    except BrokenPipeError:
+        _drop_output()
+        return _fail("standard output was closed before all was said", MACHINE_FAULT)
+    except (OSError, MemoryError) as error:
+        _drop_output()
+        fault = machine_fault(error)
+        said = first_line(error)
+        return _fail(f"{fault}: {said}" if fault else said, MACHINE_FAULT)
     except KeyboardInterrupt:
         return _fail("stopped", INTERRUPTED)
 
 
+def _drop_output() -> None:
+    """Let go of what standard output does not take, so that Python does not complain at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _fail(message: object, status: int) -> int:
-    print(f"bwcache: {message}", file=sys.stderr)
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(f"bwcache: {plain(message)}", file=sys.stderr, flush=True)
     return status
 
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from ..explore.suggestion import after_measuring
 from ..files import check_folder
-from ..models import find
+from ..models import check_image, find
 from ..models.spec import OFFLOADS, Offload
 from . import ruler
 from .arguments import (
@@ -64,14 +64,16 @@ def run(args: argparse.Namespace) -> int:
     config = read_config(args)  # a wrong setting is said before torch is loaded
     from ..models import start_picture
     from ..runs.request import Request
-    from ..runs.result_files import save
-    from ..runs.video import padding
+    from ..runs.result_files import NAMES, save
+    from ..runs.video import check_encoder, padding
 
     steps = find(args.model).steps if args.steps is None else args.steps
+    check_image(find(args.model), args.image)
     image = start_picture.read(args.image)
     of = (config, args.control, args.random_weights, image, args.sequential)
     request = Request(args.prompt, args.model, steps, args.seed, *of)
-    check_folder(args.out)
+    check_folder(args.out, NAMES)
+    check_encoder()
     finished = _finish(request, args.device, args.offload)
     # what to try next, or None
     suggestion = after_measuring(finished.summary.as_dict(), finished.trace_file.baseline)

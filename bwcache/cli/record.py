@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from ..runs.record import check_target, check_texts, record
     from ..runs.recorded import RUN_FILE
     from ..runs.request import Request
+    from ..runs.video import check_encoder
 
     spec = models.find(args.model)
     steps = spec.steps if args.steps is None else args.steps
@@ -52,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     check_texts(args.title, caption)
     check_target(args.out)
     models.check_prompt(spec, request.prompt)
+    check_encoder()
     device = args.device or default_device()
     # A recording shows a model that is loaded and warm, as any visitor but the first meets it.
     result_of(loading(spec, device, request.random_weights), LoadingBar().show)

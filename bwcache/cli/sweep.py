@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +14,10 @@ from tqdm import tqdm
 
 from .. import models
 from ..cache.methods.bwcache import BWCacheConfig, parse_interval
-from ..errors import ConfigError
+from ..errors import ConfigError, plain
 from ..explore.results_file import ResultsFile, key
 from ..explore.search import MOST_TRIALS, Goal, psnr_text, setting_text, speed_text
-from ..files import check_file
+from ..files import check_file, read_text
 from ..models.progress import Loading
 from .arguments import add_json_argument, add_model_arguments, listed, threshold
 from .output import print_json
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 HELP = "many settings, or the one that meets a goal"
 MOST_ALLOWED = 100  # trials of a search
+MOST_PROMPT_BYTES = 2**22  # of a file of prompts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +87,8 @@ def run(args: argparse.Namespace) -> int:
         file = ResultsFile(args.out)
         file.rows()
     if goal is not None:
-        return _search(args, requests(prompts)[0], goal, file)
+        with nullcontext() if file is None else file.alone():
+            return _search(args, requests(prompts)[0], goal, file)
     return _sweep(args, prompts, requests, file)
 
 
@@ -97,7 +99,7 @@ def read_prompts(path: Path) -> list[str]:
         ConfigError: It cannot be read, or holds none.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path, MOST_PROMPT_BYTES).splitlines()
     except (OSError, UnicodeDecodeError):
         lines = []
     prompts = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
@@ -189,7 +191,8 @@ def _sweep(
 
     share = Share(args.device)
     own, loading = requests(share.of(prompts)), LoadingBar()
-    with tqdm(total=len(own), desc="sweep", unit="run", file=sys.stderr) as bar:
+    alone = file.alone() if share.first else nullcontext()  # the others are of the same sweep
+    with alone, tqdm(total=len(own), desc="sweep", unit="run", file=sys.stderr) as bar:
         for event in sweep(own, file, device=share.device):
             loading.show(event)
             if event is None or isinstance(event, ComparisonFinished):
@@ -208,7 +211,7 @@ def _sweep(
         close = "identical" if psnr is None else f"{psnr:5.1f} dB"
         print(
             f"δ {config['threshold']:<7g} R {config['reuse_interval']:<5g} {config['reuse']:9} "
-            f"{row['speedup']:5.2f}×  {close}  {row['prompt']}"
+            f"{row['speedup']:5.2f}×  {close}  {plain(row['prompt'])}"
         )
     print(f"{len(rows)} rows of this sweep in {args.out}")
     return 0

@@ -66,8 +66,12 @@ def earlier_weights(name: str, version: str) -> str | None:
     )
 
 
-def check_image(spec: ModelSpec, image: bytes | None) -> None:
+def check_image(spec: ModelSpec, image: object) -> None:
     """Refuse a picture that the model cannot take, or the lack of one that it needs.
+
+    Args:
+        spec: The model's entry.
+        image: The picture in any form, which is not looked at; None for none.
 
     Raises:
         ConfigError: Naming the field and the models that would do.
@@ -75,7 +79,7 @@ def check_image(spec: ModelSpec, image: bytes | None) -> None:
     if image is not None and spec.image == "none":
         taking = [other.name for other in CATALOGUE.values() if other.image != "none"]
         instead = f", or one of {', '.join(taking)}" if taking else ""
-        raise ConfigError("image", f"{len(image)} bytes", f"none for {spec.name}{instead}")
+        raise ConfigError("image", "a picture", f"none for {spec.name}{instead}")
     if image is None and spec.image == "required":
         raise ConfigError("image", None, f"a picture, which {spec.name} starts from")
 

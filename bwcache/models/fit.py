@@ -83,6 +83,10 @@ def ram_need_gb(spec: ModelSpec, machine: Machine) -> float:
     return MARGIN * (spec.weights.total_gb if on_gpu else spec.memory_gb("none"))
 
 
+# for the host; the page leaves it out
+DISK_REMEDY = "; free some, or set HF_HOME to another disk"
+
+
 def _lacking(spec: ModelSpec, machine: Machine, download: float) -> str:
     if spec.needs_cuda and machine.device != "cuda":
         return "Needs a CUDA GPU, and this machine has none."
@@ -94,7 +98,7 @@ def _lacking(spec: ModelSpec, machine: Machine, download: float) -> str:
     if download > machine.disk_gb:
         return (
             f"Its download needs about {download:.0f} GB of disk, and {machine.disk_gb:.0f} GB "
-            "are free; free some, or set HF_HOME to another disk."
+            f"are free{DISK_REMEDY}."
         )
     return ""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from diffusers import DiffusionPipeline
 
 from ..errors import ModelError, first_line
+from ..files import parse_json, read_bytes
 from .hub.local_files import INDEX
 from .spec import ModelSpec
 
@@ -30,11 +30,12 @@ def assemble(spec: ModelSpec, folder: Path) -> DiffusionPipeline:
     kind = getattr(diffusers, spec.pipeline)
     dtypes = {component: getattr(torch, name) for component, name in spec.weights.dtypes.items()}
     try:
-        foreign = _foreign_code(spec, json.loads((folder / INDEX).read_text(encoding="utf-8")))
+        foreign = _foreign_code(spec, parse_json(read_bytes(folder / INDEX)))
         if foreign:
             raise ModelError(
-                f"model: {spec.title} in {folder} asks for code that is not run here ({foreign}); "
-                "use a repository made of diffusers' and transformers' own classes, or tinyworld"
+                f"model: {spec.title} asks for code that is not run here ({foreign}); in place of "
+                f"{folder} use a repository made of diffusers' and transformers' own classes, or "
+                "tinyworld"
             )
         pipe = kind.from_pretrained(
             str(folder), dtype=dtypes, use_safetensors=True, local_files_only=True
@@ -43,8 +44,8 @@ def assemble(spec: ModelSpec, folder: Path) -> DiffusionPipeline:
         raise
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
-            f"model: {spec.title} could not be loaded from {folder} ({first_line(error)}); delete "
-            "that folder so that it is fetched anew, or use tinyworld"
+            f"model: {spec.title} could not be loaded ({first_line(error)}); delete {folder} so "
+            "that it is fetched anew, or use tinyworld"
         ) from error
     return settle(pipe, spec)
 

@@ -15,11 +15,12 @@ its end. `told` says what to tell a person of an error.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Generator, Iterable
 from contextlib import closing
 from typing import Generic, TypeVar
 
-from ..errors import ConfigError, ModelError
+from ..errors import ConfigError, MachineError, ModelError, machine_fault
 from ..models.progress import Loading
 from .events import ComparisonFinished, Events, RunFinished, RunName, RunStarted, StepDone
 
@@ -109,7 +110,30 @@ def consume(
     return end
 
 
-def told(error: Exception, doing: str = "a comparison") -> str | None:
+HOSTS = {  # what a host sets, as a visitor may hear of it
+    r"HF_HUB_OFFLINE": "a setting of this server",
+    r"this HF_TOKEN": "this server's token",
+    r"\b[A-Z]+_[A-Z_]+\b": "a setting of this server",
+    r"(?<![\w.:/])(?:/[\w.+@-]+){2,}/?": "a folder of this server",
+    r"\b[A-Za-z]:\\[\w.+@\\-]+": "a folder of this server",
+}
+
+
+def for_visitors(text: str) -> str:
+    """What went wrong, of an error's sentence that goes on with what the host can do about it.
+
+    No path of the server is in it, no variable, and no advice that a visitor cannot follow.
+    """
+    what, _, advice = text.partition("; ")
+    for pattern, said in HOSTS.items():
+        what = re.sub(pattern, said, what)
+    if "tinyworld" in advice or "tinyworld" in what:
+        what = re.sub(r"\.? Or use tinyworld\.$", "", what.strip())
+        return f"{what}; tinyworld needs no download and runs anywhere"
+    return what
+
+
+def told(error: BaseException, doing: str = "a comparison") -> str | None:
     """What a person is told of an error.
 
     Args:
@@ -117,10 +141,18 @@ def told(error: Exception, doing: str = "a comparison") -> str | None:
         doing: What failed, for the log: "a comparison".
 
     Returns:
-        The error's own sentence where it was made for people. None where it was not: it is logged
+        The error's own sentence where it was made for people, and for what is the machine's fault
+        what it is, without a path. None where it was not: it is logged
         with its traceback then, and the person gets a general sentence.
     """
-    if isinstance(error, ConfigError | ModelError):
+    if isinstance(error, ModelError):
+        log.warning("%s failed: %s", doing, error)
+        return for_visitors(str(error))
+    if isinstance(error, ConfigError):
         return str(error)
-    log.error("%s failed", doing, exc_info=error)
-    return None
+    fault = machine_fault(error)
+    if isinstance(error, MachineError):
+        log.warning("%s failed: %s", doing, error)
+    else:
+        log.error("%s failed", doing, exc_info=error)
+    return None if fault is None else f"Not done: {fault}. Please try again later."

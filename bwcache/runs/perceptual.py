@@ -58,10 +58,10 @@ def vmaf(frames: np.ndarray, reference: np.ndarray) -> Score:
         return Score(reason="the ffmpeg that imageio-ffmpeg brings here has no libvmaf")
     with tempfile.TemporaryDirectory(prefix="bwcache-vmaf-") as name:
         folder = Path(name)
-        for part, pictures in (("main", frames), ("reference", reference)):
-            raw = (pictures.clip(0, 1) * 255).round().astype(np.uint8)
-            (folder / part).write_bytes(raw.tobytes())
         try:
+            for part, pictures in (("main", frames), ("reference", reference)):
+                raw = (pictures.clip(0, 1) * 255).round().astype(np.uint8)
+                (folder / part).write_bytes(raw.tobytes())
             return _run_libvmaf(executable, folder, *frames.shape[1:3])
         except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
             return Score(reason=f"ffmpeg's libvmaf failed: {type(error).__name__}")

@@ -160,9 +160,11 @@ class _Race:
             if self._stopped.is_set():
                 return
             # All are known before the first of them begins.
-            self._start(turns, [r for r in self._runs if r.name != "control"], request.steps)
-            for thread in self._threads:  # the control run's comes behind them meanwhile
-                thread.join()
+            try:
+                self._start(turns, [r for r in self._runs if r.name != "control"], request.steps)
+            finally:  # none may go on in what is taken apart
+                for thread in self._threads:  # the control run's comes behind them meanwhile
+                    thread.join()
 
     def _start(self, turns: Turns, runs: list[_Run], steps: int) -> None:
         for run in runs:
@@ -170,8 +172,14 @@ class _Race:
         for run in runs:
             given, name = (turns, run, steps), f"bwcache-{run.name}"
             thread = threading.Thread(target=self._run, args=given, name=name, daemon=True)
+            try:
+                thread.start()
+            except BaseException:  # too many threads: those that have one must not wait for it
+                turns.end()
+                for each in runs[runs.index(run) :]:
+                    turns.leave_out(each.runner)
+                raise
             self._threads.append(thread)
-            thread.start()
 
     def _run(self, turns: Turns, run: _Run, steps: int) -> None:
         request = self._request

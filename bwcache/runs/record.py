@@ -11,13 +11,13 @@ import numpy as np
 from PIL import Image
 
 from .. import models
-from ..errors import ConfigError
-from ..files import check_folder, replacing
+from ..errors import ConfigError, MachineError
+from ..files import check_folder, replacing, write_text
 from ..models.loading import result_of
 from .consume import consume
 from .events import ComparisonFinished, Events
 from .panel_rows import PanelRows, Row, begin
-from .recorded import PLAIN_NAME, RUN_FILE, RecordedRun
+from .recorded import PLAIN_NAME, RUN_FILE, RecordedRun, load
 from .request import Request
 from .result_files import save
 from .video import enlarge
@@ -68,7 +68,8 @@ def record(events: Events, request: Request, title: str, caption: str, folder: P
         recorded = RecordedRun(
             title, caption, now, finished.summary.as_dict(), finished.trace_file, kept, files
         )
-        (staging / RUN_FILE).write_text(recorded.dumps(), encoding="utf-8")
+        write_text(staging / RUN_FILE, recorded.dumps())
+        load(staging)  # what cannot be shown does not take a good one's place
     return recorded
 
 
@@ -79,6 +80,10 @@ def write_thumbnail(frames: np.ndarray, path: Path) -> None:
     image = Image.fromarray((picture * 255).round().astype(np.uint8))
     image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
     image.save(path, "WEBP", quality=80)
+    with Image.open(path) as written:
+        written.load()
+        if written.size != image.size:
+            raise MachineError("a picture could not be written")
 
 
 def check_texts(title: str, caption: str) -> None:

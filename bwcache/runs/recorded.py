@@ -6,8 +6,10 @@ Knows the folder's layout and checks all that is read; knows nothing of the page
 from __future__ import annotations
 
 import json
-import math
+import os
 import re
+import stat
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,8 +20,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import PydanticCustomError
 
 from ..cache.trace import TraceFile
-from ..errors import RecordedError, TraceError
-from ..files import ASSETS, finite
+from ..errors import RecordedError, TraceError, first_line, plain
+from ..files import ASSETS, finite, parse_json, read_text
 from .panel_rows import RecordedRow
 
 FORMAT, VERSION = "bwcache-recorded-run", 1
@@ -27,8 +29,10 @@ RUN_FILE = "run.json"
 RUNS = ASSETS / "runs"
 NEEDED_FILES = ("baseline", "cached", "thumbnail")
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-MOST_DIGITS = 18  # of a whole number: what 64 bits hold
-DEEPEST = 32  # objects and lists within one another
+MOST = 100_000  # of anything that is counted: steps, blocks, frames
+LONGEST = 2000  # characters of a text
+ALIKE = re.compile(r"\D(\d+)")  # in letters, how often one follows itself
+MOST_RUN_BYTES = 2**25  # of a run.json; TinyWorld's take 300 KB
 WORDS = {  # pydantic's, as people here say
     "valid string": "text",
     "valid number": "number",
@@ -46,8 +50,16 @@ def _refuse(needed: str) -> NoReturn:
     raise PydanticCustomError("needed", needed)  # type: ignore[arg-type]
 
 
+def _clean(text: str) -> str:
+    """A text that steers nothing: no control character but a line's end, no half of a letter."""
+    steering = any(
+        unicodedata.category(letter) in ("Cc", "Cs") for letter in text if letter != "\n"
+    )
+    return _refuse("a text without control characters") if steering else text
+
+
 def _said(text: str) -> str:
-    return text if text.strip() else _refuse("a text")
+    return _clean(text) if text.strip() else _refuse("a text")
 
 
 def _date(text: str) -> str:
@@ -62,10 +74,13 @@ def _plain(name: str) -> str:
     return name if PLAIN_NAME.fullmatch(name) else _refuse("a plain file name without a folder")
 
 
-Text = Annotated[str, AfterValidator(_said)]
+Clean = Annotated[str, Field(max_length=LONGEST), AfterValidator(_clean)]
+Text = Annotated[str, Field(max_length=LONGEST), AfterValidator(_said)]
+Count = Annotated[int, Field(ge=0, le=MOST)]
 Date = Annotated[str, AfterValidator(_date)]
 PlainName = Annotated[str, AfterValidator(_plain)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
+Gain = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1e6)]
 
 
 class _Checked(BaseModel):
@@ -75,20 +90,22 @@ class _Checked(BaseModel):
 
 
 class _Config(_Checked):
-    threshold: Number
+    threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Summary(_Checked):
     """What a card and the verdict are made of; the rest is as some version once wrote it."""
 
-    speedup: Number
-    steps_computed: int
-    steps_reused: int
+    speedup: Gain
+    steps_computed: Count
+    steps_reused: Count
+    steps_partial: Count = 0
     psnr_db: Number | None
-    device: str
-    model: str
-    prompt: str
-    verdict: str
+    device: Clean
+    model: Clean
+    prompt: Clean
+    verdict: Clean
+    warning: Clean | None = None
     config: _Config
     versions: dict[str, Any]
 
@@ -183,30 +200,50 @@ def load(folder: Path) -> RecordedRun:
     Raises:
         RecordedError: `run.json` cannot be read, see `RecordedRun.loads`, or a file is missing.
     """
+    _check_file(folder, RUN_FILE, "this file")
     try:
-        run = RecordedRun.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RecordedError(RUN_FILE, "nothing", "this file") from None
+        run = RecordedRun.loads(read_text(folder / RUN_FILE, MOST_RUN_BYTES))
     except (OSError, UnicodeDecodeError) as error:
-        raise RecordedError(RUN_FILE, f"no readable text ({error})", "a recorded run") from None
+        why = first_line(error).replace(f"{folder}{os.sep}", "")
+        raise RecordedError(RUN_FILE, f"no readable text ({why})", "a recorded run") from None
     for name in run.files.values():
-        if not (folder / name).is_file():
-            raise RecordedError(name, "nothing", f"this file, as {RUN_FILE} names it")
+        _check_file(folder, name, f"this file, as {RUN_FILE} names it")
     return run
 
 
+def _check_file(folder: Path, name: str, needed: str) -> None:
+    """Refuse what is missing, and what is no plain file: it would be served, or never end."""
+    try:
+        kind = (folder / name).lstat().st_mode
+    except OSError:
+        raise RecordedError(name, "nothing", needed) from None
+    if not stat.S_ISREG(kind):
+        raise RecordedError(name, "no plain file", needed)
+
+
 def listing(runs: Path) -> list[tuple[str, RecordedRun | RecordedError]]:
-    """Every folder's name in `runs`, in order, with its run or what is wrong with it."""
-    if not runs.is_dir():
-        return []
+    """Every folder's name in `runs`, in order, with its run or what is wrong with it.
+
+    Whatever is wrong with one keeps no other from being listed.
+    """
     found: list[tuple[str, RecordedRun | RecordedError]] = []
-    for folder in sorted(runs.iterdir()):
-        if folder.name.startswith(".") or not folder.is_dir() or folder.is_symlink():
-            continue
+    try:
+        folders = sorted(runs.iterdir())
+    except OSError:
+        return found
+    for folder in folders:
         try:
+            if folder.name.startswith(".") or not folder.is_dir() or folder.is_symlink():
+                continue
+            if plain(folder.name) != folder.name:
+                raise RecordedError("its name", folder.name, "a folder's name of plain letters")
             found.append((folder.name, load(folder)))
         except RecordedError as error:
-            found.append((folder.name, error))
+            found.append((plain(folder.name), error))
+        except Exception as error:
+            why = first_line(error).replace(f"{folder}{os.sep}", "")
+            wrong = RecordedError(RUN_FILE, why, "a recorded run")
+            found.append((plain(folder.name), wrong))
     return found
 
 
@@ -215,53 +252,10 @@ def _compact(data: object) -> str:
 
 
 def _parsed(text: str) -> object:
-    """The text's JSON, with nothing in it that a reader of it stumbles over."""
     try:
-        data = json.loads(
-            text,
-            parse_constant=_no_constant,
-            parse_float=_finite_number,
-            parse_int=_short_integer,
-            object_pairs_hook=_plain_object,
-        )
-    except (ValueError, RecursionError) as error:
+        return parse_json(text)
+    except ValueError as error:
         raise RecordedError(RUN_FILE, f"no valid JSON ({error})", "a recorded run") from None
-    level, depth = [data], 0
-    while level := [
-        inner
-        for value in level
-        if isinstance(value, dict | list)
-        for inner in (value.values() if isinstance(value, dict) else value)
-    ]:
-        depth += 1
-        if depth > DEEPEST:
-            found = f"more than {DEEPEST} objects or lists within one another"
-            raise RecordedError(RUN_FILE, found, "a recorded run")
-    return data
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number there")
-
-
-def _finite_number(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text[:20]} is too large a number")
-    return number
-
-
-def _short_integer(text: str) -> int:
-    if len(text.lstrip("-")) > MOST_DIGITS:
-        raise ValueError(f"a whole number of {len(text)} digits")
-    return int(text)
-
-
-def _plain_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if "__proto__" in found:  # would become an object's ancestor in a browser
-        raise ValueError("a part named __proto__")
-    return found
 
 
 def _in_a_line(error: ValidationError) -> RecordedError:
@@ -294,6 +288,26 @@ def _without_tags(places: Sequence[str | int]) -> list[str | int]:
     return [place for place in kept if place != "[key]"]
 
 
+def _check_amounts(row: Mapping[str, object], part: str) -> None:
+    """Refuse amounts that no browser could draw: it makes room for what a row says."""
+    for name, value in row.items():
+        if name == "settings":  # a seed may be large
+            continue
+        for each in value if isinstance(value, list) else [value]:
+            counted = isinstance(each, int) and not isinstance(each, bool)
+            if counted and not -1 <= each <= MOST:  # type: ignore[operator]
+                raise RecordedError(f"{part}.{name}", each, f"a whole number up to {MOST}")
+            if name in ("blocks", "letters") and isinstance(each, str) and _letters(each) > MOST:
+                raise RecordedError(f"{part}.{name}", each, f"at most {MOST} letters")
+    if row["k"] == "step" and row["i"] < 0:  # type: ignore[operator]
+        raise RecordedError(f"{part}.i", row["i"], "a whole number from 0")
+
+
+def _letters(text: str) -> int:
+    """How many letters a text stands for, in which some say how often they follow themselves."""
+    return sum(int(count) for count in ALIKE.findall(text)) + len(text)
+
+
 def _check_together(file: _File) -> None:
     """Refuse parts that do not fit one another."""
     for name in NEEDED_FILES:
@@ -305,6 +319,11 @@ def _check_together(file: _File) -> None:
             needed = f"seconds, not before the {latest:g} of the row before it"
             raise RecordedError(f"{part}[{place}].at", timed.at, needed)
         latest = timed.at
+    for place, timed in enumerate(file.rows):
+        _check_amounts(timed.row, f"{part}[{place}].row")  # type: ignore[arg-type]
+    summary = file.summary
+    if not summary.steps_computed + summary.steps_reused + summary.steps_partial:
+        raise RecordedError(f"{RUN_FILE} summary", "no step at all", "steps that sum to something")
     rows = [timed.row for timed in file.rows]
     kinds = [row["k"] for row in rows]
     if kinds[0] != "begin" or kinds[-1] != "done":

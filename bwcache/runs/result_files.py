@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
-from ..files import finite
+from ..files import finite, move_all, write_text
 from ..models import find
 from .events import ComparisonFinished
 from .metrics import pixel_distance
 from .share_video import write_share_video
 from .video import heat, padding, write_mp4
+
+CONTROL = "control.mp4"  # of an older comparison, it must not stay beside a new one
+NAMES = (
+    "baseline.mp4",
+    "cached.mp4",
+    CONTROL,
+    "difference.mp4",
+    "share.mp4",
+    "summary.json",
+    "trace.json",
+)
 
 
 def save(finished: ComparisonFinished, folder: Path) -> dict[str, Path]:
@@ -33,7 +43,8 @@ def save(finished: ComparisonFinished, folder: Path) -> dict[str, Path]:
         Each file's path by its stem.
 
     Raises:
-        OSError: The folder cannot be written to. Nothing is left half-written.
+        OSError, MachineError: The folder cannot be written to, the disk is full, or a video was not
+            encoded whole. All files are as they were then.
     """
     fps = find(finished.summary.model).shape.fps
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,12 +62,9 @@ def save(finished: ComparisonFinished, folder: Path) -> dict[str, Path]:
         if any(padded := padding(baseline.frames)):
             summary = summary.adding(video_padding=list(padded))
         text = json.dumps(finite(summary.as_dict()), indent=1, allow_nan=False)
-        (staging / "summary.json").write_text(text, encoding="utf-8")
-        (staging / "trace.json").write_text(finished.trace_file.dumps(), encoding="utf-8")
-        written = {}
-        for path in sorted(staging.iterdir()):
-            written[path.stem] = folder / path.name
-            os.replace(path, written[path.stem])
-        return written
+        write_text(staging / "summary.json", text)
+        write_text(staging / "trace.json", finished.trace_file.dumps())
+        moved = move_all(staging, folder, [CONTROL])
+        return {path.stem: path for path in moved}
     finally:
         shutil.rmtree(staging, ignore_errors=True)

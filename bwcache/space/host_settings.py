@@ -31,12 +31,18 @@ from ..runs.request import MAX_STEPS, Request
 
 PREFIX = "BWCACHE_"
 MOST_WAITING = 10_000
+LEAST_SECONDS, MOST_SECONDS = 10, 86_400
+MOST_REQUESTS = 1_000_000
 CLOSE = 0.8  # similarity of names from which one is taken for a misspelling of the other
 ALLOWED = {  # field → what it may be, where pydantic finds what is wrong
     "max_steps": f"a whole number from 2 to {MAX_STEPS}",
     "queue_size": f"a whole number from 1 to {MOST_WAITING}",
     "runs": "a folder that is there, of recorded runs",
     "mcp": "on or off",
+    "max_seconds": f"a whole number of seconds from {LEAST_SECONDS} to {MOST_SECONDS}",
+    "max_requests": f"a whole number a minute and address from 10 to {MOST_REQUESTS}",
+    "log_prompts": "on or off",
+    "metrics": "on or off",
 }
 
 
@@ -78,6 +84,10 @@ class Settings:
         auth: (user, password) pairs; empty lets everybody in. Kept out of the record's text.
         runs: Folder of the recorded runs.
         mcp: Whether the page is an MCP server as well.
+        max_seconds: Most seconds of a run at the model; it ends at its next step then.
+        max_requests: Most requests a minute from one address.
+        log_prompts: Whether the log's lines hold prompts; they say how long they were else.
+        metrics: Whether `/metrics` has counters for Prometheus.
     """
 
     models: Annotated[
@@ -91,6 +101,10 @@ class Settings:
     )
     runs: DirectoryPath = RUNS
     mcp: bool = False
+    max_seconds: Annotated[int, Field(ge=LEAST_SECONDS, le=MOST_SECONDS)] = 3600
+    max_requests: Annotated[int, Field(ge=10, le=MOST_REQUESTS)] = 3000
+    log_prompts: bool = False
+    metrics: bool = False
 
     @field_validator("default_model")
     @classmethod

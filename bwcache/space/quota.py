@@ -8,13 +8,13 @@ never more than the visitor can have.
 from __future__ import annotations
 
 import base64
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..cache.predict import predict
+from ..files import parse_json
 from ..models import find
 from ..models.spec import ModelSpec
 from ..models.timings import WARM_UP_STEPS, guessed_seconds, last_timing
@@ -136,7 +136,7 @@ def visitor_of(request: Any) -> Visitor:
 def _claims(headers: Any) -> Mapping[str, object]:
     try:
         _, claims, _ = headers.get(TOKEN_HEADER).split(".")
-        read = json.loads(base64.urlsafe_b64decode(f"{claims}=="))
+        read = parse_json(base64.urlsafe_b64decode(f"{claims}=="))
     except (AttributeError, ValueError):
         return {}
     return read if isinstance(read, dict) else {}

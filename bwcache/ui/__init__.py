@@ -2,6 +2,6 @@
 
 from .host import Host
 from .page import build
-from .serve import LaunchError, launch
+from .serve import LaunchError, launch, serve_until_stopped
 
-__all__ = ["Host", "LaunchError", "build", "launch"]
+__all__ = ["Host", "LaunchError", "build", "launch", "serve_until_stopped"]

@@ -18,7 +18,7 @@ from ..cache.predict import decides_by_indicator, predict, reuse_starts_above
 from ..cache.trace import FEW_STEPS, Trace
 from ..errors import ConfigError, TraceError
 from ..explore.suggestion import suggest
-from ..models.fit import Fit, fit_here
+from ..models.fit import DISK_REMEDY, Fit, fit_here
 from ..models.machine import Machine
 from ..models.spec import ModelSpec
 from ..models.timings import guessed_seconds
@@ -253,7 +253,8 @@ def _others(refused: Sequence[Offer], language: str) -> str:
     say = say_in(language)
     by_reason: dict[str, list[str]] = {}
     for spec, fit in refused:
-        by_reason.setdefault(fit.reason, []).append(spec.title)
+        reason = fit.reason.replace(DISK_REMEDY, "")  # no visitor can do that
+        by_reason.setdefault(reason, []).append(spec.title)
     rows = "".join(
         f"<li><span>{html.escape(', '.join(titles))}</span>"
         f"<span>{html.escape(translated(reason, language))}</span></li>"

@@ -29,6 +29,7 @@ from ..models.progress import Loading
 from ..runs.baselines import Compare
 from ..runs.consume import Consumer, consume
 from ..runs.events import ComparisonFinished, RunStarted, StepDone
+from ..runs.request import Request
 from ..runs.result_files import save
 from . import form
 from .events import MODEL_QUEUE
@@ -39,6 +40,7 @@ from .sessions import Visitors
 
 SESSIONS = 4  # programs whose uncached runs are remembered at once, apart from the page's visitors
 TRACE_LIMIT = 4 * 2**20  # characters
+LONGEST_PICTURE = 4 * (picture.MAX_BYTES // 3 + 1)  # characters of base64
 # Calls by position count on this order; what is not named here comes behind.
 COMPARE_ORDER = (
     "prompt",
@@ -115,10 +117,11 @@ class Calls:
     Args:
         compare: As `bwcache.runs.compare.compare`.
         host: Where the page is served.
+        publish: Copies a file to where clients may fetch it; returns its new path.
     """
 
-    def __init__(self, compare: Compare, host: Host):
-        self._compare, self._host = compare, host
+    def __init__(self, compare: Compare, host: Host, publish: Callable[[Path], str]):
+        self._compare, self._host, self._publish = compare, host, publish
         self._visitors = Visitors(SESSIONS)
 
     def compare(self, session: str | None, given: form.Given) -> Iterator[Mapping[str, object]]:
@@ -131,7 +134,7 @@ class Calls:
         request = checked(lambda: self._host.read(completed(given)))
         events = self._compare(request, self._visitors.store(session), self._host.device)
         failed = say(ENGLISH)("page.failed")
-        yield from guarded(consume(events, Updates()), failed, "a comparison")
+        yield from guarded(consume(events, Updates(self._publish)), failed, "a comparison")
 
     def forget(self, session: str | None) -> None:
         """Let go of a caller's uncached runs."""
@@ -139,9 +142,14 @@ class Calls:
 
 
 class Updates(Consumer[Mapping[str, object]]):
-    """What a caller hears of a comparison, and its result at last."""
+    """What a caller hears of a comparison, and its result at last.
 
-    def __init__(self) -> None:
+    Args:
+        publish: As of `Calls`.
+    """
+
+    def __init__(self, publish: Callable[[Path], str]):
+        self._publish = publish
         self._steps: dict[str, int] = {}
 
     def loading(self, event: Loading) -> Iterator[Mapping[str, object]]:
@@ -161,17 +169,16 @@ class Updates(Consumer[Mapping[str, object]]):
     def finished(self, event: ComparisonFinished) -> Iterator[Mapping[str, object]]:
         with tempfile.TemporaryDirectory(prefix="bwcache-") as folder:
             written = save(event, Path(folder))
-            files = {name: written.get(name) for name in FILES}
-            # Gradio copies the files into its cache before it goes on from here.
-            yield {
-                "verdict": event.summary.verdict,
-                "summary": finite(event.summary.as_dict()),
-                **{name: None if path is None else _file(path) for name, path in files.items()},
-            }
+            files = {name: self._publish(path) for name, path in written.items() if name in FILES}
+        yield {
+            "verdict": event.summary.verdict,
+            "summary": finite(event.summary.as_dict()),
+            **{name: _file(files[name]) if name in files else None for name in FILES},
+        }
 
 
-def _file(path: Path) -> dict[str, object]:
-    return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
+def _file(path: str) -> dict[str, object]:
+    return {"path": path, "meta": {"_type": "gradio.FileData"}}
 
 
 def completed(given: form.Given) -> form.Given:
@@ -185,6 +192,7 @@ def completed(given: form.Given) -> form.Given:
     """
     found = own_settings(given, "compare")
     if "image" in found:
+        models.check_image(models.find(found.get("model", Request.model)), found["image"])
         found["image"] = _picture(found["image"])
     method = find_method(found.get("method", form.DEFAULT_METHOD))
     presets = {knob.name: knob for knob in method.knobs() if knob.kind in form.PRESET_KINDS}
@@ -218,6 +226,8 @@ def own_settings(given: form.Given, endpoint: Endpoint) -> dict[str, object]:
 
 
 def _picture(text: object) -> bytes:
+    if isinstance(text, str | bytes) and len(text) > LONGEST_PICTURE:
+        raise ConfigError("image", f"{len(text)} characters", picture.ALLOWED)
     try:
         return base64.b64decode(text, validate=True)  # type: ignore[arg-type]
     except (TypeError, ValueError):
@@ -361,15 +371,16 @@ def session_of(request: gr.Request) -> str | None:
     return None if request.headers.get("x-gradio-user") == "mcp" else request.session_hash
 
 
-def add_api(page: gr.Blocks, compare: Compare, host: Host) -> None:
+def add_api(page: gr.Blocks, compare: Compare, host: Host, publish: Callable[[Path], str]) -> None:
     """Put the two endpoints on the page; call it where the page is laid out.
 
     Args:
         page: The page.
         compare: As `bwcache.runs.compare.compare`.
         host: Where the page is served.
+        publish: Copies a file to where clients may fetch it; returns its new path.
     """
-    calls = Calls(compare, host)
+    calls = Calls(compare, host, publish)
     comparing, predicting = compare_fields(), predict_fields()
 
     # Gradio takes what a generator yields for what its hint says it returns.

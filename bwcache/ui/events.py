@@ -18,7 +18,7 @@ import gradio as gr
 from .. import models
 from ..cache.method import Method
 from ..cache.methods import find_method
-from ..errors import ConfigError
+from ..errors import ConfigError, MachineError
 from ..models import ModelSpec
 from ..models import start_picture as picture
 from ..runs import panel_rows
@@ -75,9 +75,7 @@ class Named:
         return {self._components[name]: update for name, update in found.items()}
 
 
-def comparison_job(
-    compare: Compare, host: Host, publish: Callable[[Path], str | None]
-) -> Job[Request]:
+def comparison_job(compare: Compare, host: Host, publish: Callable[[Path], str]) -> Job[Request]:
     """What Generate starts.
 
     Args:
@@ -103,6 +101,23 @@ def comparison_job(
             return {name: f"{FILE_ROUTE}{publish(path)}" for name, path in written.items()}
 
     return Job(host.read, begin, rows, "", "a comparison", lambda request: request.model)
+
+
+def whole(publish: Callable[[Path], str | None]) -> Callable[[Path], str]:
+    """As `publish`, where the copy has been looked at.
+
+    Raises:
+        MachineError: There is none, or it is not all of the file.
+        OSError: The disk is full.
+    """
+
+    def published(path: Path) -> str:
+        copy = publish(path)
+        if copy is None or Path(copy) == path or Path(copy).stat().st_size != path.stat().st_size:
+            raise MachineError("a file could not be copied to where visitors fetch it")
+        return copy
+
+    return published
 
 
 def wire_job(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 from ..cache.calibration import find
 from ..cache.method import Knob, Method
@@ -12,6 +14,7 @@ from ..cache.methods import METHODS
 from ..models import ModelSpec
 from . import form, languages
 from .answers import answers
+from .handlers import refusal
 from .host import Host
 from .languages import about_key, label
 from .open_slider import OpenSlider
@@ -48,6 +51,7 @@ def main_fields(host: Host) -> dict[str, gr.components.Component]:
         height=180,
         elem_id="bw-image",
     )
+    image.preprocess = uploaded  # type: ignore[method-assign]
     prompt = gr.Textbox(
         spec.examples[0],
         label=label("prompt"),
@@ -104,6 +108,31 @@ def advanced_fields(host: Host) -> dict[str, gr.components.Component]:
             if field.kind == "switch":
                 found[name] = gr.Checkbox(bool(field.default), label=label(f"switch_{name}"))
     return found
+
+
+def uploaded(payload: object) -> str | None:
+    """The path of a picture that a browser names, undecoded.
+
+    In the place of Gradio's own reading, which opens whatever path a raw request names and decodes
+    pictures of any size.
+
+    Raises:
+        gr.Error: It does not lie where uploads lie.
+    """
+    path = getattr(payload, "path", None)
+    if payload is None or path is None:
+        if getattr(payload, "url", None):
+            raise refusal("image: an uploaded picture is needed, not an address")
+        return None
+    folder = Path(get_upload_folder()).resolve()
+    try:
+        found = Path(path).resolve()
+        lies_there = found.is_relative_to(folder) and found.is_file()
+    except (OSError, RuntimeError, ValueError):
+        lies_there = False
+    if not lies_there:
+        raise refusal("image: it was not uploaded here, or is no longer kept; upload it again")
+    return str(found)
 
 
 def _knob_fields(

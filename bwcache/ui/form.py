@@ -222,7 +222,9 @@ def read(given: Given) -> Request:
     Raises:
         ConfigError: A field cannot be used; the message is a line for the visitor.
     """
-    image = picture.read(given.get("image"))  # type: ignore[arg-type]
+    sent = given.get("image")
+    models.check_image(models.find(given.get("model", Request.model)), sent)
+    image = picture.read(sent)  # type: ignore[arg-type]
     return replace(read_subject(given, image), config=read_config(given))
 
 

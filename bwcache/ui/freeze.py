@@ -14,7 +14,7 @@ import shutil
 from pathlib import Path
 
 from ..errors import ConfigError
-from ..files import check_folder, replacing
+from ..files import check_folder, parse_json, read_text, replacing, write_text
 from ..runs.recorded import RUN_FILE, listing
 from . import gallery
 from .languages import LANGUAGES, TITLE, say
@@ -104,15 +104,15 @@ def freeze(folder: Path, runs: Path) -> int:
             shutil.copytree(runs / slug, staging / "runs" / slug)
             place = f"runs/{slug}/"
             thumbnail = place + str(entry["thumbnail"]).rpartition("/")[2]
-            content = json.loads((runs / slug / RUN_FILE).read_text(encoding="utf-8"))
+            content = parse_json(read_text(runs / slug / RUN_FILE))
             data.append({**entry, "folder": place, "thumbnail": thumbnail, "content": content})
         known = {"runs": data, "texts": panel_texts()}
-        (staging / DATA).write_text(f"const bwcacheData = {_script(known)};\n", encoding="utf-8")
+        write_text(staging / DATA, f"const bwcacheData = {_script(known)};\n")
         script = f"const bwcachePage = {bundle(STATIC / ENTRY)};\n"
-        (staging / SCRIPT).write_text(script, encoding="utf-8")
+        write_text(staging / SCRIPT, script)
         shutil.copyfile(PLOTLY, staging / LIBRARY)
-        (staging / INDEX).write_text(_page(), encoding="utf-8")
-        (staging / "README.md").write_text(README.format(title=TITLE), encoding="utf-8")
+        write_text(staging / INDEX, _page())
+        write_text(staging / "README.md", README.format(title=TITLE))
     return len(entries)
 
 

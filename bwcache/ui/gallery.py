@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ..errors import ConfigError, RecordedError
+from ..errors import ConfigError, RecordedError, first_line
 from ..models import earlier_weights
 from ..runs.panel_rows import words
-from ..runs.recorded import RecordedRun, listing
+from ..runs.recorded import RUN_FILE, RecordedRun, listing
 from ..runs.rounding import rounded
 from .handlers import FILE_ROUTE
 from .languages import LANGUAGES, say_verdict
@@ -33,9 +34,19 @@ def index(runs: Path | None) -> list[Entry]:
 
 
 def _entry(slug: str, run: RecordedRun | RecordedError, folder: Path) -> Entry:
-    if isinstance(run, RecordedError):
-        log.warning("the recorded run %s is left out: %s", slug, run)
-        return {"slug": slug, "title": slug, "error": str(run)}
+    """A run's card; of one that cannot be drawn, why, and no other is any worse for it."""
+    if not isinstance(run, RecordedError):
+        try:
+            entry = _card(slug, run, folder)
+            json.dumps(entry, allow_nan=False).encode()
+            return entry
+        except Exception as error:
+            run = RecordedError(RUN_FILE, first_line(error), "a run whose card can be drawn")
+    log.warning("the recorded run %s is left out: %s", slug, run)
+    return {"slug": slug, "title": slug, "error": str(run)}
+
+
+def _card(slug: str, run: RecordedRun, folder: Path) -> Entry:
     summary, url = run.summary, f"{FILE_ROUTE}{quote(folder.as_posix())}/"
     device = str(summary["device"])
     older = earlier_weights(run.trace.model, run.trace.weights)
@@ -65,5 +76,5 @@ def _words(summary: Mapping[str, object]) -> dict[str, Entry]:
     """Verdict and warning in each language; none where the run's model is not known here."""
     try:
         return {language: words(summary, say_verdict(language)) for language in LANGUAGES}
-    except (ConfigError, KeyError, TypeError):
+    except (ConfigError, KeyError, TypeError, ValueError, ArithmeticError, AttributeError):
         return {}

@@ -77,7 +77,9 @@ def guarded(
     try:
         with closing(outputs):
             yield from outputs
-    except Exception as error:
+    except GeneratorExit:
+        raise
+    except BaseException as error:  # a worker's SystemExit, too, must not end the server
         raise refusal(told(error, doing) or failed) from None
 
 
@@ -113,7 +115,7 @@ class Handlers(Generic[Asked]):
 
     def __init__(self, job: Job[Asked], visitors: Visitors, results: Results | None = None):
         self._job, self._visitors = job, visitors
-        self.results = results or Results()
+        self.results = Results() if results is None else results
 
     def enter(self, given: Given, language: str, session: str | None = None) -> tuple:
         """(the id of what is asked, rows, start, stop).
@@ -121,7 +123,10 @@ class Handlers(Generic[Asked]):
         The one place where the values are read: `run` finds what is asked as it stands.
         """
         asked = checked(self._job.read, given, language=language)
+        if self.results.closed:
+            raise refusal(say(language)("page.closing"))
         if self.results.line.is_full:
+            self.results.note_refusal()
             raise refusal(say(language)("page.line_full"))
         result = self.results.open(asked)
         self.results.follow(session, result)
@@ -176,11 +181,13 @@ class Handlers(Generic[Asked]):
                     return
         match result.state:
             case "error":
-                problem = translated(result.problem, language)
+                failed = say(language)(f"page.{self._job.texts}failed")
+                problem = translated(result.problem, language) if result.problem else failed
                 yield [*shown, message("error", problem)], *buttons(running=False)
                 raise refusal(problem)
             case "stopped" | "cut":
-                ending = self._message(result.state, language)
+                state = "closing" if self.results.closed else result.state
+                ending = self._message(state, language)
                 yield [*shown, ending], *buttons(running=False)
             case _:
                 yield None  # a moment, so that the last row is not overtaken
@@ -217,7 +224,7 @@ class Handlers(Generic[Asked]):
         return row | {"id": result_id}
 
 
-COMMON = ("cut", "gone")  # messages that all jobs share
+COMMON = ("cut", "gone", "closing")  # messages that all jobs share
 
 
 def waiting_words(seconds: float, language: str) -> str:

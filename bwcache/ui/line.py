@@ -7,11 +7,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..errors import MachineError
 from ..runs.baselines import BaselineStore, Compare
 from ..runs.events import Events
 from ..runs.request import Request
+from .run_log import RunLog
 
 PATIENCE = 1.0  # seconds between two looks at the line
+FULL = "too many are waiting for the model"
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,25 @@ class Line:
         self._changed = threading.Condition()
         self._turns: list[Turn] = []  # those at the model lead, since they came first
         self._lasted: dict[object, float] = {}  # what was made → seconds that it last took
+        self.closed = False
+
+    @property
+    def running(self) -> int:
+        """How many have a turn."""
+        with self._changed:
+            return min(len(self._turns), self._places)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for one."""
+        with self._changed:
+            return max(0, len(self._turns) - self._places)
+
+    def close(self) -> None:
+        """Nobody gets a turn any more; who waits finds out at once."""
+        with self._changed:
+            self.closed = True
+            self._changed.notify_all()
 
     @property
     def is_full(self) -> bool:
@@ -92,7 +114,10 @@ class Line:
     def wait(self, turn: Turn, seconds: float) -> bool:
         """Whether the turn has come; waits so long at most."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._place(turn).number == 0, seconds)
+            came = self._changed.wait_for(
+                lambda: self.closed or self._place(turn).number == 0, seconds
+            )
+            return came and not self.closed
 
     def leave(self, turn: Turn, complete: bool) -> None:
         """Make room.
@@ -130,19 +155,36 @@ class Turn:
         self._line.leave(self, complete)
 
 
-def in_line(compare: Compare, line: Line) -> Compare:
-    """A `Compare` that waits for its turn."""
+def in_line(compare: Compare, line: Line, run_log: RunLog | None = None) -> Compare:
+    """A `Compare` that waits for its turn.
+
+    Raises:
+        MachineError: The line is full or closed.
+    """
 
     def waiting(
         request: Request, store: BaselineStore | None = None, device: str | None = None
     ) -> Events:
-        turn, complete = line.join(("a comparison", request.model)), False
+        if line.is_full:
+            raise MachineError(FULL)
+        turn, complete, state = line.join(("a comparison", request.model)), False, "cut"
+        asked = began = time.monotonic()
         try:
             while not turn.wait(PATIENCE):
-                pass
+                if line.closed:
+                    raise MachineError("the server is being stopped")
+            began = time.monotonic()
             yield from compare(request, store, device)
-            complete = True
+            complete, state = True, "done"
+        except GeneratorExit:
+            raise
+        except BaseException:
+            state = "error"
+            raise
         finally:
             turn.leave(complete)
+            if run_log is not None:
+                ended = time.monotonic()
+                run_log.ended("api", request, state, began - asked, ended - began)
 
     return waiting

@@ -20,6 +20,8 @@ from .links import add_code, add_link_button, wire_link
 from .model_choice import header
 from .panel import live_panel
 from .results import KEPT_SECONDS, Results
+from .run_log import RunLog
+from .service import Service
 from .sessions import Visitors
 
 CACHE_SECONDS = (600, KEPT_SECONDS)  # how often files are looked at, and how old they get
@@ -74,12 +76,16 @@ def build(
                 finder = Finder(finder_panel(), *searching)
                 panel = live_panel(runs, kiosk)
 
-        visitors = Visitors()
+        visitors, run_log = Visitors(), RunLog(host.settings.log_prompts)
         asked = {name: fields[name] for name in form.FIELDS if name in fields}
         around = {**fields, "header": head, "note": about}
-        publish = panel.move_resource_to_block_cache
+        publish = events.whole(panel.move_resource_to_block_cache)
         line = Line(host.places, host.settings.queue_size)
-        results = (Results(line), Results(line))
+        service = Service(host.settings, line, visitors, run_log)
+        compare = service.bounded(compare)
+        results = (Results(line, run_log=run_log), Results(line, run_log=run_log))
+        service.results.extend(results)
+        page.service = service
         job = events.comparison_job(compare, host, publish)
         comparison = Handlers(job, visitors, results[0])
         search = Handlers(search_job(compare, host), visitors, results[1])
@@ -98,7 +104,7 @@ def build(
         for each in (panel, finder.panel):
             events.wire_use(each, fields)
         events.wire_leaving(page, visitors, results)
-        add_api(page, in_line(compare, line), host)
+        add_api(page, in_line(compare, line, run_log), host, publish)
     page.queue(
         api_open=False, default_concurrency_limit=host.places, max_size=host.settings.queue_size
     )

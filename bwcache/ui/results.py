@@ -18,6 +18,7 @@ from contextlib import closing
 from typing import Literal
 
 from .line import Line, Place, Turn
+from .run_log import RunLog
 
 log = logging.getLogger(__name__)
 KEPT_SECONDS = 3600  # a result, from its end on; its files are deleted then, too
@@ -36,16 +37,24 @@ class Result:
     Args:
         asked: What it makes.
         clock: Gives seconds.
+        run_log: Hears how it ended.
     """
 
-    def __init__(self, asked: object, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        asked: object,
+        clock: Callable[[], float] = time.monotonic,
+        run_log: RunLog | None = None,
+    ):
         self.id = secrets.token_urlsafe(16)
         self.asked = asked
         self.rows: list[Row] = []
         self.state: State = "asked"
         self.problem = ""  # what is said of an error
         self.ended: float | None = None
-        self._clock = clock
+        self._clock, self._run_log = clock, run_log
+        self.asked_at = clock()
+        self._began_at: float | None = None  # at the model
         self._changed = threading.Condition()
         self._turn: Turn | None = None
         self._stopping = False
@@ -68,10 +77,12 @@ class Result:
             self.state = "waiting"
             self._turn = line.join(making)
         context = contextvars.copy_context()  # on ZeroGPU it says whose quota is used
-        name = f"run-{self.id[:6]}"
-        threading.Thread(
-            target=context.run, args=(self._work, make), name=name, daemon=True
-        ).start()
+        name, work = f"run-{self.id[:6]}", (self._work, make)
+        try:
+            threading.Thread(target=context.run, args=work, name=name, daemon=True).start()
+        except BaseException as error:  # too many threads, say: nobody else waits for this one
+            self._fail(error)
+            self._turn.leave()
 
     def stop(self) -> None:
         """End it as soon as its present step allows, because somebody said so."""
@@ -130,6 +141,7 @@ class Result:
             while not self._turn.wait(TICK):
                 if self._is_given_up():
                     return
+            self._began_at = self._clock()
             with closing(make()) as rows:
                 for row in rows:
                     if self._is_given_up():
@@ -140,13 +152,20 @@ class Result:
                         self._changed.notify_all()
             complete = True
             self._end("done")
-        except Exception as error:
-            self.problem = getattr(error, "message", None) or str(error)
-            self._end("error")
+        except BaseException as error:  # of whatever class: who follows is told, the next goes on
+            self._fail(error)
         finally:
             self._turn.leave(complete)
             if not self.is_over:
                 self._end("stopped" if self._stopping else "cut")
+
+    def _fail(self, error: BaseException) -> None:
+        """End with an error; what is said of it was made for visitors, or is nothing."""
+        message = getattr(error, "message", None)
+        if not isinstance(message, str):
+            log.error("a run failed", exc_info=error)
+        self.problem = message if isinstance(message, str) else ""
+        self._end("error")
 
     def _is_given_up(self) -> bool:
         if self._stopping:
@@ -158,6 +177,10 @@ class Result:
         with self._changed:
             self.state, self.ended = state, self._clock()
             self._changed.notify_all()
+        if self._run_log is not None:
+            began = self._began_at or self.ended
+            waited, took = began - self.asked_at, self.ended - began
+            self._run_log.ended(self.id[:6], self.asked, state, waited, took, self.problem)
 
 
 class Results:
@@ -166,18 +189,54 @@ class Results:
     Args:
         line: In front of the model.
         clock: Gives seconds.
+        run_log: Hears how each ended.
     """
 
-    def __init__(self, line: Line | None = None, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        line: Line | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        run_log: RunLog | None = None,
+    ):
         self.line = line or Line()
-        self._clock = clock
+        self.closed = False
+        self._clock, self._run_log = clock, run_log
         self._results: OrderedDict[str, Result] = OrderedDict()
         self._of_session: dict[str, str] = {}
         self._lock = threading.Lock()
 
+    def __len__(self) -> int:
+        return len(self._results)
+
+    @property
+    def running(self) -> int:
+        """How many are under way or in line."""
+        with self._lock:
+            found = list(self._results.values())
+        return sum(each.state in ("waiting", "running") for each in found)
+
+    def close(self) -> None:
+        """Stop all that is under way, because the server is being stopped."""
+        self.closed = True
+        with self._lock:
+            found = list(self._results.values())
+        for result in found:
+            if not result.is_over:
+                result.stop()
+
+    def note_refusal(self) -> None:
+        """Somebody was sent away, since the line is full."""
+        if self._run_log is not None:
+            self._run_log.refused("line")
+
+    def tidy(self) -> None:
+        """Delete what is too old."""
+        with self._lock:
+            self._forget_old()
+
     def open(self, asked: object) -> Result:
         """A new one, not yet started."""
-        result = Result(asked, self._clock)
+        result = Result(asked, self._clock, self._run_log)
         with self._lock:
             self._forget_old()
             self._results[result.id] = result
@@ -216,5 +275,6 @@ class Results:
         for result_id, result in list(self._results.items()):
             too_old = result.ended is not None and now - result.ended >= KEPT_SECONDS
             too_many = len(self._results) >= LIMIT and result.is_over
-            if too_old or too_many:
+            never = result.state == "asked" and now - result.asked_at >= KEPT_SECONDS
+            if too_old or too_many or never:
                 del self._results[result_id]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Callable
 
 import gradio as gr
 from starlette.datastructures import MutableHeaders
@@ -12,8 +13,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..models import start_picture as picture
 from .languages import I18N
+from .limits import Limits
 from .link_preview import ICON, LinkPreview
 from .panel import STATIC, styles
+from .service import Service
 from .theme import theme
 
 # The upload route is open whether or not anything on the page uploads.
@@ -47,7 +50,7 @@ class FreshScripts:
 
 
 def launch(page: gr.Blocks, uploads: bool = False, **changes):
-    """Serve the page: on this machine only, unless told otherwise or on a Space.
+    """Serve the page on a thread: on this machine only, unless told otherwise or on a Space.
 
     Args:
         page: As `page.build` makes it.
@@ -59,6 +62,11 @@ def launch(page: gr.Blocks, uploads: bool = False, **changes):
         OSError: The port is taken.
     """
     everywhere = "0.0.0.0" if os.environ.get("SPACE_ID") else "127.0.0.1"
+    service: Service | None = getattr(page, "service", None)
+    middleware = [Middleware(FreshScripts), Middleware(LinkPreview)]
+    if service is not None:
+        middleware.insert(0, Middleware(Limits, service=service))
+        service.keep_tidy()
     options = {
         "server_name": os.environ.get("GRADIO_SERVER_NAME", everywhere),
         "share": False,
@@ -72,7 +80,8 @@ def launch(page: gr.Blocks, uploads: bool = False, **changes):
         "ssr_mode": False,
         "i18n": I18N,
         "mcp_server": False,
-        "app_kwargs": {"middleware": [Middleware(FreshScripts), Middleware(LinkPreview)]},
+        "prevent_thread_lock": True,
+        "app_kwargs": {"middleware": middleware},
     }
     options |= changes
     if options["mcp_server"] and importlib.util.find_spec("mcp") is None:
@@ -80,3 +89,24 @@ def launch(page: gr.Blocks, uploads: bool = False, **changes):
     if options["mcp_server"] and (options.get("auth") or options.get("auth_dependency")):
         raise LaunchError(MCP_OPEN)  # Gradio's own MCP routes would pass by the login
     return page.launch(**options)
+
+
+CLOSING_SECONDS = 2  # that open connections get once their runs have ended
+
+
+def serve_until_stopped(page: gr.Blocks, wait: Callable[[], object]) -> None:
+    """Go on serving until `wait` returns, then end within five seconds.
+
+    Runs stop at their next step, and pages that follow one are told; new ones are refused.
+
+    Args:
+        page: Launched, with `prevent_thread_lock=True`.
+        wait: Returns once the server is to be stopped.
+    """
+    wait()
+    service: Service | None = getattr(page, "service", None)
+    if service is not None:
+        service.stop()
+    if (server := getattr(page, "server", None)) is not None:
+        server.config.timeout_graceful_shutdown = CLOSING_SECONDS
+    page.close(verbose=False)

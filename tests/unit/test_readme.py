@@ -10,7 +10,7 @@ import pytest
 
 from bwcache import models
 from bwcache.bench.presets import pick
-from bwcache.bench.readme import GPU, with_sections
+from bwcache.bench.readme import GPU, RELIABILITY, with_sections
 from bwcache.cache.methods.bwcache import BWCacheConfig, Reuse
 from bwcache.files import ASSETS
 from bwcache.runs.ruler import MARKS, Ruler, measured
@@ -110,7 +110,8 @@ def test_every_model_with_presets_has_its_ruler_and_each_presets_picture():
 
 def test_its_measured_sections_are_written_from_the_results():
     assert with_sections(README) == README
-    assert with_sections(GPU.read_text(encoding="utf-8"), GPU) == GPU.read_text(encoding="utf-8")
+    for path in (GPU, RELIABILITY):
+        assert with_sections(path.read_text(encoding="utf-8"), path) == path.read_text("utf-8")
 
 
 def test_docstrings_quote_the_recorded_numbers():

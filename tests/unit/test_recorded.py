@@ -117,7 +117,7 @@ def test_a_number_that_is_not_finite_becomes_null():
         (changed().replace('"seed": 0', f'"seed": {"9" * 5000}'), "a whole number of 5000 digits"),
         (changed().replace('"at": 0.25', f'"at": -{"9" * 5000}'), "a whole number of 5001 digits"),
         (changed().replace('"versions": {}', f'"versions": {"[" * 500}{"]" * 500}'),
-         "found more than 32 objects or lists within one another"),
+         "more than 32 objects or lists within one another"),
         (changed().replace('"versions": {}', '{"a":' * 50_000), "no valid JSON"),
     ],
 )  # fmt: skip

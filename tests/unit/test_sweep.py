@@ -212,11 +212,11 @@ def test_many_processes_write_whole_lines(tmp_path):
         "import sys; from pathlib import Path\n"
         "from bwcache.explore.results_file import ResultsFile\n"
         "file = ResultsFile(Path(sys.argv[1]))\n"
-        "for i in range(25): file.append({'prompt': 'x' * 5000, 'config': {'i': i}})"
+        "for i in range(25): file.append({'prompt': 'x' * 5000, 'config': {'i': [i, sys.argv[2]]}})"
     )
     path = tmp_path / "rows.jsonl"
     command = [sys.executable, "-c", program, str(path)]
-    started = [subprocess.Popen(command) for _ in range(4)]
+    started = [subprocess.Popen([*command, str(each)]) for each in range(4)]
     assert [process.wait() for process in started] == [0] * 4
     assert len(ResultsFile(path).rows()) == 100
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ...errors import ConfigError
-from ...files import write
+from ...files import parse_json, read_bytes, write
 
 DONE = "done"  # the status of a piece that need not be made again
 Entry = dict[str, object]
@@ -34,7 +33,7 @@ def read(part: str, folder: Path) -> dict[str, Entry]:
     if not path.exists():
         return {}
     try:
-        pieces = json.loads(path.read_text(encoding="utf-8"))["pieces"]
+        pieces = parse_json(read_bytes(path))["pieces"]
         return {name: dict(entry) for name, entry in pieces.items()}
     except (ValueError, KeyError, TypeError, AttributeError, OSError):
         raise ConfigError("out", str(path), "a results file of bench gpu") from None

@@ -6,7 +6,6 @@ Makes no request. Code and pickles are none of them.
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from huggingface_hub import constants, get_cached_repo_tree, snapshot_download
 from huggingface_hub import try_to_load_from_cache as find_in_cache
 from huggingface_hub.errors import CachedRepoTreeNotFoundError, LocalEntryNotFoundError
 
+from ...files import parse_json, read_bytes
 from ..spec import ModelSpec
 
 INDEX = "model_index.json"
@@ -80,7 +80,7 @@ def patterns(folder: Path) -> dict[str, Any]:
 
 
 def _components(folder: Path) -> list[str]:
-    index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    index = parse_json(read_bytes(folder / INDEX))
     if not isinstance(index, dict):
         raise ValueError(f"{INDEX} holds no object")
     named = {name: kind for name, kind in index.items() if isinstance(kind, list)}
@@ -93,7 +93,7 @@ def _looks_complete(folder: Path) -> bool:
         there = {path.name for path in part.glob("*") if path.exists()}
         shards = set()
         for listing in part.glob("*.safetensors.index.json"):
-            shards |= set(json.loads(listing.read_text(encoding="utf-8"))["weight_map"].values())
+            shards |= set(parse_json(read_bytes(listing))["weight_map"].values())
         if shards - there or not any(name.endswith(".json") for name in there):
             return False
         if "config.json" in there and not any(name.endswith(".safetensors") for name in there):

@@ -57,7 +57,14 @@ export function createGallery(panel) {
       if (mine === turn) showProblem(run, error.message);
       return mine !== turn;
     }
-    if (mine === turn) play(run, rows, seconds);
+    if (mine === turn) {
+      try {
+        play(run, rows, seconds);
+      } catch (error) { // what it holds cannot be drawn; the other cards can
+        cannotDraw(run, error);
+        return false;
+      }
+    }
     return true;
   }
 
@@ -81,10 +88,24 @@ export function createGallery(panel) {
         shown.push(rows[shown.length].row);
       }
       if (shown.length > before || before === 1) feed(shown);
-      if (shown.length < rows.length) requestAnimationFrame(showMore);
+      if (shown.length < rows.length) requestAnimationFrame(showLater);
       else finish();
     };
+    const showLater = () => {
+      try {
+        showMore();
+      } catch (error) {
+        cannotDraw(run, error);
+      }
+    };
     showMore();
+  }
+
+  function cannotDraw(run, error) {
+    console.error(error);
+    playing = false;
+    showProblem(run, texts.run_incomplete);
+    update();
   }
 
   function finish() {
@@ -136,7 +157,15 @@ export function createGallery(panel) {
   }
 
   function makeCards() {
-    cards.replaceChildren(...runs.map(makeCard));
+    cards.replaceChildren(...runs.flatMap((run) => {
+      try {
+        return [makeCard(run)];
+      } catch (error) { // one card that cannot be made takes no other along
+        console.error(error);
+        showProblem(run, texts.run_incomplete);
+        return [];
+      }
+    }));
     for (const run of all) if (run.error) showProblem(run, run.error);
   }
 
