@@ -9,7 +9,7 @@ graph, of which the gate is no part.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -96,12 +96,7 @@ class BlockGate:
     def passed_by(self, args: tuple, kwargs: dict):
         """What the block returns where it does not run: its inputs; at a span's end the replay."""
         streams, controller = self.inputs(args, kwargs), self._switch.controller
-        if torch.is_grad_enabled() and any(stream.requires_grad for stream in streams):
-            raise CacheError(
-                "pipe: gradients cannot pass a step that is reused, since its blocks do not run; "
-                "call it inside `torch.no_grad()`, or leave `with cached(…)` to train",
-                "gradients",
-            )
+        refuse_gradients(streams)
         if controller.doing[self._index] == GIVE:
             streams = controller.replay(self._index, streams)
         return streams if len(streams) > 1 else streams[0]
@@ -137,6 +132,16 @@ class BlockGate:
             del self._block._compiled_call_impl
             if self._compiled is not None:
                 self._block._compiled_call_impl = self._compiled
+
+
+def refuse_gradients(streams: Sequence[torch.Tensor]) -> None:
+    """Refuse to pass by what gradients should flow through."""
+    if torch.is_grad_enabled() and any(stream.requires_grad for stream in streams):
+        raise CacheError(
+            "pipe: gradients cannot pass a step that is reused, since its blocks do not run; "
+            "call it inside `torch.no_grad()`, or leave `with cached(…)` to train",
+            "gradients",
+        )
 
 
 class SideGate(BlockGate):

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from .block_gate import refuse_gradients
 from .lanes import Switch
 
 LATENTS = "hidden_states"
@@ -29,18 +30,21 @@ class CallGate:
     def __init__(self, transformer: torch.nn.Module, switch: Switch, announce: Callable):
         self._transformer, self._switch, self._announce = transformer, switch, announce
         self._announced = False
+        self._compiled: Callable | None = None
 
     def __call__(self, *args, **kwargs):
         self._announced = False
         self._announce(self._transformer, args, kwargs)
         controller = self._switch.controller
         if controller.forecasts_calls:
-            answer = controller.answer_call(tensors_of(args, kwargs))
+            tensors = tensors_of(args, kwargs)
+            answer = controller.answer_call(tensors)
             if answer is not None:
+                refuse_gradients(tensors)
                 return answer
         self._announced = True
         try:
-            return self._transformer._call_impl(*args, **kwargs)
+            return (self._compiled or self._transformer._call_impl)(*args, **kwargs)
         finally:
             self._announced = False
 
@@ -50,13 +54,16 @@ class CallGate:
         return announced
 
     def put(self) -> None:
-        """Stand before the transformer."""
+        """Stand before the transformer, and before its compiled version if it has one."""
+        self._compiled = self._transformer._compiled_call_impl
         self._transformer._compiled_call_impl = self
 
     def remove(self) -> None:
         """Leave the transformer as it would be without the gate."""
         if vars(self._transformer).get("_compiled_call_impl") is self:
             del self._transformer._compiled_call_impl
+            if self._compiled is not None:
+                self._transformer._compiled_call_impl = self._compiled
 
 
 def tensors_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
