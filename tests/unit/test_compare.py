@@ -139,7 +139,7 @@ KEYS = [
     "offload",
     "versions",
 ]
-CONTROL_KEYS = ["control_steps", "control_seconds", "control_psnr_db"]
+CONTROL_KEYS = ["control_steps", "control_seconds", "control_psnr_db", "control_kind"]
 
 
 @pytest.mark.parametrize("control", [False, True])
