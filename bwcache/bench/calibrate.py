@@ -25,6 +25,7 @@ import torch
 from tqdm import tqdm
 
 from ..cache.block_gate import in_calling_order
+from ..cache.block_stacks import MODULES
 from ..cache.calibration import FORMAT, VERSION
 from ..cache.install import stack_of
 from ..cache.methods import METHODS
@@ -39,7 +40,7 @@ CALIBRATED = tuple(name for name, method in METHODS.items() if method.calibrated
 PROMPTS = ASSETS / "prompts" / "calibration.txt"  # that no benchmark reports on
 FIRST_SEED = 1000
 STACK_TOKENS, BLOCK_TOKENS = 1024, 128
-LONGEST_LAG = 12
+LONGEST_LAG, PART_LAGS = 12, 5
 DEGREE = 4  # of TeaCache's polynomial, as published
 SIGNAL = "temb"
 DIGITS = 5
@@ -54,12 +55,15 @@ class Seen:
         blocks: For each step and block the same.
         signal: For each step the embedding, where there is one.
         output: For each step the transformer's output.
+        modules: For attentions and MLPs, by part (see `block_stacks.MODULES`), step and block, what
+            they give; where they are known.
     """
 
     stack: list[torch.Tensor] = field(default_factory=list)
     blocks: list[list[torch.Tensor]] = field(default_factory=list)
     signal: list[torch.Tensor] = field(default_factory=list)
     output: list[torch.Tensor] = field(default_factory=list)
+    modules: dict[str, list[list[torch.Tensor]]] = field(default_factory=lambda: defaultdict(list))
 
 
 def calibrate(
@@ -177,6 +181,11 @@ def watched(pipe, steps: int) -> Iterator[Mapping[int, Seen]]:
                     block, index, len(blocks), stack, lambda: branches[branch], steps, entered
                 )
                 undo.callback(block.register_forward_hook(hook, with_kwargs=True).remove)
+                for attribute, part in MODULES.get(type(transformer).__name__, ()):
+                    part_hook = _module_hook(part, lambda: branches[branch])
+                    module = getattr(block, attribute)
+                    if module is not None:
+                        undo.callback(module.register_forward_hook(part_hook).remove)
         undo.enter_context(wrapped_method(pipe.scheduler, "step", then(end)))
         yield branches
 
@@ -209,6 +218,16 @@ def _block_hook(block, index, count, stack, seen: Callable[[], Seen], steps, ent
     return hook
 
 
+def _module_hook(part: str, seen: Callable[[], Seen]) -> Callable:
+    def hook(module, args, output):
+        steps = seen().modules[part]
+        while len(steps) < len(seen().blocks):
+            steps.append([])
+        steps[-1].append(_kept(sample_tokens(output, BLOCK_TOKENS // 2)))
+
+    return hook
+
+
 def _kept(x: torch.Tensor) -> torch.Tensor:
     return x.detach().float().cpu().clone()
 
@@ -218,15 +237,31 @@ def _kept(x: torch.Tensor) -> torch.Tensor:
 
 def lag_errors(runs: Sequence[Seen]) -> dict[str, object]:
     """For each step the stack's relative L1 against those 1, 2, … steps later."""
-    steps = len(runs[0].stack)
-    table = [
+    return {"errors": _errors([run.stack for run in runs], LONGEST_LAG)}
+
+
+def errors_by_part(runs: Sequence[Seen]) -> dict[str, object]:
+    """The same, and for each part of a block the mean over its modules, at a few lags."""
+    found = lag_errors(runs)
+    for part in runs[0].modules:
+        rows = [
+            [step[block] for step in run.modules[part]]
+            for run in runs
+            for block in range(len(run.modules[part][0]))
+        ]
+        found[f"errors_{part}"] = _errors(rows, PART_LAGS)
+    return found
+
+
+def _errors(rows: Sequence[Sequence[torch.Tensor]], longest: int) -> list[list[float]]:
+    steps = len(rows[0])
+    return [
         [
-            _mean(_relative_l1(r.stack[t + lag], r.stack[t]) for r in runs)
-            for lag in range(1, min(LONGEST_LAG, steps - 1 - t) + 1)
+            round(_mean(_relative_l1(row[t + lag], row[t]) for row in rows), DIGITS)
+            for lag in range(1, min(longest, steps - 1 - t) + 1)
         ]
         for t in range(steps)
     ]
-    return {"errors": [[round(x, DIGITS) for x in row] for row in table]}
 
 
 def size_ratios(runs: Sequence[Seen]) -> dict[str, object]:
@@ -297,7 +332,7 @@ def signal_polynomial(runs: Sequence[Seen]) -> dict[str, object] | None:
 NUMBERS: Mapping[str, Callable[[Sequence[Seen]], dict[str, Any] | None]] = {
     "magcache": size_ratios,
     "teacache": signal_polynomial,
-    "smoothcache": lag_errors,
+    "smoothcache": errors_by_part,
     "lemica": lag_errors,
     "block_caching": block_changes,
     "bac": block_similarities,

@@ -88,7 +88,7 @@ def test_smoothcache_takes_the_longest_lag_below_its_error(calibrations):  # noq
     """0.1, 0.2 and 0.3 at lags 1 to 3: below 0.25 two steps may be replayed."""
     _, trace = run(SmoothCacheConfig(0.25, calibration="mine"), 6)
     assert trace.letters == "CrrCrC"  # the last step is computed
-    _, trace = run(SmoothCacheConfig(0.25, 1, "mine"), 6)
+    _, trace = run(SmoothCacheConfig(0.25, 1, calibration="mine"), 6)
     assert trace.letters == "CrCrCC"
     assert trace.state == {"calibration": "calibrated on mine with 6 steps"}
 

@@ -6,8 +6,10 @@ from diffusers.hooks import TaylorSeerCacheConfig as DiffusersTaylorSeer
 
 from bwcache import (
     CacheError,
+    ConfigError,
     FORAConfig,
     PABConfig,
+    SmoothCacheConfig,
     TaylorSeerConfig,
     cached,
 )
@@ -103,6 +105,7 @@ def test_nothing_is_reused_on_what_is_not_a_number(name):
 
 # -- attentions and MLPs one by one --------------------------------------------------------------
 
+EACH = {"self": 0.1, "cross": 0.2, "mlp": 0.3}
 MODULES = [r"blocks\.\d+\.attn\d", r"blocks\.\d+\.ffn"]
 
 
@@ -127,15 +130,8 @@ def test_taylorseer_of_modules_is_that_of_diffusers():
     assert not torch.allclose(ours, run_wan(pipe, **call), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("config", "ran"),
-    [
-        (FORAConfig(3, "modules"), (4, 4, 4)),
-        (PABConfig(2, 4, 0.25, 0.75), (9, 8, 12)),  # of steps 3 to 8 attentions at 4, 6, 8 and 4, 8
-    ],
-)
-def test_the_modules_that_run(config, ran, wan):
-    pipe, _ = wan
+def modules_run(pipe, config):
+    """How often block 1's self-attention, cross-attention and MLP run, and the trace."""
     counts, handles = [0, 0, 0], []
     block = pipe.transformer.blocks[1]
     for place, part in enumerate((block.attn1, block.attn2, block.ffn)):
@@ -150,9 +146,33 @@ def test_the_modules_that_run(config, ran, wan):
     finally:
         for handle in handles:
             handle.remove()
-    assert tuple(counts) == tuple(2 * n for n in ran)  # two guidance branches
-    assert run.trace.num_blocks == 3 * 4
-    assert run.trace.compute_share == pytest.approx(sum(ran) / (3 * STEPS))
+    return tuple(n // 2 for n in counts), run.trace  # two guidance branches
+
+
+@pytest.mark.parametrize(
+    ("config", "ran"),
+    [
+        (FORAConfig(3, "modules"), (4, 4, 4)),
+        (PABConfig(2, 4, 0.25, 0.75), (9, 8, 12)),  # of steps 3 to 8 attentions at 4, 6, 8 and 4, 8
+    ],
+)
+def test_the_modules_that_run(config, ran, wan):
+    found, trace = modules_run(wan[0], config)
+    assert found == ran
+    assert trace.num_blocks == 3 * 4
+    assert trace.compute_share == pytest.approx(sum(ran) / (3 * STEPS))
+
+
+def test_smoothcache_has_a_schedule_for_each_part(wan, calibrations):  # noqa: F811
+    """Errors of 0.1 a step below 0.25 serve two steps, of 0.2 one, of 0.3 none; the last runs."""
+    tables = {f"errors_{part}": [[x, 2 * x, 3 * x]] * STEPS for part, x in EACH.items()}
+    write(calibrations, "smoothcache", {"errors": [[9.0]] * STEPS, **tables}, STEPS)
+    config = SmoothCacheConfig(0.25, granularity="modules", calibration="mine")
+    found, _ = modules_run(wan[0], config)
+    assert found == (5, 7, 12)  # 0, 3, 6, 9 and 11; 0, 2, 4, 6, 8, 10 and 11; all
+    write(calibrations, "smoothcache", {"errors": [[9.0]] * STEPS}, STEPS)
+    with pytest.raises(ConfigError, match="calibrate once more"):
+        modules_run(wan[0], config)
 
 
 def test_guidance_branches_do_not_share_an_attention():
