@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..method import WHOLE, RunFacts, Site, Span
-from .schedule import Fixed, FixedSchedule, granularity_knob, period_knob
+from ..method import RunFacts
+from .schedule import ByGranularity, Fixed, granularity_knob, period_knob
 
 
 @dataclass(frozen=True)
-class FORAConfig(FixedSchedule):
+class FORAConfig(ByGranularity):
     """How FORA decides.
 
     Args:
@@ -37,17 +37,6 @@ class FORAConfig(FixedSchedule):
     @property
     def only_measures(self) -> bool:
         return self.period == 1
-
-    @property
-    def site(self) -> Site:
-        return "modules" if self.granularity == "modules" else "blocks"
-
-    @property
-    def replay(self) -> str:
-        return "output" if self.site == "modules" else "residual"
-
-    def kept(self, run: RunFacts) -> tuple[Span, ...]:
-        return (WHOLE,) if self.site == "blocks" else run.singly()
 
     def fixed(self, run: RunFacts) -> Fixed:
         computed = set(range(0, run.num_steps, self.period))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from ..calibration import Calibration, find, needed
-from ..method import WHOLE, Forecast, Method, Plan, RunFacts, Seen, Span, knob
+from ..method import WHOLE, Forecast, Method, Plan, RunFacts, Seen, Site, Span, knob
 
 MORE_THAN_ANY = float("inf")
 
@@ -136,6 +136,23 @@ class FixedSchedule(Method):
 
     def facts(self, state: Fixed) -> dict[str, str]:
         return {"calibration": state.said} if state.said else {}
+
+
+class ByGranularity(FixedSchedule):
+    """A fixed schedule with a `granularity` setting: of the stack, or of each attention and MLP."""
+
+    granularity: str
+
+    @property
+    def site(self) -> Site:
+        return "modules" if self.granularity == "modules" else "blocks"
+
+    @property
+    def replay(self) -> str:
+        return "output" if self.site == "modules" else "residual"
+
+    def kept(self, run: RunFacts) -> tuple[Span, ...]:
+        return (WHOLE,) if self.site == "blocks" else run.singly()
 
 
 def best_path(

@@ -14,11 +14,11 @@ from typing import Any
 
 from ...errors import ConfigError
 from ..calibration import resampled
-from ..method import WHOLE, Forecast, RunFacts, Site, Span, knob
+from ..method import Forecast, RunFacts, Span, knob
 from .schedule import (
+    ByGranularity,
     Calibrated,
     Fixed,
-    FixedSchedule,
     calibration_knob,
     granularity_knob,
     lagged,
@@ -27,7 +27,7 @@ from .schedule import (
 
 
 @dataclass(frozen=True)
-class SmoothCacheConfig(Calibrated, FixedSchedule):
+class SmoothCacheConfig(Calibrated, ByGranularity):
     """How SmoothCache decides.
 
     Args:
@@ -71,17 +71,6 @@ class SmoothCacheConfig(Calibrated, FixedSchedule):
     def forecast(self) -> Forecast:
         """A trace does not tell which of a block's modules would run."""
         return "exact" if self.site == "blocks" else "none"
-
-    @property
-    def site(self) -> Site:
-        return "modules" if self.granularity == "modules" else "blocks"
-
-    @property
-    def replay(self) -> str:
-        return "output" if self.site == "modules" else "residual"
-
-    def kept(self, run: RunFacts) -> tuple[Span, ...]:
-        return (WHOLE,) if self.site == "blocks" else run.singly()
 
     def fixed(self, run: RunFacts) -> Fixed:
         found = self.measured(run)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..method import WHOLE, RunFacts, Site, Span, steps_of
-from .schedule import Fixed, FixedSchedule, granularity_knob, period_knob, warm_up_knob, whole
+from ..method import RunFacts, steps_of
+from .schedule import ByGranularity, Fixed, granularity_knob, period_knob, warm_up_knob, whole
 
 
 @dataclass(frozen=True)
-class TaylorSeerConfig(FixedSchedule):
+class TaylorSeerConfig(ByGranularity):
     """How TaylorSeer decides and forecasts.
 
     Args:
@@ -52,15 +52,8 @@ class TaylorSeerConfig(FixedSchedule):
         return self.period == 1
 
     @property
-    def site(self) -> Site:
-        return "modules" if self.granularity == "modules" else "blocks"
-
-    @property
     def replay(self) -> str:
         return f"taylor:{self.order}" if self.site == "blocks" else f"taylor_output:{self.order}"
-
-    def kept(self, run: RunFacts) -> tuple[Span, ...]:
-        return (WHOLE,) if self.site == "blocks" else run.singly()
 
     def fixed(self, run: RunFacts) -> Fixed:
         last = max(0, steps_of(self.warm_up_steps, run.num_steps) - 1)  # of the warm-up
