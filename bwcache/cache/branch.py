@@ -63,7 +63,7 @@ class CallLayout:
         """The layout of a method on a transformer."""
         count = facts.num_blocks
         probes = method.probes(facts)
-        blocks = method.site == "blocks"
+        blocks = method.site != "call"
         spans = {span.of(count) for span in method.kept(facts) if blocks}
         kept = tuple(sorted((start, stop) for start, stop in spans if start < stop))
         starts, ends, at = defaultdict(list), defaultdict(list), defaultdict(list)

@@ -190,7 +190,7 @@ class Controller:
         self.entered: list[bool] = []
         self.left: tuple[int, ...] = ()
         self.doing: list[int] = []
-        self.site: Site = self.methods[0].site
+        self.site: Site = _gated_site(self.methods[0])
         self._branch: Branch | None = None
         self._run: _RunState | None = None
 
@@ -519,7 +519,7 @@ class Controller:
             run.experts[call.expert] = _Expert(method, start(method, facts), layout)
         run.expert = run.experts[call.expert]
         self.entered, self.left = list(run.layout.entered), run.layout.left
-        self.site = run.expert.method.site
+        self.site = _gated_site(run.expert.method)
 
     def _states(self) -> dict[str, Any]:
         """What the methods remember, as the trace tells it."""
@@ -678,6 +678,11 @@ class Controller:
         means = numbers.mean(dim=0)
         least_similar = means.argmin() if probe.metric in COSINES else means.argmax()
         return numbers.index_select(1, least_similar.reshape(1)).flatten()
+
+
+def _gated_site(method: Method) -> Site:
+    """Which gates work for a method: where whole calls are passed by, the blocks' ones watch."""
+    return "modules" if method.site == "modules" else "blocks"
 
 
 def _on_host(numbers: Mapping[str, torch.Tensor]) -> dict[str, tuple[float, ...]]:
