@@ -38,6 +38,8 @@ VARIANTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
             "holding": {"schedule": "budget", "reach": 0.0},
             "loop": {"schedule": "tolerance"},
         },
+        "taylorseer": {"stack": {"granularity": "stack"}, "modules": {"granularity": "modules"}},
+        "fora": {"stack": {"granularity": "stack"}, "modules": {"granularity": "modules"}},
     }
 )
 INTERVALS = (1, 2, 3, 4, 6, 8)
