@@ -17,7 +17,7 @@ COPIED = (
     "?model=tinyworld&prompt=a+blue+square+bouncing+on+a+gray+background&method=bwcache"
     "&threshold=0.2&reuse_interval=3&tail_fraction=0.5&reuse=forecast&gate=recheck"
     "&indicator_blocks=all&indicator_tokens=128&warm_up_steps=0&max_consecutive=all&step_mask=&steps=12&seed=5"
-    "&control=false&random_weights=false"
+    "&control=false&random_weights=false&weights=2"
 )
 NUMBER = "document.querySelector('#bw-threshold input[type=number]').value"
 
@@ -61,6 +61,7 @@ def test_the_button_copies_an_address_that_gives_the_same(browser, address):
     permissions = ["clipboard-read", "clipboard-write"]
     visit = Visit(browser, f"{address}/{LINK}", permissions=permissions)
     visit.page.wait_for_function(f"{NUMBER} === '0.2'")
+    assert "made for an earlier version of TinyWorld" in visit.text(".toast-body")
     visit.page.get_by_role("button", name="Copy link").click()
     visit.page.wait_for_selector("#bw-link >> text=Link copied")
     assert visit.page.evaluate("navigator.clipboard.readText()") == f"{address}/{COPIED}"
