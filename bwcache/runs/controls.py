@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
-import torch
-
 from ..cache.trace import Trace
 from ..cache.wrapped_method import then, wrapped_method
 from ..errors import ConfigError
@@ -73,6 +71,8 @@ class OnLevels:
         if self.steps is None:
             return
         scheduler, kept = self._scheduler, list(self.steps)
+        import torch  # requests are read without it
+
         sigmas = torch.as_tensor(scheduler.sigmas)
         scheduler.sigmas = torch.cat([sigmas[kept], sigmas[-1:]])
         scheduler.timesteps = scheduler.timesteps[kept]

@@ -25,6 +25,7 @@ INERT = {
     "pattern": {"pattern": "off"},
     "self_every": {"self_every": 1, "cross_every": 1},
     "updates": {"updates": STEPS},
+    "schedule": {"work_share": 1.0},
 }
 EAGER = {
     "bwcache": {"threshold": 1e6, "tail_fraction": 0.0},

@@ -246,7 +246,9 @@ def test_a_client_that_cancels_or_goes_away_stops_the_work(connect):
         assert wait_for(lambda: backend.closed == 1)
 
         call = f"{slow.address}gradio_api/call/compare"
-        event = httpx.post(f"{call}", json={"data": [PROMPT, *list(GIVEN.values())[1:]]}).json()
+        info = httpx.get(f"{slow.address}gradio_api/info").json()["named_endpoints"]["/compare"]
+        data = [GIVEN[each["parameter_name"]] for each in info["parameters"]]
+        event = httpx.post(f"{call}", json={"data": data}).json()
         with httpx.stream("GET", f"{call}/{event['event_id']}") as answer:
             next(answer.iter_lines())
         assert wait_for(lambda: backend.closed == 2)

@@ -42,7 +42,7 @@ def test_the_tools_are_the_two_endpoints_and_say_what_they_take(served):
     tools = {tool.name: tool for tool in ask(served, "list_tools").tools}
     assert set(tools) == {"compare", "predict"}
     assert tools["compare"].inputSchema["required"] == ["prompt"]
-    assert tools["predict"].inputSchema["required"] == ["trace", "threshold"]
+    assert tools["predict"].inputSchema["required"] == ["trace"]
     for tool in tools.values():
         assert "Returns: " in tool.description
         for name, parameter in tool.inputSchema["properties"].items():
@@ -74,7 +74,7 @@ def test_compare_gives_addresses_of_its_files_and_remembers_nobody(served):
     [
         ("compare", {"prompt": PROMPT, "steps": 1}, "steps: got 1; allowed is"),
         ("predict", {"trace": "{}", "threshold": 0.1}, "trace file: found None"),
-        ("predict", {"trace": "{}", "threshold": "high"}, "'high' is not of type 'number'"),
+        ("predict", {"trace": "{}", "threshold": "high"}, "'high' is not valid"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_a_line(served, tool, given, said):

@@ -453,13 +453,13 @@ def test_where_prompts_come_from(monkeypatch, tmp_path):
 # -- the command line ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("bench", ["overhead", "memory", "methods"])
+@pytest.mark.parametrize("bench", ["overhead", "memory", "replays"])
 @pytest.mark.usefixtures("workload")
 def test_one_object_on_stdout_and_the_same_in_the_file(bench, tmp_path, capsys):
     own = {
         "overhead": ["--rounds", "1"],
         "memory": ["--threshold", "1000000", "--reuse-interval", "0.5"],
-        "methods": ["--methods", "bwcache-output", "--thresholds", "1e6", "--intervals", "1,0.5"],
+        "replays": ["--methods", "bwcache-output", "--thresholds", "1e6", "--intervals", "1,0.5"],
     }[bench]
     out = tmp_path / "result.json"
     given = ["--steps", "3", "--device", "cpu", "--prompt", PROMPT, "--out", str(out), *own]
@@ -495,11 +495,11 @@ def test_one_object_on_stdout_and_the_same_in_the_file(bench, tmp_path, capsys):
         (["memory", "--width", "0"], "width"),
         (["memory", "--frames", "4"], "frames"),
         (["memory", "--device", "tpu"], "device"),
-        (["methods", "--methods", "bwcache-residual,teacache"], "methods"),
-        (["methods", "--methods", ""], "methods"),
-        (["methods", "--thresholds", "0.1,low"], "thresholds"),
-        (["methods", "--thresholds", "-1"], "threshold"),
-        (["methods", "--intervals", "0"], "reuse_interval"),
+        (["replays", "--methods", "bwcache-residual,teacache"], "methods"),
+        (["replays", "--methods", ""], "methods"),
+        (["replays", "--thresholds", "0.1,low"], "thresholds"),
+        (["replays", "--thresholds", "-1"], "threshold"),
+        (["replays", "--intervals", "0"], "reuse_interval"),
         (["speed"], "BENCHMARK"),
         ([], "BENCHMARK"),
     ],

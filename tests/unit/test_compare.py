@@ -346,7 +346,8 @@ def test_the_command_line_speaks_to_people_too(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "steps reused (exact)" in said
     assert "as the recorded cached run unless told otherwise: " in said
-    assert "reuse_interval 2" in said  # TinyWorld's usual preset
+    usual = models.find("tinyworld").default_preset.config
+    assert f"reuse_interval {usual.reuse_interval}" in said
 
 
 @pytest.mark.parametrize(
