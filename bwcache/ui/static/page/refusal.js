@@ -46,20 +46,24 @@ function watchSliders(texts, numbers) {
   }, { capture: true });
 }
 
+// Says a refusal at its field, and puts the cursor there.
+export async function showRefusal({ field, text }) {
+  const place = await fieldOf(field);
+  const line = say(place, text);
+  const input = place.querySelector("input, textarea");
+  input?.setAttribute("aria-invalid", "true");
+  input?.setAttribute("aria-describedby", LINE);
+  input?.focus();
+  line.scrollIntoView({ block: "nearest" });
+}
+
 export function createRefusal({ texts, numbers }) {
   onFormChange(clear);
   watchSliders(texts, numbers);
   return {
-    async message({ k, field, text }) {
+    message(row) {
       clear();
-      if (k !== "refused") return;
-      const place = await fieldOf(field);
-      const line = say(place, text);
-      const input = place.querySelector("input, textarea");
-      input?.setAttribute("aria-invalid", "true");
-      input?.setAttribute("aria-describedby", LINE);
-      input?.focus();
-      line.scrollIntoView({ block: "nearest" });
+      if (row.k === "refused") showRefusal(row);
     },
   };
 }

@@ -5,6 +5,7 @@ import { make, motionIsReduced } from "../lib/elements.js";
 import { createNumbers } from "../lib/numbers.js";
 import { serverRoot } from "../lib/server.js";
 import { fill, liveTexts, localise } from "../lib/texts.js";
+import { showRefusal } from "../page/refusal.js";
 import { createTrialsChart } from "./trials_chart.js";
 
 // `element`, `props`, `watch` and `trigger` are what Gradio hands to a component's script.
@@ -82,6 +83,7 @@ export function start({ element, props, watch, trigger }) {
     waiting: (row) => halt("running", row.text),
     stopped: (row) => halt("stopped", row.text),
     error: (row) => halt("error", row.text),
+    refused: showRefusal,
   };
 
   function halt(next, text) {
