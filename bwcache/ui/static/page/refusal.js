@@ -1,7 +1,6 @@
 // A refusal at the field that it is about, one at a time, until the form changes.
 
 import { make } from "../lib/elements.js";
-import { fill } from "../lib/texts.js";
 import { onFormChange } from "./address.js";
 
 const LINE = "bw-refusal";
@@ -25,25 +24,14 @@ async function fieldOf(name) {
   return isSeen() ? find() : document.getElementById("bw-buttons");
 }
 
-function say(place, text) {
+// A line of text below a field, in place of any other.
+export function say(place, text) {
   clear();
   const line = make("p", LINE, text);
   line.setAttribute("role", "alert");
   line.id = LINE;
   place.after(line);
   return line;
-}
-
-// Gradio moves a number typed beside a slider to its end: that it does is said.
-function watchSliders(texts, numbers) {
-  document.addEventListener("blur", ({ target }) => { // captured: before Gradio hears of it
-    const place = target.matches?.("#bw-form input[type=number]") && target.closest(".bw-number");
-    const [given, low, high] = ["value", "min", "max"].map((name) => parseFloat(target[name]));
-    if (!place || !(given < low || given > high)) return;
-    const [shown, from, to] = [given, low, high].map((number) => numbers.significant(number));
-    const text = fill(texts.beyond, { given: shown, low: from, high: to });
-    setTimeout(() => say(place, text), 300); // when the form has changed, which clears the line
-  }, { capture: true });
 }
 
 // Says a refusal at its field, and puts the cursor there.
@@ -57,9 +45,8 @@ export async function showRefusal({ field, text }) {
   line.scrollIntoView({ block: "nearest" });
 }
 
-export function createRefusal({ texts, numbers }) {
+export function createRefusal() {
   onFormChange(clear);
-  watchSliders(texts, numbers);
   return {
     message(row) {
       clear();
