@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import os
 import signal
@@ -98,6 +99,7 @@ def serve(given: Sequence[str] | None = None) -> NoReturn:
     while not asked.wait(1.0):
         if demo is None or not demo.is_running:
             leave("the server has ended by itself", 1)
+    logging.getLogger("uvicorn.error").addFilter(is_a_fault)
     timer = threading.Timer(LONGEST_END, os._exit, [0])
     timer.daemon = True
     timer.start()
@@ -107,6 +109,11 @@ def serve(given: Sequence[str] | None = None) -> NoReturn:
     # A step that is being computed has no end that could be waited for, and Python's own end would
     # take the memory from under it.
     os._exit(0)
+
+
+def is_a_fault(record: logging.LogRecord) -> bool:
+    """Whether a record is of more than an answer that the server's end cuts off."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def leave(message: object, status: int) -> NoReturn:

@@ -416,7 +416,7 @@ def _numbers(data: object, where: str) -> tuple[float, ...] | None:
     """A list of numbers; null stands for one that was not finite, and for no list at all."""
     if data is None:
         return None
-    if not isinstance(data, list):
+    if not isinstance(data, list | tuple):
         raise TraceError(f"{where}: a list of numbers or null is needed")
     for value in data:
         _number(value, where, optional=True)

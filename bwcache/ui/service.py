@@ -87,7 +87,7 @@ class Service:
             while not self._over.wait(TIDY_SECONDS):
                 self.tidy()
 
-        threading.Thread(target=work, name="bwcache-tidy", daemon=True).start()
+        threading.Thread(target=work, name="tidy-results", daemon=True).start()
 
     def health(self) -> dict[str, object]:
         """Whether it serves, and how busy it is."""

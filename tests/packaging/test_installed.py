@@ -78,6 +78,7 @@ def test_the_command_compares_and_predicts_from_another_folder(python, tmp_path)
         "baseline.mp4",
         "cached.mp4",
         "difference.mp4",
+        "share.mp4",
         "summary.json",
         "trace.json",
     }

@@ -13,7 +13,7 @@ def test_it_records_the_runs_that_are_there(monkeypatch, tmp_path):
     runs = [build_parser().parse_args(given) for given in asked]
     assert {run.out for run in runs} == {tmp_path / path.name for path in RUNS.iterdir()}
     assert all(run.control and find(run.model).name == "tinyworld" for run in runs)
-    assert [run.reuse for run in runs].count("forecast") == 1
+    assert [run.reuse for run in runs].count("forecast") == 2
     assert read_config(runs[0]) == find("tinyworld").facts().presets["Balanced"].config
 
 

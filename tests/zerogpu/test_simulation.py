@@ -49,7 +49,11 @@ def asked(api):
 
 
 def shape(events: list) -> list[tuple]:
-    """What two comparisons of the same thing have in common, whatever the clock says."""
+    """What two comparisons of the same thing have in common, whatever the clock says.
+
+    Run by run: which of two runs takes the next step is the clocks' business.
+    """
+    events = sorted(events, key=lambda event: getattr(event, "run", "~"))
     found = []
     for event in events:
         match event:
