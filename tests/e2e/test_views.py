@@ -2,14 +2,16 @@
 
 import pytest
 
-from bwcache.cache.methods.bwcache import BWCacheConfig
+from bwcache.models import find
 from bwcache.runs.metrics import NOT_ASKED
 from bwcache.testing import FRAMES, FakeBackend
 from bwcache.ui.panel import panel_texts
 from tests.e2e.conftest import Visit, serving, visiting
 
 pytestmark = pytest.mark.e2e
-FPS, NAME = 16, panel_texts()["en"][f"method_{BWCacheConfig().reuse}"]
+FPS = 16
+USUAL = find("tinyworld").default_preset.config
+NAME = panel_texts()["en"][f"method_{USUAL.reuse}"]
 VIEWS = ("Side by side", "Wipe", "Difference", "Blind test")
 VIDEOS = "[...document.querySelectorAll('.bw-stage video')]"
 # Pixels between the mark of the present frame and the first frame of the curve below.
