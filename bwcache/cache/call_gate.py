@@ -30,7 +30,6 @@ class CallGate:
     def __init__(self, transformer: torch.nn.Module, switch: Switch, announce: Callable):
         self._transformer, self._switch, self._announce = transformer, switch, announce
         self._announced = False
-        self._compiled: Callable | None = None
 
     def __call__(self, *args, **kwargs):
         self._announced = False
@@ -44,7 +43,7 @@ class CallGate:
                 return answer
         self._announced = True
         try:
-            return (self._compiled or self._transformer._call_impl)(*args, **kwargs)
+            return self._transformer._call_impl(*args, **kwargs)
         finally:
             self._announced = False
 
@@ -54,16 +53,13 @@ class CallGate:
         return announced
 
     def put(self) -> None:
-        """Stand before the transformer, and before its compiled version if it has one."""
-        self._compiled = self._transformer._compiled_call_impl
+        """Stand before the transformer; one that is compiled as a whole is refused before."""
         self._transformer._compiled_call_impl = self
 
     def remove(self) -> None:
         """Leave the transformer as it would be without the gate."""
         if vars(self._transformer).get("_compiled_call_impl") is self:
             del self._transformer._compiled_call_impl
-            if self._compiled is not None:
-                self._transformer._compiled_call_impl = self._compiled
 
 
 def tensors_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:

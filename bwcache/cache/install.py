@@ -55,6 +55,8 @@ SAFE = BWCacheConfig(reuse_interval=1, gate="recheck", warm_up_steps=0.2, max_co
 of the first fifth is reused, none after another reused one, and each is asked for anew. So at most
 two steps of five are reused, whatever the model's indicator is like."""
 
+GATES = (BlockGate, CallGate)  # whatever may stand at a module's call
+
 OTHER_CACHES = ("cache_dit", "para_attn")  # whose wrapped forward is known by its module
 
 BUILT_IN_CACHES = (
@@ -433,7 +435,7 @@ def _strip(pipe: object) -> int:
     found = 0
     for module in (module for part in transformers for module in part.modules()):
         own = vars(module)
-        while isinstance(gate := own.get("_compiled_call_impl"), BlockGate):
+        while isinstance(gate := own.get("_compiled_call_impl"), GATES):
             found = 1
             gate.remove()
         for hooks in (module._forward_pre_hooks, module._forward_hooks):
@@ -474,7 +476,7 @@ def _check_not_gated(transformer: torch.nn.Module) -> None:
             f"pipe: {type(transformer).__name__} cannot be cached: {reason}", "refused-models"
         )
     for module in transformer.modules():
-        if isinstance(vars(module).get("_compiled_call_impl"), BlockGate):
+        if isinstance(vars(module).get("_compiled_call_impl"), GATES):
             raise CacheError(
                 "pipe: it is cached already; leave the other `with cached(…)` first, or call "
                 "`disable(pipe)`, or `remove_leftovers(pipe)` where nobody knows which",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 
@@ -16,6 +17,8 @@ from .line import Line
 from .results import Results
 from .run_log import RunLog
 from .sessions import Visitors
+
+log = logging.getLogger(__name__)
 
 STOPPING = "the server is being stopped"
 TOO_LONG = "the run took longer than is allowed here"
@@ -85,7 +88,10 @@ class Service:
 
         def work() -> None:
             while not self._over.wait(TIDY_SECONDS):
-                self.tidy()
+                try:
+                    self.tidy()
+                except OSError as error:  # the next look may succeed
+                    log.warning("what is too old could not be deleted: %s", error)
 
         threading.Thread(target=work, name="tidy-results", daemon=True).start()
 

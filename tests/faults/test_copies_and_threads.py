@@ -9,21 +9,22 @@ import torch
 from torch import nn
 
 from bwcache import BWCacheConfig, CacheError, ConfigError, cached, disable, enable
-from bwcache.cache.block_gate import BlockGate
-from bwcache.cache.install import remove_leftovers
+from bwcache.cache.install import GATES, remove_leftovers
+from bwcache.cache.methods.bwcache_plus import BWCachePlusConfig
 from bwcache.cache.wrapped_method import WrappedMethod
 from tests.conftest import again, run_wan
 from tests.toy import NamingTransformer, ToyPipeline, ToyTransformer
 
 pytestmark = pytest.mark.faults
 CONFIG = BWCacheConfig(1e6, 2, 0.0)
+BY_CALLS = BWCachePlusConfig(work_share=0.5)
 UNCACHED = [4, 8, 12, 16, 20, 24]
 
 
 def is_clean(pipe) -> bool:
     modules = [m for part in (pipe.transformer, pipe.transformer_2) if part for m in part.modules()]
     return (
-        not any(isinstance(vars(m).get("_compiled_call_impl"), BlockGate) for m in modules)
+        not any(isinstance(vars(m).get("_compiled_call_impl"), GATES) for m in modules)
         and not any(m._forward_pre_hooks or m._forward_hooks for m in modules)
         and not any(
             isinstance(value, WrappedMethod)
@@ -60,15 +61,16 @@ def _with_scheduler(scheduler) -> ToyPipeline:
     return pipe
 
 
+@pytest.mark.parametrize("config", [CONFIG, BY_CALLS])
 @pytest.mark.parametrize("when", ["before a run", "after a run", "in a run"])
 @pytest.mark.parametrize("how", COPIES)
-def test_a_copy_made_inside_acts_on_nothing_after_leaving(how, when):
+def test_a_copy_made_inside_acts_on_nothing_after_leaving(how, when, config):
     pipe, copies = ToyPipeline(transformer=NamingTransformer()), []
 
     def keep(*_):
         copies.append(COPIES[how](pipe))
 
-    with cached(pipe, CONFIG, on_step=keep if when == "in a run" else None):
+    with cached(pipe, config, on_step=keep if when == "in a run" else None):
         if when != "before a run":
             pipe(6)
         if when != "in a run":
@@ -76,11 +78,11 @@ def test_a_copy_made_inside_acts_on_nothing_after_leaving(how, when):
     assert copies[0](6) == UNCACHED
     assert is_clean(pipe)
     assert pipe(6) == UNCACHED
-    with cached(pipe, CONFIG) as run:
+    with cached(pipe, config) as run:
         assert pipe(6) != UNCACHED
     assert run.trace.steps_reused
     assert copies[-1](6) == UNCACHED
-    with cached(copies[0], CONFIG) as run:  # it can be cached itself
+    with cached(copies[0], config) as run:  # it can be cached itself
         assert copies[0](6) != UNCACHED
 
 
@@ -208,11 +210,14 @@ def test_one_transformer_under_both_names_is_one():
     assert is_clean(pipe)
 
 
-def test_leftovers_nobody_knows_of_can_be_removed():
+@pytest.mark.parametrize("config", [CONFIG, BY_CALLS])
+def test_leftovers_nobody_knows_of_can_be_removed(config):
     pipe = ToyPipeline(transformer=NamingTransformer())
-    held = cached(pipe, CONFIG)
+    held = cached(pipe, config)
     held.__enter__()
-    gates = [block._compiled_call_impl for block in pipe.transformer.blocks]
+    whole = [gate] if (gate := pipe.transformer._compiled_call_impl) else []
+    assert len(whole) == (config is BY_CALLS)
+    gates = [*whole, *(block._compiled_call_impl for block in pipe.transformer.blocks)]
     assert remove_leftovers() == 1
     for gate in gates:  # as a broken worker may leave them
         gate.put()

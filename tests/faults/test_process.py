@@ -326,6 +326,25 @@ def test_a_visits_data_is_deleted_after_the_stated_time():
     assert results.get(never_started.id) is None
 
 
+def test_what_cannot_be_deleted_once_is_deleted_later(monkeypatch):
+    monkeypatch.setattr("bwcache.ui.service.TIDY_SECONDS", 0.01)
+    made = service()
+    tried, deleted = [], threading.Event()
+
+    def tidy():
+        tried.append(1)
+        if len(tried) == 1:
+            raise PermissionError("in use")
+        deleted.set()
+
+    monkeypatch.setattr(made, "tidy", tidy)
+    made.keep_tidy()
+    try:
+        assert deleted.wait(60)
+    finally:
+        made.stop(0)
+
+
 def test_no_clock_that_is_set_anew_matters(monkeypatch):
     """The machine's date jumps; a run, its place in line and its deletion know nothing of dates."""
     monkeypatch.setattr(time, "time", lambda: -(10.0**9))

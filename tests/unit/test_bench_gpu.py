@@ -213,7 +213,7 @@ def test_as_many_frames_as_the_memory_and_the_time_allow(pace, room, tried, tmp_
 
 
 def test_no_folder_of_the_machine_is_in_a_result():
-    text = 'File "/a/b.c/site-packages/torch/_x/y.py", line 3; /tmp/site/diffusers/z.py:7'
+    text = 'File "/a/b.c/site-packages/torch/_x/y.py", line 3; /opt/site/diffusers/z.py:7'
     assert results.without_folders({"log": [text]}) == {
         "log": ['File "torch/_x/y.py", line 3; diffusers/z.py:7']
     }
