@@ -17,7 +17,7 @@ from . import main as bwcache
 from .arguments import Parser
 
 CIRCLE = "a red circle moving right on a white background"
-SQUARE = "a blue square bouncing on a gray background"
+SQUARE = "an orange square moving left on a black background"
 TRIANGLE = "a yellow triangle growing on a black background"
 
 

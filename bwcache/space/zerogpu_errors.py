@@ -7,21 +7,21 @@ import re
 RECORDED = "The recorded runs play without a GPU."
 LESS = "choose fewer steps, no control run or a smaller model"
 REFUSALS = (  # part of the title and message → sentence; the first that fits
-    ("No GPU", "Every GPU is busy; try again in a minute."),
-    ("runs limit", "You have made as many runs on a GPU as a day allows; try again tomorrow."),
-    ("pending credits", "Too many of your runs are under way; wait until one is complete."),
+    ("No GPU", "Every GPU is busy. Try again in a minute."),
+    ("runs limit", "You have made as many runs on a GPU as a day allows. Try again tomorrow."),
+    ("pending credits", "Too many of your runs are under way. Wait until one is complete."),
     (
         "quota exceeded",
         "The GPU quota of visitors who are not signed in is used up: sign in to Hugging Face and "
         "reload the page, or try again tomorrow.",
     ),
-    ("Expired", "This page has been open for too long; reload it."),
+    ("Expired", "This page has been open for too long. Reload it."),
     (
         "GPU task aborted",
         "The GPU was taken back before the comparison was complete, as happens when it takes "
         f"longer than was asked for: {LESS}, or try again.",
     ),
-    ("OutOfMemoryError", "The GPU's memory was not enough; choose a smaller model."),
+    ("OutOfMemoryError", "The GPU's memory was not enough. Choose a smaller model."),
 )
 
 
@@ -35,7 +35,7 @@ def explain(error: BaseException) -> str | None:
     if title.startswith("ZeroGPU"):
         return f"{_sentence(title, text)} {RECORDED}"
     if text.startswith("ZeroGPU API") or type(error).__module__.partition(".")[0] == "httpx":
-        return f"ZeroGPU could not be reached; try again in a minute. {RECORDED}"
+        return f"ZeroGPU could not be reached. Try again in a minute. {RECORDED}"
     return None
 
 
@@ -52,4 +52,4 @@ def _sentence(title: str, text: str) -> str:
     for part, sentence in REFUSALS:
         if part in f"{title}: {text}":
             return sentence
-    return f"The comparison failed on the GPU ({text}); try again, or choose another model."
+    return f"The comparison failed on the GPU ({text}). Try again, or choose another model."

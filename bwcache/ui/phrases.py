@@ -59,6 +59,9 @@ def _one(text: str, language: str) -> str | None:
             values = found.groupdict()
             values |= {name: _value(value, language, sign) for name, value in values.items()}
             return other.format(**values)
+    if text.endswith("."):  # known as a part of other sentences
+        part = _one(text[:-1], language)
+        return part and f"{part}."
     return None
 
 

@@ -1,5 +1,6 @@
 """What other parts say in English is said in the page's language, numbers and all."""
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -8,14 +9,19 @@ import pytest
 
 from bwcache.cache.methods import METHODS
 from bwcache.errors import ConfigError
-from bwcache.models import CATALOGUE
+from bwcache.models import CATALOGUE, loading
+from bwcache.runs.consume import for_visitors
 from bwcache.runs.recorded import RUNS, listing
 from bwcache.tinyworld.grammar import parse
 from bwcache.ui import form
 from bwcache.ui.phrases import phrases, refused, translated
 from tests.ui.given import given
 
-CACHE = Path(form.__file__).parents[1] / "cache"
+PACKAGE = Path(form.__file__).parents[1]
+CACHE = PACKAGE / "cache"
+ENGLISH = frozenset(
+    ["the", "of", "is", "are", "be", "not", "and", "it", "this", "its", "has", "have", "could"]
+)
 
 
 def unchanged(texts) -> list[str]:
@@ -104,3 +110,94 @@ def test_every_fault_of_a_caption_is_said_in_german(caption):
     assert "die ähnlichste Beschreibung" in german
     start = german.partition(": ")[2].partition(";")[0]
     assert start not in english
+
+
+def texts_in(node: ast.AST) -> list[str]:
+    """The texts that a piece of code makes, X in the place of what is filled in."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return [text]
+        case ast.JoinedStr(values=parts):
+            said = [part.value if isinstance(part, ast.Constant) else "X" for part in parts]
+            return ["".join(map(str, said))]
+    return [text for child in ast.iter_child_nodes(node) for text in texts_in(child)]
+
+
+def raised(kind: str) -> set[str]:
+    """What errors of a kind are made with, wherever one is raised."""
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == kind and node.args:
+                found |= set(texts_in(node.args[0]))
+    return {text for text in found if " " in text}
+
+
+def said_by(path: str, *functions: str) -> set[str]:
+    """The sentences of some functions and constants of a file."""
+    found: set[str] = set()
+    for node in ast.parse((PACKAGE / path).read_text()).body:
+        name = getattr(node, "name", None)
+        if isinstance(node, ast.Assign):
+            name = ast.unparse(node.targets[0])
+        if name in functions:
+            body = node.body[1:] if isinstance(node, ast.FunctionDef) else [node]
+            found |= {text for part in body for text in texts_in(part)}
+    return {text for text in found if text.count(" ") > 2}
+
+
+def english_left(text: str) -> set[str]:
+    shown = translated(for_visitors(text), "de")
+    return {f"{word}: {shown}" for word in ENGLISH & set(re.findall(r"[a-z]+", shown))}
+
+
+def test_every_models_error_is_said_in_german():
+    texts = raised("ModelError")
+    made_of_parts = {text for text in texts if "machineX" in text or "here. X" in text}
+    assert len(made_of_parts) == 2  # whole ones of them are below
+    assert len(texts) > 8
+    assert not {left for text in texts - made_of_parts for left in english_left(text)}
+    tried = [f", even with {lighter} on the GPU" for lighter in loading.LIGHTER.values()]
+    for memory in ("memory", "GPU memory"):
+        for more in ("", *tried):
+            assert not english_left(
+                f"model: X ran out of {memory} on this machine{more}; tinyworld"
+            )
+    for reason in said_by("models/fit.py", "_lacking", "_too_big"):
+        reason = reason.replace("freeX.", "free.")  # what a host may do
+        assert not english_left(f"model: X does not run here. {reason} Or use tinyworld.")
+        assert not english_left(reason)
+
+
+def test_every_fault_between_here_and_the_hub_is_said_in_german():
+    texts = said_by("models/hub/errors.py", "hub_problem", "_known", "damaged", "download_problem")
+    texts = {text for text in texts if not text.startswith(("set ", " "))}  # for hosts, a part
+    assert len(texts) > 12
+    assert not {left for text in texts for left in english_left(f"model: X: {text}; tinyworld")}
+
+
+def test_every_fault_of_the_machine_is_said_in_german():
+    known = said_by("errors.py", "FAULTS") | said_by("ui/service.py", "STOPPING", "TOO_LONG")
+    known |= raised("MachineError") | said_by("ui/line.py", "FULL")
+    known |= said_by("runs/video.py", "NOT_WRITTEN", "NO_FFMPEG")
+    assert len(known) > 10
+    faults = [f"Not done: {fault}. Please try again later." for fault in known]
+    assert not {left for fault in faults for left in english_left(fault)}
+
+
+def test_what_zerogpu_refuses_is_said_in_german_and_nothing_of_it_is_left_out():
+    texts = said_by("space/zerogpu_errors.py", "REFUSALS", "_sentence", "explain")
+    texts = {text for text in texts if text.endswith(".")}
+    assert len(texts) > 8
+    assert all(for_visitors(text) == text for text in texts)
+    assert not {left for text in texts for left in english_left(text)}
+
+
+def test_what_is_said_while_a_model_is_made_ready():
+    notes = {loading.WAITING} | said_by("models/loading.py", "_step_down")
+    notes = {note for note in notes if not note.startswith(("model: ", "such as", ", "))}
+    assert len(notes) == 2
+    for note in notes:
+        for lighter in loading.LIGHTER.values():
+            shown = translated(note.replace("with X", f"with {lighter}"), "de")
+            assert not ENGLISH & set(re.findall(r"[a-z]+", shown)), shown

@@ -205,7 +205,7 @@ PENDING = (("X-Approve-Result", "pending-overquota-exceeded"),)
         ("nobody", Answer(503), "Every GPU is busy"),
         ("nobody", Answer(body="event: failed\n\n"), "Every GPU is busy"),
         ("member", Answer(body="event: failed\n\n"), "Every GPU is busy"),
-        ("member", Answer(401), "reload it"),
+        ("member", Answer(401), "Reload it"),
         ("member", Answer(500), "could not be reached"),
     ],
 )

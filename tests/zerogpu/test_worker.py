@@ -123,7 +123,7 @@ QUOTA = "You have exceeded your free ZeroGPU quota (90s requested vs. 12s left).
         (refusal("quota exceeded", "(9s requested vs. -3s left). Try again"), " 0 s of it"),
         (refusal("worker error", "OutOfMemoryError"), "memory was not enough"),
         (refusal("worker error", "KeyError"), r"failed on the GPU \(KeyError\)"),
-        (refusal("client error", "Expired ZeroGPU proxy token"), "reload it"),
+        (refusal("client error", "Expired ZeroGPU proxy token"), "Reload it"),
         (RuntimeError("ZeroGPU API /schedule error: 500 (x)"), "could not be reached"),
         (httpx.ConnectError("refused"), "could not be reached"),
     ],

@@ -50,7 +50,7 @@ TINYWORLD = ModelSpec(
     ),
     examples=(
         "a red circle moving right on a white background",
-        "a blue square bouncing on a gray background",
+        "a blue circle moving up on an orange background",
         "a yellow triangle growing on a black background",
         "a green circle moving up and a purple square moving down on a white background",
     ),

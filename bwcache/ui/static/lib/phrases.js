@@ -31,5 +31,8 @@ export function translated(text, texts) {
       });
     }
   }
-  return text;
+  if (!text.endsWith(".")) return text;
+  const part = text.slice(0, -1); // known as a part of other sentences
+  const said = translated(part, texts);
+  return said === part ? text : `${said}.`;
 }
