@@ -150,6 +150,16 @@ def test_two_runs_of_the_visit_can_be_compared_and_shown_again(visit):
     assert page.locator(".bw-history-pair video").count() == 2
     page.locator(".bw-history li button").last.click()
     page.wait_for_function("s => document.querySelector('.bw-sentence').innerText === s", arg=first)
+    page.reload()  # which loses neither
+    page.wait_for_selector(".bw-history li:nth-child(2)")
+    assert page.locator(".bw-history li").count() == 2
+    page.route("**/*.mp4", lambda route: route.fulfill(status=404))  # as once they are deleted
+    page.reload()
+    visit.phase("done")
+    page.wait_for_selector(".bw-history li:nth-child(1)")  # the one in the address
+    assert page.locator(".bw-history li").count() == 1
+    assert all("404" in fault for fault in visit.faults)
+    visit.faults.clear()
 
 
 @contextmanager

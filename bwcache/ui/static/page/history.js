@@ -1,9 +1,10 @@
 // The visit's own finished runs: shown again at a click, two of them beside each other. Everything
-// is in the browser, in this tab, until it is closed.
+// is in the browser, in this tab, until it is closed; after a reload, what the server still has.
 
 import { make } from "../lib/elements.js";
 import { fill } from "../lib/texts.js";
 import { headline } from "../panel/result.js";
+import { createKeptRuns, tabStorage } from "./kept_runs.js";
 import { differences, settingsOf } from "./shown_settings.js";
 
 const MOST = 12; // runs: each keeps its rows
@@ -31,6 +32,7 @@ export function comparison(one, other, { texts, numbers }) {
 
 export function createHistory({ root, texts, numbers, base, feed }) {
   const box = root.querySelector(".bw-history");
+  const kept = createKeptRuns(tabStorage());
   const runs = []; // {id, rows}, newest first
   let chosen = []; // at most two ids
   let now = null; // the run that is under way
@@ -62,12 +64,28 @@ export function createHistory({ root, texts, numbers, base, feed }) {
     return line;
   }
 
-  function videoOf({ rows }) {
+  const addressOf = ({ rows }) => (
+    base + rows.find((row) => row.k === "video" && row.run === "cached").url
+  );
+
+  function videoOf(run) {
     const video = make("video");
-    const { url } = rows.find((row) => row.k === "video" && row.run === "cached");
     const looks = { muted: true, loop: true, controls: true, playsInline: true };
-    Object.assign(video, { src: base + url, ...looks });
+    Object.assign(video, { src: addressOf(run), ...looks });
     return video;
+  }
+
+  // Of those of before a reload the ones whose videos the server has not deleted meanwhile.
+  async function restore() {
+    const answers = await Promise.allSettled(kept.load().map(async (run) => {
+      const { ok } = await fetch(addressOf(run), { method: "HEAD" });
+      return ok ? run : null;
+    }));
+    const found = answers.map(({ value }) => value).filter(Boolean);
+    const known = new Set(runs.map(({ id }) => id));
+    runs.push(...found.filter(({ id }) => !known.has(id)));
+    runs.length = Math.min(runs.length, MOST);
+    draw();
   }
 
   function table(one, other) {
@@ -92,6 +110,7 @@ export function createHistory({ root, texts, numbers, base, feed }) {
     box.append(both);
   }
 
+  restore();
   return {
     begin(state) {
       if (state.recorded) now = null;
@@ -103,6 +122,7 @@ export function createHistory({ root, texts, numbers, base, feed }) {
       if (row.k !== "done" || runs.some((run) => run.id === now.id)) return;
       runs.unshift(now);
       runs.length = Math.min(runs.length, MOST);
+      kept.save(runs);
       draw();
     },
     relabel: draw,
