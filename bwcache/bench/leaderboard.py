@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import fmean, median, pstdev
 from typing import Any
 
-from .families import NEAR, SHARES
+from ..explore.families import NEAR, SHARES
 from .frontier import interpolated
 
 Row = Mapping[str, Any]

@@ -29,6 +29,7 @@ from ..cache.methods.bwcache_plus import BWCachePlusConfig
 from ..cache.predict import predict
 from ..cache.trace import Trace
 from ..errors import CacheError, ConfigError, TraceError
+from ..explore.families import Family, find_families, outwards, worth_reporting
 from ..files import ASSETS, finite
 from ..models.call import call_arguments, pipeline_lock, warm_as, warm_up
 from ..runs.controls import Controlled, with_shift
@@ -39,7 +40,6 @@ from ..runs.perceptual import VMAF_CONVENTION, vmaf
 from ..runs.race import race
 from ..runs.request import Request
 from ..runs.speedup import speedup
-from .families import Family, find_families, outwards, worth_reporting
 from .frontier import IDENTICAL_DB
 from .leaderboard import points_of, standings
 from .workload import Workload

@@ -143,7 +143,7 @@ def _search(
                     found = event.measured
                     verdict = "meets" if event.meets else "misses"
                     speed = speed_text(found)
-                    _note(bar, f"{speed}, {psnr_text(found)}: {verdict} the goal")
+                    _note(bar, f"{speed}, {psnr_text(found.psnr_db)}: {verdict} the goal")
                     if file is not None and key(event.summary) not in there:
                         there.add(key(event.summary))
                         file.append(event.summary)

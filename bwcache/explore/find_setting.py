@@ -138,8 +138,7 @@ def search(
     remembered = baseline is not None
     if baseline is None:
         yield BaselineStarted(request.steps)
-        alone = replace(request, sequential=True)  # the schedules come of it: no other run yet
-        baseline = yield from _baseline(compare(alone, store, device))
+        baseline = yield from baseline_alone(request, compare, store, device)
     choice, saved = candidates(baseline.trace, config, thresholds, intervals, reuses)
     yield SearchStarted(baseline, remembered, len(choice), saved, most, filmstrip(baseline.frames))
 
@@ -169,11 +168,12 @@ def _block_share(trace: Trace) -> float:
     return median(shares) if shares else 1.0
 
 
-def _baseline(
-    events: Events,
+def baseline_alone(
+    request: Request, compare: Compare, store: BaselineStore, device: str | None
 ) -> Generator[Loading | StepDone, None, RunFinished]:
     """Run a comparison up to the end of its uncached run, which is returned."""
-    with closing(events):
+    alone = replace(request, sequential=True)  # the schedules come of it: no other run yet
+    with closing(compare(alone, store, device)) as events:
         for event in events:
             if isinstance(event, Loading | StepDone):
                 yield event

@@ -263,9 +263,9 @@ def recommend(search: Search, runs_saved: int) -> Recommendation:
     return Recommendation(search.goal, met, confirmed, *best, *counts, words)
 
 
-def psnr_text(measured: Measured) -> str:
+def psnr_text(psnr_db: float | None) -> str:
     """Such as "PSNR 31.2 dB", or that there is no difference."""
-    return "no difference" if measured.psnr_db is None else f"PSNR {measured.psnr_db:.1f} dB"
+    return "no difference" if psnr_db is None else f"PSNR {psnr_db:.1f} dB"
 
 
 def setting_text(candidate: Candidate) -> str:
@@ -294,7 +294,7 @@ def _found(search: Search, candidate: Candidate, measured: Measured) -> str:
         doubt = (
             " The clock shows less: not all of the time is the blocks', or the machine was busy."
         )
-    return f"{use}, with {psnr_text(measured)}. {only}{doubt}"
+    return f"{use}, with {psnr_text(measured.psnr_db)}. {only}{doubt}"
 
 
 def _missed(search: Search, candidate: Candidate, measured: Measured) -> str:
@@ -306,7 +306,7 @@ def _missed(search: Search, candidate: Candidate, measured: Measured) -> str:
     best = _of_those_tried(best, search)
     return (
         f"{failed} {setting_text(candidate)[0].upper()}{setting_text(candidate)[1:]} is {best}: "
-        f"{speed_text(measured)}, with {psnr_text(measured)}."
+        f"{speed_text(measured)}, with {psnr_text(measured.psnr_db)}."
     )
 
 

@@ -17,6 +17,7 @@ from .host import Host
 from .languages import TITLE, label
 from .line import Line, in_line
 from .links import add_code, add_link_button, wire_link
+from .methods_compared import CHOSEN, Methods, methods_controls, methods_job, methods_panel
 from .model_choice import header
 from .panel import live_panel
 from .results import KEPT_SECONDS, Results
@@ -62,7 +63,7 @@ def build(
                         elem_id="bw-generate",
                     )
                     stop = gr.Button(label("stop"), interactive=False, scale=1, min_width=80)
-                searching = finder_controls()
+                searching, comparing = finder_controls(), methods_controls()
                 about = gr.HTML(
                     note(first, host.machine, host.refused),
                     elem_id="bw-note",
@@ -74,6 +75,7 @@ def build(
                 add_code(fields, host)
             with gr.Column(scale=1, min_width=320, elem_id="bw-right"):
                 finder = Finder(finder_panel(), *searching)
+                methods = Methods(methods_panel(), *comparing)
                 panel = live_panel(runs, kiosk)
 
         visitors, run_log = Visitors(), RunLog(host.settings.log_prompts)
@@ -83,15 +85,23 @@ def build(
         line = Line(host.places, host.settings.queue_size)
         service = Service(host.settings, line, visitors, run_log)
         compare = service.bounded(compare)
-        results = (Results(line, run_log=run_log), Results(line, run_log=run_log))
+        results = tuple(Results(line, run_log=run_log) for _ in range(3))
         service.results.extend(results)
         page.service = service
         job = events.comparison_job(compare, host, publish)
         comparison = Handlers(job, visitors, results[0])
         search = Handlers(search_job(compare, host), visitors, results[1])
+        of_methods = Handlers(methods_job(compare, host), visitors, results[2])
         compared = events.wire_job(comparison, events.Named(asked), panel, generate, stop, page)
         found = events.wire_job(
             search, events.searched(asked, finder), finder.panel, finder.start, finder.stop
+        )
+        all_compared = events.wire_job(
+            of_methods,
+            events.Named({**asked, CHOSEN: methods.chosen}),
+            methods.panel,
+            methods.start,
+            methods.stop,
         )
         events.wire_goal(finder)
         changed = [
@@ -99,7 +109,7 @@ def build(
             *events.wire_prompt(fields),
             *wire_link(page, around, host, panel),
         ]
-        adviser, finished = Adviser(visitors, host), [compared, found]
+        adviser, finished = Adviser(visitors, host), [compared, found, all_compared]
         events.wire_advice(page, adviser, asked, panel, advice, changed, finished)
         for each in (panel, finder.panel):
             events.wire_use(each, fields)

@@ -47,7 +47,7 @@ STYLES = (  # later ones override
     "videos/scrubber.css",
     "panel/gallery.css",
     "panel/tour.css",
-    "panel/finder.css",
+    "panel/job.css",
     "panel/on_stage.css",
 )
 # What a component does first: import its module, or say that it cannot.

@@ -6,7 +6,12 @@ import pytest
 
 from bwcache import METHODS, ConfigError
 from bwcache.bench import methods as bench
-from bwcache.bench.families import (
+from bwcache.bench.leaderboard import add_to, points_of, standings
+from bwcache.bench.methods import Grid, Plan, methods, plan_of
+from bwcache.bench.workload import Workload
+from bwcache.cache.method import Knob
+from bwcache.cli import main
+from bwcache.explore.families import (
     SHARES,
     families,
     find_families,
@@ -14,11 +19,6 @@ from bwcache.bench.families import (
     outwards,
     worth_reporting,
 )
-from bwcache.bench.leaderboard import add_to, points_of, standings
-from bwcache.bench.methods import Grid, Plan, methods, plan_of
-from bwcache.bench.workload import Workload
-from bwcache.cache.method import Knob
-from bwcache.cli import main
 
 PROMPT = "a red circle moving right on a white background"
 OTHER = "a blue square bouncing on a gray background"

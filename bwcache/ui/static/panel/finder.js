@@ -6,13 +6,12 @@ import { createNumbers } from "../lib/numbers.js";
 import { serverRoot } from "../lib/server.js";
 import { fill, liveTexts, localise } from "../lib/texts.js";
 import { showRefusal } from "../page/refusal.js";
+import { followRows, showStrip } from "./job.js";
 import { createTrialsChart } from "./trials_chart.js";
 
 // `element`, `props`, `watch` and `trigger` are what Gradio hands to a component's script.
 export function start({ element, props, watch, trigger }) {
   let state = null;
-  let rows = []; // the list that is shown
-  let taken = 0; // how many of its rows have been taken
   const root = element.querySelector(".bw-finder");
   const texts = liveTexts(props.texts, onLanguageChange);
   localise(root, texts);
@@ -110,8 +109,8 @@ export function start({ element, props, watch, trigger }) {
   // --- one trial, looked at --------------------------------------------------------------------
   function lookAt(trial) {
     find(".bwf-detail-title").textContent = trial ? nameOf(trial) : texts.detail_idle;
-    showStrip("uncached", trial && state.strip);
-    showStrip("cached", trial && trial.p);
+    showStrip(root, "uncached", trial && state.strip, texts);
+    showStrip(root, "cached", trial && trial.p, texts);
     find(".bwf-numbers").textContent = trial ? numbersOf(trial) : "";
     const letters = [...(trial ? trial.w : "")];
     find(".bwf-schedule").replaceChildren(
@@ -120,16 +119,6 @@ export function start({ element, props, watch, trigger }) {
     for (const line of body.children) {
       line.classList.toggle("seen", Number(line.dataset.i) === trial?.i);
     }
-  }
-
-  // Six frames of a run's video, as a WebP in base64.
-  function showStrip(run, data) {
-    const figure = find(`figure[data-run=${run}]`);
-    const picture = figure.firstElementChild;
-    figure.hidden = !data;
-    if (!data) return;
-    picture.src = `data:image/webp;base64,${data}`;
-    picture.alt = fill(texts.strip_alt, { run: texts[`strip_${run}`] });
   }
 
   function numbersOf(trial) {
@@ -177,27 +166,17 @@ export function start({ element, props, watch, trigger }) {
 
   find(".bwf-close").addEventListener("click", () => { root.dataset.state = "idle"; });
 
-  // Take the rows that are new. A list with another search's beginning starts anew.
-  function feed(next) {
-    const [first] = next;
-    if (!first) return;
-    if (first.k === "begin") {
-      if (first.id !== state?.id) taken = 0;
-      rows = next;
-      for (; taken < rows.length; taken += 1) onRow[rows[taken].k]?.(rows[taken]);
-    } else {
-      onRow[first.k]?.(first);
-    }
-    if (state?.trials.length && next.at(-1).k !== "at") chart.draw(state, recommended());
-  }
+  const following = followRows({
+    props, watch, onRow, idOf: () => state?.id,
+    after(next) {
+      if (state?.trials.length && next.at(-1).k !== "at") chart.draw(state, recommended());
+    },
+  });
 
   function onLanguageChange() {
     localise(root, texts);
-    taken = 0;
-    feed(rows);
+    following.again();
   }
 
-  const readValue = () => feed(Array.isArray(props.value) ? props.value : []);
-  watch("value", readValue);
-  readValue();
+  following.start();
 }

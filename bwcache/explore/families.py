@@ -1,6 +1,6 @@
-"""What `bench methods` tries: every registered method over its main knob, and uncached runs.
+"""What is tried where methods are compared: each over its main knob, and uncached runs.
 
-Pure data and arithmetic; `methods.py` runs them.
+Pure data and arithmetic; `compare_methods.py` runs them for one prompt, `bench methods` for many.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
+from ..cache.calibration import is_known
 from ..cache.method import Knob, Method
 from ..cache.methods import METHODS
 from ..cache.methods.bwcache import BWCacheConfig
@@ -53,6 +54,15 @@ MAIN: Mapping[str, tuple[str, tuple]] = MappingProxyType(
 )
 
 
+# Values of a main knob that do nothing; elsewhere a period of 1, and "off".
+IDLE: Mapping[str, tuple] = MappingProxyType({"bwcache/paper": (), "bwcache/forecast": ()})
+# The families that people ask for by name, and the uncached runs that a cache has to beat.
+BEST_KNOWN = (
+    *("bwcache_plus/budget", "bwcache/forecast", "bwcache/paper", "first_block_cache", "teacache"),
+    *("magcache", "easycache", "taylorseer/modules", "uncached/same-levels", "uncached/fewer"),
+)
+
+
 @dataclass(frozen=True)
 class Family:
     """A method with all its settings fixed but one; or a kind of uncached run.
@@ -85,6 +95,27 @@ class Family:
         if self.knob is None:
             return []
         return list(MAIN.get(self.name, ("", ()))[1]) or knob_values(self.knob, steps)
+
+    def few(self, steps: int, most: int = 3) -> list[Any]:
+        """Values worth trying without knowing what they do, the middle one first.
+
+        Args:
+            steps: Of the run.
+            most: So many at most.
+        """
+        knob = self.knob
+        if self.method is not None and knob is None:
+            return [None]
+        found = self.values(steps)
+        if not found:
+            assert knob is not None
+            usual = knob.default or 0.1
+            found = [rounded(usual * SPREAD**power) for power in (-1, 0, 1)]
+            found = [value for value in found if knob.low <= value <= knob.high]
+        found = [value for value in found if value not in IDLE.get(self.name, (1, "off"))]
+        middle = len(found) // 2
+        by_nearness = sorted(range(len(found)), key=lambda at: (abs(at - middle), at))
+        return [found[at] for at in by_nearness[:most]]
 
     def config(self, value: Any = None) -> Method:
         """The method with that value of its main knob.
@@ -154,13 +185,14 @@ def rounded(number: float) -> float:
     return float(f"{number:.3g}")
 
 
-def families(threshold: float | None = None) -> dict[str, Family]:
+def families(threshold: float | None = None, model: str = "") -> dict[str, Family]:
     """All there are, by name: from the registry, and uncached runs.
 
     Args:
         threshold: BWCache's on the model; the paper's where None.
+        model: Whose calibrations are named where it has some; "" leaves that to the run.
     """
-    found = {each.name: each for each in _of_methods(threshold)}
+    found = {each.name: each for each in _of_methods(threshold, model)}
     return found | {
         f"uncached/{kind}": Family(f"uncached/{kind}", UNCACHED[kind], control=kind)
         for kind in CONTROLS
@@ -174,13 +206,15 @@ UNCACHED: Mapping[Control, str] = {
 }
 
 
-def _of_methods(threshold: float | None) -> Iterator[Family]:
+def _of_methods(threshold: float | None, model: str) -> Iterator[Family]:
     for name, method in METHODS.items():
         variants = VARIANTS.get(name, {"": {}})
         for variant, given in variants.items():
             fixed = dict(given)
             if method is BWCacheConfig and threshold is not None:
                 fixed["threshold"] = threshold
+            if "calibration" in method.calibrated and is_known(model, name):
+                fixed["calibration"] = model
             full = f"{name}/{variant}" if variant else name
             knobs = [k for k in method.knobs() if k.name not in (*fixed, *method.calibrated)]
             chosen = MAIN.get(full, (None, ()))[0]
@@ -189,17 +223,19 @@ def _of_methods(threshold: float | None) -> Iterator[Family]:
             yield Family(full, title, method, fixed, knob)
 
 
-def find_families(names: Sequence[str] | None, threshold: float | None = None) -> list[Family]:
+def find_families(
+    names: Sequence[str] | None, threshold: float | None = None, model: str = ""
+) -> list[Family]:
     """Those of these names, all where None; a method's name stands for all of its variants.
 
     Args:
         names: Of families or methods.
-        threshold: See `families`.
+        threshold, model: See `families`.
 
     Raises:
         ConfigError: A name is unknown, or there is none.
     """
-    known = families(threshold)
+    known = families(threshold, model)
     if names is None:
         return list(known.values())
     found: dict[str, Family] = {}
