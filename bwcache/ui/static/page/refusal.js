@@ -5,7 +5,7 @@ import { onFormChange } from "./address.js";
 
 const LINE = "bw-refusal";
 
-function clear() {
+export function clear() {
   document.querySelectorAll(`.${LINE}`).forEach((line) => line.remove());
   document.querySelectorAll("#bw-form [aria-invalid]").forEach((node) => {
     node.removeAttribute("aria-invalid");

@@ -5,7 +5,7 @@ import { make, motionIsReduced } from "../lib/elements.js";
 import { createNumbers } from "../lib/numbers.js";
 import { serverRoot } from "../lib/server.js";
 import { fill, liveTexts, localise } from "../lib/texts.js";
-import { showRefusal } from "../page/refusal.js";
+import { clear as clearRefusal, showRefusal } from "../page/refusal.js";
 import { followRows, showStrip } from "./job.js";
 import { createTrialsChart } from "./trials_chart.js";
 
@@ -41,6 +41,7 @@ export function start({ element, props, watch, trigger }) {
         ...row, trials: [], now: null, most: 1, n: 0, done: 0, best: null, strip: null,
       };
       root.dataset.state = "running";
+      clearRefusal();
       body.replaceChildren();
       for (const name of [".bwf-sentence", ".bwf-used", ".bwf-choice"]) find(name).textContent = "";
       find(".bwf-use-line").hidden = true;

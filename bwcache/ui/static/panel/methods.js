@@ -5,7 +5,7 @@ import { make, motionIsReduced } from "../lib/elements.js";
 import { createNumbers } from "../lib/numbers.js";
 import { serverRoot } from "../lib/server.js";
 import { fill, liveTexts, localise } from "../lib/texts.js";
-import { showRefusal } from "../page/refusal.js";
+import { clear as clearRefusal, showRefusal } from "../page/refusal.js";
 import { followRows, showStrip } from "./job.js";
 import { createMethodsChart } from "./methods_chart.js";
 
@@ -32,6 +32,7 @@ export function start({ element, props, watch }) {
     begin(row) {
       state = { ...row, points: [], now: null, most: 1, n: 0, strip: null };
       root.dataset.state = "running";
+      clearRefusal();
       body.replaceChildren();
       find(".bwm-out").replaceChildren();
       find(".bwf-sentence").textContent = "";

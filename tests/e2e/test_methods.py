@@ -1,0 +1,108 @@
+"""Compare the methods in a real browser, around the fake backend."""
+
+import pytest
+
+from bwcache.testing import FakeBackend
+from tests.e2e.conftest import Visit, serving, visiting
+
+pytestmark = pytest.mark.e2e
+ROWS = ".bw-methods tbody tr"
+POINTS = "document.querySelectorAll('.bw-methods .scatterlayer .point').length"
+
+
+@pytest.fixture(scope="module")
+def backend():
+    return FakeBackend(pause=0.002)
+
+
+@pytest.fixture(scope="module")
+def address(backend):
+    few = ("bwcache_plus/budget", "teacache", "uncached/fewer")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bwcache.ui.methods_compared.BEST_KNOWN", few)
+        with serving(backend) as address:
+            yield f"{address}?steps=8"
+
+
+@pytest.fixture
+def visit(browser, address):
+    with visiting(opened(browser, address)) as visit:
+        yield visit
+
+
+def opened(browser, address, **options) -> Visit:
+    """A visit with the section unfolded."""
+    visit = Visit(browser, address, **options)
+    visit.page.get_by_role("button", name="Compare the methods").click()
+    button(visit, "Compare").wait_for()
+    return visit
+
+
+def button(visit: Visit, name: str):
+    return visit.page.get_by_role("button", name=name, exact=True)
+
+
+def test_points_appear_as_they_are_measured_and_can_be_looked_at(visit):
+    page = visit.page
+    button(visit, "Compare").click()
+    page.wait_for_selector(f"{ROWS}:nth-child(2)")
+    assert page.locator(".bw-methods").get_attribute("data-state") == "running"
+    page.wait_for_function(f"{POINTS} >= 2")
+    assert "Run " in visit.text(".bw-methods .bwf-status")
+    page.wait_for_selector(".bw-methods[data-state=met]", timeout=120_000)
+    assert (
+        page.locator(ROWS).count() == page.evaluate(POINTS) == 8
+    )  # of few steps, two shares are one
+    said = visit.text(".bw-methods .bwf-sentence")
+    assert said.startswith("At ")
+    assert "came closest to the uncached video" in said
+    legend = page.locator(".bw-methods .legendtext").all_inner_texts()
+    assert "BWCache+ (budget)" in legend
+    assert "fewer uncached steps" in legend
+    page.locator(f"{ROWS} .bwm-look").first.focus()
+    assert visit.text(".bw-methods .bwf-detail-title").startswith("BWCache+ (budget) 0.4")
+    assert page.locator(".bwm-strips figure:visible img").count() == 2
+    loaded = "[...document.querySelectorAll('.bwm-strips img')].every(i => i.naturalWidth > 200)"
+    page.wait_for_function(loaded)
+    button(visit, "Close the comparison").click()
+    assert page.locator(".bw-methods").is_hidden()
+
+
+def test_stop_keeps_what_was_measured(visit, backend):
+    page = visit.page
+    backend.pause = 0.1
+    button(visit, "Compare").click()
+    page.wait_for_selector(f"{ROWS}:nth-child(1)")
+    button(visit, "Stop comparing").click()
+    page.wait_for_selector(".bw-methods[data-state=stopped]")
+    backend.pause = 0.002
+    assert page.locator(ROWS).count() >= 1
+    assert "Stopped" in visit.text(".bw-methods .bwf-status")
+
+
+def test_a_choice_of_ones_own_and_none_at_all(visit):
+    page = visit.page
+    button(visit, "Compare").wait_for()
+    page.locator("#bw-methods_compared .remove-all").click()
+    button(visit, "Compare").click()
+    page.wait_for_selector(".bw-refusal >> text=one method at least")
+    page.locator("#bw-methods_compared input").fill("FORA (stack)")
+    page.get_by_role("option", name="FORA (stack)").click()
+    page.keyboard.press("Escape")
+    button(visit, "Compare").click()
+    page.wait_for_selector(".bw-methods[data-state=met]")
+    assert page.locator(ROWS).count() == 3
+    assert page.locator(".bw-refusal").count() == 0
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_it_fits_the_window_and_is_whole_in_german(browser, address, width):
+    options = {"locale": "de-DE", "viewport": {"width": width, "height": 900}}
+    with visiting(Visit(browser, address, **options)) as visit:
+        page = visit.page
+        page.get_by_role("button", name="Verfahren vergleichen").click()
+        page.get_by_role("button", name="Vergleichen", exact=True).click()
+        page.wait_for_selector(".bw-methods[data-state=met]", timeout=120_000)
+        assert visit.text(".bw-methods .bwf-sentence").startswith("Bei ")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert "weniger Schritte ohne Cache" in page.locator(f"{ROWS} th").all_inner_texts()
