@@ -704,6 +704,8 @@ def _announced(place: _Place, whole_calls: bool) -> Iterator[None]:
             place.ranks,
             check_lists,
             place.parts if modules else (),
+            stack.feature,
+            tuple(given.shape) if isinstance(given, torch.Tensor) else (),
         )
         controller.begin_call(call, lane.stepping.plan)
         if controller.measures_calls:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from bwcache.cache.probes import Samples, Shares, finished, sample_tokens, spacing
-from bwcache.cache.ranks import Ranks, rows_of_part
+from bwcache.cache.probes import Samples, Shares, finished
+from bwcache.cache.ranks import Ranks
+from bwcache.cache.sampling import Parts, sample_tokens
 from tests.pipelines.two_ranks import results
 from tests.pipelines.zoo_wan import wan21_t2v
 
