@@ -576,8 +576,10 @@ class Controller:
     def _added(self, index: int, output: torch.Tensor, feature: int) -> torch.Tensor:
         """What a block added to its input; not a number where it altered the input itself."""
         entered = self._turn.entering[index]
-        altered = entered.altered((output,))
-        return output * math.nan if altered else output - entered.tensors[feature]
+        if entered.altered((output,)):
+            return output * math.nan
+        before, ranks = entered.tensors[feature], self._running.current.ranks
+        return output - (before if ranks is None else ranks.part(before, output))
 
     def _ask(self, block: int | None, numbers: Mapping[str, Sequence[float]]) -> None:
         """Ask the method for the step's plan, or for what follows from a block on."""
