@@ -94,8 +94,8 @@ def check_can_split(transformer: torch.nn.Module) -> None:
     if kind == "token_replace":
         raise ConfigError(
             "context_parallel",
-            f"{name} with image_condition_type={kind!r}",
-            "a model that treats all tokens alike: this one counts off those of the first frame",
+            f"image_condition_type={kind}",
+            f"a {name} that treats all tokens alike: this one counts off those of the first frame",
         )
 
 

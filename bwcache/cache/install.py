@@ -180,6 +180,12 @@ def cached_in_turns(
                         "pipe: pipelines that take turns need the very same transformers",
                         "two-caches",
                     )
+            if any(Ranks.of(transformer, group) for transformer in gated):
+                raise CacheError(
+                    "pipe: whose turn it is goes by the clock, which processes that share a video "
+                    "do not have in common; make one run after the other",
+                    "ranks",
+                )
             lanes: dict[Runner, _LaneInTurns] = {}
             for entrant in entrants:
                 lane = _LaneInTurns(entrant, gated, undo)

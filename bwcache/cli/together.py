@@ -31,7 +31,7 @@ def make(
 
     Raises:
         ConfigError: The processes, the model or a setting do not allow it.
-        MachineError: Another process has ended or does not answer.
+        SystemExit: Another process has ended or does not answer.
     """
     from ..models import processes
     from ..models.machine import default_device

@@ -6,6 +6,7 @@ leads: it alone speaks and writes.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -110,8 +111,8 @@ def joined(device: str) -> Iterator[Processes]:
         device: "cpu" or "cuda".
 
     Raises:
-        MachineError: Another process has ended or does not answer.
-        SystemExit: This one ends without a word, since another says why.
+        SystemExit: With status 1, where another process has ended or does not answer: that has been
+            said then, or another one says it.
     """
     global _joined
     diffusers.utils.logging.set_verbosity_error()  # else each warns that this is experimental
@@ -213,7 +214,9 @@ class _Watch(threading.Thread):
             keys = [f"left/{rank}" for rank in range(self._size)]
             with suppress(dist.DistError):
                 self._store.wait(keys, COLLECTIVE)
-        self._rest()
+        self._over.set()
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
 
     def last_words(self, error: BaseException) -> BaseException:
         """What to raise when an error ends this process: one of them says why.
@@ -228,10 +231,15 @@ class _Watch(threading.Thread):
                 self._store.set(f"words/{self._rank}", said)
             words = self._words()
         speaks = self._first_to_speak() if lost else self._rank == 0 and self._first_to_speak()
-        self._rest()
-        if not speaks:
-            return SystemExit(1)
-        return MachineError(LOST, "; ".join(words)) if lost else error
+        self._over.set()
+        if self._before is not None:  # torchrun's, which would cut short what is said
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if not lost and speaks:
+            return error
+        atexit.register(_end_at_once)
+        if speaks:
+            _say("; ".join([LOST, *words]))
+        return SystemExit(1)
 
     def _words(self) -> list[str]:
         others = [f"words/{rank}" for rank in range(self._size) if rank != self._rank]
@@ -244,19 +252,25 @@ class _Watch(threading.Thread):
         except dist.DistError:
             return True
 
-    def _rest(self) -> None:
-        self._over.set()
-        if self._before is not None:
-            signal.signal(signal.SIGTERM, self._before)
-
     def _terminated(self, *given: object) -> None:
         self._end("ended by a signal, as torchrun sends it when another process has ended")
 
     def _end(self, why: str) -> None:
-        if self._first_to_speak() and sys.__stderr__ is not None:
-            with suppress(OSError):
-                print(f"bwcache: {plain(why)}", file=sys.__stderr__, flush=True)
+        if self._first_to_speak():
+            _say(why)
         os._exit(1)
+
+
+def _say(why: str) -> None:
+    """One line on the terminal, also of a process that else keeps silent."""
+    with suppress(OSError):
+        if sys.__stderr__ is not None:  # the first line ends that of a bar
+            print(f"\nbwcache: {plain(why)}", file=sys.__stderr__, flush=True)
+
+
+def _end_at_once() -> None:
+    """At Python's end: PyTorch would complain of operations that others were to take part in."""
+    os._exit(1)
 
 
 def _is_lost(error: BaseException) -> bool:

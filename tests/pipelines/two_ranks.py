@@ -24,7 +24,7 @@ from bwcache.cache.context_parallel import mesh_of, split
 from bwcache.cache.method import WHOLE, Method, Plan
 from bwcache.cache.methods import METHODS
 from tests.pipelines.tiny import Tiny
-from tests.pipelines.zoo_cog_ltx import cogvideox, cogvideox_i2v, ltx_t2v
+from tests.pipelines.zoo_cog_ltx import cogvideox, ltx_t2v
 from tests.pipelines.zoo_hunyuan import hunyuan_t2v
 from tests.pipelines.zoo_wan import wan21_t2v, wan22_t2v, wan22_ti2v
 from tests.toy import ToyPipeline
@@ -34,7 +34,6 @@ MODELS = {
     "wan2.2": wan22_t2v,
     "wan-ti2v": wan22_ti2v,
     "cogvideox": cogvideox,
-    "cogvideox-i2v": cogvideox_i2v,
     "hunyuan": hunyuan_t2v,
     "ltx": ltx_t2v,
 }
