@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -10,6 +11,10 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
 from ..models import find
+from .arguments import PARALLEL
+
+FIELD = "context_parallel"
+VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # torchrun's
 
 if TYPE_CHECKING:
     from ..models.spec import Offload
@@ -33,17 +38,17 @@ def make(
         ConfigError: The processes, the model or a setting do not allow it.
         SystemExit: Another process has ended or does not answer.
     """
-    from ..models import processes
-    from ..models.machine import default_device
-
     size, offload = args.context_parallel, getattr(args, "offload", None)
-    processes.check_launch(size)
+    _check_launch(size)
     if size == 1:
         return lead(request, offload)
     if getattr(args, "ruler", False):
-        raise ConfigError("ruler", True, f"no ruler with {processes.OPTION}; measure it by itself")
+        raise ConfigError("ruler", True, f"no ruler with {PARALLEL}; measure it by itself")
     if offload not in (None, "none"):
-        raise ConfigError("offload", offload, f"none with {processes.OPTION}")
+        raise ConfigError("offload", offload, f"none with {PARALLEL}")
+    from ..models import processes
+    from ..models.machine import default_device
+
     processes.check_model(find(request.model))
     device = args.device or default_device()
     processes.check_device(device)
@@ -53,6 +58,20 @@ def make(
             return lead(request, "none")
         _follow(request, device)
     return 0
+
+
+def _check_launch(size: int) -> None:
+    """Refuse a number of processes other than that which torchrun has started.
+
+    Raises:
+        ConfigError: Saying how to start them.
+    """
+    told = os.environ.get("WORLD_SIZE", "1")
+    started = int(told) if told.isdigit() else 1
+    missing = [name for name in VARIABLES if name not in os.environ]
+    if size < 1 or size != started or (size > 1 and missing):
+        how = f"torchrun --nproc-per-node {size} -m bwcache …" if size > 1 else "no torchrun for 1"
+        raise ConfigError(FIELD, size, f"the number of processes started, here {started}: {how}")
 
 
 def _follow(request: Request, device: str) -> None:

@@ -29,7 +29,6 @@ from ..errors import ConfigError, MachineError, chain, first_line, plain
 from .spec import ModelSpec
 
 OPTION = "context_parallel"
-VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 BEAT = 1.0  # seconds between two signs of life
 LOST_AFTER = 30.0  # seconds without one
 COLLECTIVE = timedelta(seconds=50)  # how long one waits for the others while they compute
@@ -59,20 +58,6 @@ class Processes:
 
 
 _joined: Processes | None = None
-
-
-def check_launch(size: int) -> None:
-    """Refuse a number of processes other than that which torchrun has started.
-
-    Raises:
-        ConfigError: Saying how to start them.
-    """
-    told = os.environ.get("WORLD_SIZE", "1")
-    started = int(told) if told.isdigit() else 1
-    missing = [name for name in VARIABLES if name not in os.environ]
-    if size < 1 or size != started or (size > 1 and missing):
-        how = f"torchrun --nproc-per-node {size} -m bwcache …" if size > 1 else "no torchrun for 1"
-        raise ConfigError(OPTION, size, f"the number of processes started, here {started}: {how}")
 
 
 def check_model(spec: ModelSpec) -> None:
