@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
@@ -142,6 +143,13 @@ def split(transformer: torch.nn.Module, mesh: DeviceMesh) -> None:
 def mesh_of(size: int, device_type: str) -> DeviceMesh:
     """All processes of the default group as the mesh that diffusers wants."""
     return init_device_mesh(device_type, (1, size), mesh_dim_names=("ring", "ulysses"))
+
+
+def limit_waiting(mesh: DeviceMesh, limit: timedelta) -> None:
+    """From now on a process waits so long, at most, for the others of a mesh."""
+    flat = mesh["ring", "ulysses"]._flatten()  # of which diffusers takes the very same
+    for group in (*mesh.get_all_groups(), flat.get_group()):
+        dist.distributed_c10d._set_pg_timeout(limit, group)
 
 
 def gathered(part: torch.Tensor, dim: int, group: Any) -> torch.Tensor:

@@ -2,7 +2,8 @@
 
 `enable` and `disable` are the same in two calls, for servers and notebooks.
 
-The only file that touches diffusers' hook internals, which are partly private: diffusers is
+The only file that touches diffusers' hook internals (those of its parallelism apart, see
+`context_parallel.py`), which are partly private: diffusers is
 pinned exactly. No model's forward is copied; blocks are told to run or to be passed by.
 """
 

@@ -24,13 +24,14 @@ import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh
 
-from ..cache.context_parallel import PLANS, mesh_of, split
+from ..cache.context_parallel import PLANS, limit_waiting, mesh_of, split
 from ..errors import ConfigError, MachineError, chain, first_line, plain
 from .spec import ModelSpec
 
 OPTION = "context_parallel"
 BEAT = 1.0  # seconds between two signs of life
 LOST_AFTER = 30.0  # seconds without one
+START = timedelta(minutes=10)  # how long one waits for the others to start
 COLLECTIVE = timedelta(seconds=50)  # how long one waits for the others while they compute
 LOST = "another process of this run has ended or does not answer"
 
@@ -104,14 +105,13 @@ def joined(device: str) -> Iterator[Processes]:
     kind = "cuda" if device.startswith("cuda") else "cpu"
     store, rank, size = next(dist.rendezvous("env://"))
     backend = "cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo"
-    shared: dict[str, Any] = {"store": dist.PrefixStore("groups", store), "timeout": COLLECTIVE}
+    shared: dict[str, Any] = {"store": dist.PrefixStore("groups", store), "timeout": START}
     dist.init_process_group(backend, rank=rank, world_size=size, **shared)
     watch = _Watch(store.clone(), rank, size)
     watch.start()
     try:
         _joined = Processes(rank, size, store, mesh_of(size, kind))
-        for group in _joined.mesh.get_all_groups():
-            dist.distributed_c10d._set_pg_timeout(COLLECTIVE, group)
+        limit_waiting(_joined.mesh, COLLECTIVE)
         yield _joined
     except BaseException as error:
         said = watch.last_words(error)
@@ -120,7 +120,10 @@ def joined(device: str) -> Iterator[Processes]:
         raise said from error
     else:
         watch.leave()
-        dist.destroy_process_group()
+        if rank:  # whatever went wrong in taking this apart would end the first one, which writes
+            atexit.register(_end_at_once, 0)
+        else:
+            dist.destroy_process_group()
     finally:
         _joined = None
 
@@ -221,7 +224,7 @@ class _Watch(threading.Thread):
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if not lost and speaks:
             return error
-        atexit.register(_end_at_once)
+        atexit.register(_end_at_once, 1)
         if speaks:
             _say("; ".join([LOST, *words]))
         return SystemExit(1)
@@ -253,9 +256,9 @@ def _say(why: str) -> None:
             print(f"\nbwcache: {plain(why)}", file=sys.__stderr__, flush=True)
 
 
-def _end_at_once() -> None:
+def _end_at_once(status: int) -> None:
     """At Python's end: PyTorch would complain of operations that others were to take part in."""
-    os._exit(1)
+    os._exit(status)
 
 
 def _is_lost(error: BaseException) -> bool:
