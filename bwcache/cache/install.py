@@ -3,8 +3,8 @@
 `enable` and `disable` are the same in two calls, for servers and notebooks.
 
 The only file that touches diffusers' hook internals (those of its parallelism apart, see
-`context_parallel.py`), which are partly private: diffusers is
-pinned exactly. No model's forward is copied; blocks are told to run or to be passed by.
+`context_parallel.py`), which are partly private: diffusers is pinned exactly. No model's forward is
+copied; blocks are told to run or to be passed by.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ class _Watch(threading.Thread):
     def __init__(self, store: dist.Store, rank: int, size: int):
         super().__init__(name="bwcache-watch", daemon=True)
         self._store, self._rank, self._size = store, rank, size
-        self._over = threading.Event()
+        self._over, self._ending = threading.Event(), threading.Lock()
         self._store.set(f"beat/{rank}", "0")
         self._before: Any = None
         with suppress(ValueError):  # not in the main thread: whoever has it sees to signals
@@ -211,6 +211,8 @@ class _Watch(threading.Thread):
 
         The first one says it. What another one died of it reads from what that one has left.
         """
+        if not self._ending.acquire(blocking=False):
+            self._over.wait()  # the watch ends the process
         lost = any(_is_lost(each) for each in chain(error))
         said = f"process {self._rank + 1} of {self._size} ended: {first_line(error)}"
         words: list[str] = []
@@ -244,6 +246,8 @@ class _Watch(threading.Thread):
         self._end("ended by a signal, as torchrun sends it when another process has ended")
 
     def _end(self, why: str) -> None:
+        if not self._ending.acquire(blocking=False):
+            return  # another thread is at it
         if self._first_to_speak():
             _say(why)
         os._exit(1)
