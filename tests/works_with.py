@@ -61,7 +61,7 @@ WORKS_WITH: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "blocks that work in place": (f"{U}/test_in_place.py::test_blocks_that_work_in_place",),
         "context parallelism": (
-            f"{P}/test_ranks.py::test_two_processes_decide_and_give_what_one_does",
+            f"{P}/test_ranks.py::test_two_processes_decide_measure_and_give_what_one_does",
         ),
         "`deepcopy` and `save_pretrained` inside": (
             f"{P}/test_sound.py::test_a_copy_made_inside_and_a_pipeline_saved_inside",

@@ -123,6 +123,7 @@ class Branch:
         ranks: Ranks | None = None,
         prediction: Prediction = UNKNOWN,
     ):
+        self.shape: tuple[int, ...] = ()  # of the latents that its last calls were given
         self.samples = [Samples(p.tokens, p.metric, p.against) for p in layout.probes]
         self.numbers: list[torch.Tensor | None] = [None for _ in layout.probes]
         self.call: CallForecast | None = None

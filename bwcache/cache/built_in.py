@@ -4,6 +4,7 @@ TaylorSeer    its default names match no module of most models, so that it does 
               attentions and MLPs are named where they are known, else it is refused
 PAB           one memory for both guidance branches: refused where a pipeline calls the
               transformer once for each; `PABConfig` has one memory each
+FirstBlock    processes that share a video decide each by its own part of it: refused there
 FasterCache   an IndexError in the run there, behind which its hooks stay: refused
 all           a number that is not finite makes some of them reuse: what they keep is dropped
               behind the first such call, so that those that follow compute; every hook is gone
@@ -20,6 +21,7 @@ from typing import Any
 import torch
 from diffusers import (
     FasterCacheConfig,
+    FirstBlockCacheConfig,
     PyramidAttentionBroadcastConfig,
     TaylorSeerCacheConfig,
 )
@@ -27,6 +29,7 @@ from diffusers import (
 from ..errors import CacheError
 from .block_stacks import MODULES, STACKS
 from .install import BUILT_IN_CACHES, transformers_to_gate
+from .ranks import Ranks
 
 # whose pipelines call them once for each guidance branch, not with a batch of both
 CALLED_PER_BRANCH = (
@@ -67,6 +70,13 @@ def built_in(pipe: Any, config: Any) -> Iterator[None]:
 
 def _check(transformer: torch.nn.Module, config: Any) -> None:
     name, per_branch = type(transformer).__name__, type(transformer).__name__ in CALLED_PER_BRANCH
+    if isinstance(config, FirstBlockCacheConfig) and Ranks.of(transformer) is not None:
+        raise CacheError(
+            "config: diffusers' FirstBlockCache decides by what each process measures of "
+            "its own part of the video, and near the threshold they wait for one another for "
+            "ever; use one of bwcache's methods",
+            "ranks",
+        )
     if per_branch and isinstance(config, FasterCacheConfig):
         raise CacheError(
             f"config: diffusers' FasterCache needs both guidance branches in one call; {name} is "

@@ -25,7 +25,6 @@ from .method import (
     Asked,
     Method,
     Plan,
-    Probe,
     RunFacts,
     Site,
     action_of,
@@ -33,8 +32,10 @@ from .method import (
     start,
 )
 from .prediction import UNKNOWN, Prediction
-from .probes import COSINES, Shares, finished
+from .probes import Shares
 from .ranks import Ranks
+from .readings import Measured, decisive
+from .sampling import Parts
 from .stopwatch import Stopwatch, synchronise
 from .trace import ExpertRecord, StepRecord, Trace
 
@@ -79,6 +80,8 @@ class Call:
         ranks: The processes that share the call.
         check: Called when the first block is reached; raises where it is not the transformer's own.
         parts: See `RunFacts`; then `num_blocks` counts modules.
+        feature: The stream of the blocks that is measured.
+        shape: Of the latents that it is given, alike in all processes.
     """
 
     owner: object
@@ -90,6 +93,8 @@ class Call:
     ranks: Ranks | None = None
     check: Callable[[], None] = lambda: None
     parts: tuple[str, ...] = ()
+    feature: str = ""
+    shape: tuple[int, ...] = ()
 
 
 @dataclass
@@ -115,6 +120,7 @@ class _RunState:
     expert: _Expert | None = None  # the one whose turn it is
     call: Call | None = None
     videos: int = 1
+    split: dict[tuple[int, tuple[int, ...]], Parts] = field(default_factory=dict)
     # of the running step
     started: float | None = None
     decision: Plan = field(default_factory=Plan)
@@ -225,10 +231,11 @@ class Controller:
         if run.over:  # nothing would ever be made of what is measured or kept here
             self.doing, self._branch = [], None
             return
-        if key not in self.branches:
+        if key not in self.branches or self._split_anew(key, call):
             self.branches[key] = Branch(
                 run.turn.method, run.layout, call.alternating, call.ranks, run.plan.prediction
             )
+            self.branches[key].shape = call.shape
         self._branch = self.branches[key]
         self._turn.begin_call(self._shares(call))
         self.doing = [RUN] * call.num_blocks
@@ -318,7 +325,9 @@ class Controller:
         for place in layout.before[index]:
             probe = layout.probes[place]
             if run.first_call or not probe.first_branch:
-                self._measure(place, argument(probe.of))
+                # what the first block is given is not split yet
+                part = probe.of == run.current.feature and index > 0
+                self._measure(place, argument(probe.of), part)
         if run.first_call and run.decision.until == index:
             self._ask(index, self._read_early())
         if self.doing[index] != RUN:
@@ -340,7 +349,7 @@ class Controller:
         Most blocks of a measured step come here: what is done for each costs a small model time.
         """
         (place,) = self._running.layout.behind[index]
-        self._measure(place, features)
+        self._measure(place, features, part=True)
 
     @torch.no_grad()
     def after(self, index: int, inputs: Callable[[], Tensors], streams: Tensors, feature: int):
@@ -363,7 +372,7 @@ class Controller:
                     features = self._added(index, features, feature)
                     for span in layout.starting[index + 1] if index + 1 < len(self.doing) else ():
                         self._turn.replays[span].follow_lead(features)
-                self._measure(place, features)
+                self._measure(place, features, part=True)
         if layout.adding[index]:
             self._turn.entering[index].drop()
         for span in layout.ending[index]:
@@ -544,9 +553,18 @@ class Controller:
     def _shares(self, call: Call) -> Shares | None:
         """Whose the call's rows are; None where one video and one process are all there is."""
         videos = self._running.videos if call.rows % self._running.videos == 0 else 1
-        if videos == 1 and call.ranks is None:
-            return None
-        return Shares(videos, call.rows // videos, call.ranks)
+        if call.ranks is None:
+            return None if videos == 1 else Shares(videos, call.rows // videos)
+        split = self._running.split
+        parts = split.setdefault((call.expert, call.shape), Parts(call.ranks))
+        return Shares(videos, call.rows // videos, parts)
+
+    def _split_anew(self, key: tuple[str | None, int], call: Call) -> bool:
+        """Whether tokens are split otherwise than in the branch's last call.
+
+        A process whose own part has kept its length would reuse it where the others compute.
+        """
+        return call.ranks is not None and self.branches[key].shape != call.shape
 
     def _reach(self) -> None:
         """A block of the running call has been reached, which is the transformer's own."""
@@ -558,13 +576,17 @@ class Controller:
     def _added(self, index: int, output: torch.Tensor, feature: int) -> torch.Tensor:
         """What a block added to its input; not a number where it altered the input itself."""
         entered = self._turn.entering[index]
-        altered = entered.altered((output,))
-        return output * math.nan if altered else output - entered.tensors[feature]
+        if entered.altered((output,)):
+            return output * math.nan
+        before, ranks = entered.tensors[feature], self._running.current.ranks
+        return output - (before if ranks is None else ranks.part(before, output))
 
     def _ask(self, block: int | None, numbers: Mapping[str, Sequence[float]]) -> None:
         """Ask the method for the step's plan, or for what follows from a block on."""
         run = self._running
         plan, run.turn.asked = ask(run.turn.asked, run.step, block, numbers)
+        if run.current.ranks is not None:  # a method may look at a clock, or draw lots
+            plan = run.current.ranks.first(plan)
         count, first = run.layout.facts.num_blocks, block or 0
         if run.over:
             plan, run.refusal = Plan(), f"step {run.step + 1} of {run.num_steps}"
@@ -590,16 +612,16 @@ class Controller:
         self.doing[stop - 1] = GIVE
         run.giving[stop - 1] = span
 
-    def _measure(self, place: int, features: torch.Tensor) -> None:
-        """Take a sample; the time that measuring takes is not the blocks'."""
+    def _measure(self, place: int, features: torch.Tensor, part: bool = False) -> None:
+        """Take a sample, see `Samples.take`; the time that it takes is not the blocks'."""
         run = self._running
         if run.block_time.running:
             run.block_time.hand_over(run.indicator_time)
-            self._turn.samples[place].take(features)
+            self._turn.samples[place].take(features, part)
             run.indicator_time.hand_over(run.block_time)
         else:
             run.indicator_time.start()
-            self._turn.samples[place].take(features)
+            self._turn.samples[place].take(features, part)
             run.indicator_time.stop()
 
     def _end_stack(self) -> None:
@@ -636,63 +658,30 @@ class Controller:
         """What this call has measured so far; waits for the device."""
         run = self._running
         ran = all(doing == RUN for doing in self.doing)
-        found = {}
-        for probe, samples in zip(run.layout.probes, self._turn.samples, strict=True):
-            numbers = samples.read() if ran or probe.against == "neighbour" else None
-            if numbers is not None:
-                found[probe.name] = self._decisive([numbers], probe)
-        read = _on_host(found)
+        pairs = zip(run.layout.probes, self._turn.samples, strict=True)
+        measured = [
+            [samples.read() if ran or probe.against == "neighbour" else None]
+            for probe, samples in pairs
+        ]
+        read = self._decisive(measured)
         run.read_early.update(read)
         return read
 
     def _read_numbers(self) -> dict[str, tuple[float, ...]]:
         """Per probe and block, the mean over branches; the step's one wait for the device."""
-        found = {}
-        for place, probe in enumerate(self._running.layout.probes):
-            measured = [
-                branch.numbers[place]
-                for branch in self.branches.values()
-                if branch.numbers[place] is not None
-            ]
-            if measured:
-                found[probe.name] = self._decisive(measured, probe)
-        for branch in self.branches.values():
+        places = range(len(self._running.layout.probes))
+        branches = self.branches.values()
+        measured = [[branch.numbers[place] for branch in branches] for place in places]
+        for branch in branches:
             branch.numbers = [None for _ in branch.numbers]
-        return _on_host(found)
+        return self._decisive(measured)
 
-    def _decisive(self, measured: list[torch.Tensor], probe: Probe) -> torch.Tensor:
-        """The numbers that decide, `[blocks]`: the mean over branches, of the least similar video.
-
-        All processes that share a call come here alike, and leave with the same numbers.
-        """
-        if all(each.ndim == 1 for each in measured):
-            return torch.stack(measured).mean(dim=0)
-        ranks, found = self._running.current.ranks, []
-        for each in measured:
-            if each.ndim > 1:
-                each = finished(each if ranks is None else ranks.add_up(each), probe.metric)
-            else:  # a call whose batch the videos do not divide
-                each = each[:, None].expand(-1, self._running.videos)
-            found.append(each.to(measured[0].device))
-        numbers = torch.stack(found).mean(dim=0)
-        means = numbers.mean(dim=0)
-        least_similar = means.argmin() if probe.metric in COSINES else means.argmax()
-        return numbers.index_select(1, least_similar.reshape(1)).flatten()
+    def _decisive(self, measured: Sequence[Measured]) -> dict[str, tuple[float, ...]]:
+        run = self._running
+        probes, device = run.layout.probes, run.plan.device
+        return decisive(measured, probes, run.videos, run.current.ranks, device)
 
 
 def _gated_site(method: Method) -> Site:
     """Which gates work for a method: where whole calls are passed by, the blocks' ones watch."""
     return "modules" if method.site == "modules" else "blocks"
-
-
-def _on_host(numbers: Mapping[str, torch.Tensor]) -> dict[str, tuple[float, ...]]:
-    """Several lists of numbers, read in one go."""
-    if not numbers:
-        return {}
-    first = next(iter(numbers.values()))
-    read = first if len(numbers) == 1 else torch.cat([x.to(first.device) for x in numbers.values()])
-    values, found, place = read.tolist(), {}, 0
-    for name, each in numbers.items():
-        found[name] = tuple(values[place : place + len(each)])
-        place += len(each)
-    return found

@@ -2,8 +2,9 @@
 
 `enable` and `disable` are the same in two calls, for servers and notebooks.
 
-The only file that touches diffusers' hook internals, which are partly private: diffusers is
-pinned exactly. No model's forward is copied; blocks are told to run or to be passed by.
+The only file that touches diffusers' hook internals (those of its parallelism apart, see
+`context_parallel.py`), which are partly private: diffusers is pinned exactly. No model's forward is
+copied; blocks are told to run or to be passed by.
 """
 
 from __future__ import annotations
@@ -182,6 +183,12 @@ def cached_in_turns(
                         "pipe: pipelines that take turns need the very same transformers",
                         "two-caches",
                     )
+            if any(Ranks.of(transformer, group) for transformer in gated):
+                raise CacheError(
+                    "pipe: whose turn it is goes by the clock, which processes that share a video "
+                    "do not have in common; make one run after the other",
+                    "ranks",
+                )
             lanes: dict[Runner, _LaneInTurns] = {}
             for entrant in entrants:
                 lane = _LaneInTurns(entrant, gated, undo)
@@ -706,6 +713,8 @@ def _announced(place: _Place, whole_calls: bool) -> Iterator[None]:
             place.ranks,
             check_lists,
             place.parts if modules else (),
+            stack.feature,
+            tuple(given.shape) if isinstance(given, torch.Tensor) else (),
         )
         controller.begin_call(call, lane.stepping.plan)
         if controller.measures_calls:

@@ -14,53 +14,12 @@ from itertools import groupby
 import torch
 
 from .method import Against, Metric
-from .ranks import Ranks, rows_of_part
+from .sampling import Parts, sample_tokens, spacing
 
 COSINES = ("cosine", "cosine_ahead")  # of these, the smallest is the least similar
+# how many sums a number is made of
+TERMS = {"relative_l1": 2, "change": 2, "size": 2, "cosine": 3, "cosine_ahead": 3}
 STACKED_AT_MOST = 2**20  # numbers compared at once: a few MiB of memory, and few operations
-
-
-def sample_tokens(features: torch.Tensor, wanted: int | None) -> torch.Tensor:
-    """Some of the tokens, the same ones every time for one shape.
-
-    Args:
-        features: `[..., channels]`; every row of channels is a token, those of a whole batch too.
-        wanted: At most so many tokens, evenly strided over all; None for all.
-
-    Returns:
-        A view of the features, or of a contiguous copy: `[tokens, channels]`, dtype and device as
-        given. The stride is an odd prime, so that it does not fall on the same columns of a
-        picture again and again.
-    """
-    if features.requires_grad:
-        features = features.detach()
-    if not features.is_contiguous():
-        features = features.contiguous()
-    return features.as_strided(*_strided_view(features.shape, wanted))
-
-
-@lru_cache
-def _strided_view(shape: torch.Size, wanted: int | None) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Size and stride, in numbers, of evenly spaced rows of contiguous features."""
-    channels = shape[-1]
-    tokens = math.prod(shape[:-1])
-    every = spacing(tokens, wanted)
-    return (-(-tokens // every), channels), (every * channels, 1)
-
-
-def spacing(tokens: int, wanted: int | None) -> int:
-    """Every so many-th token is taken: an odd prime, or 1 for all."""
-    if wanted is None or wanted >= tokens:
-        return 1
-    return _odd_prime_from(-(-tokens // wanted))
-
-
-def _odd_prime_from(number: int) -> int:
-    """The number, if it is an odd prime, or the next one."""
-    number |= 1
-    while any(number % divisor == 0 for divisor in range(3, math.isqrt(number) + 1, 2)):
-        number += 2
-    return number
 
 
 @dataclass(frozen=True)
@@ -70,14 +29,14 @@ class Shares:
     Args:
         videos: How many videos a call makes.
         calls: How many guidance branches it makes them in, one after another in the batch.
-        ranks: The processes that share the call.
+        parts: How its tokens are split among processes; None where one process has all.
 
     Numbers are then sums, to be added up over processes and divided for each video by `finished`.
     """
 
     videos: int = 1
     calls: int = 1
-    ranks: Ranks | None = None
+    parts: Parts | None = None
 
 
 class Samples:
@@ -119,13 +78,19 @@ class Samples:
         self._loose, self._taken, self._read = [], 0, 0
         self._shares, self._videos = shares, []
 
-    def take(self, features: torch.Tensor) -> None:
-        """The next block has given its features, `[..., channels]`; what is kept is a copy."""
+    def take(self, features: torch.Tensor, part: bool = True) -> None:
+        """The next block has given its features, `[..., channels]`; what is kept is a copy.
+
+        Args:
+            features: What it gave.
+            part: Whether they are this process' part of them, where processes share a video;
+                else each has all, and a sum over processes is a multiple that a quotient cancels.
+        """
         shares = self._shares
         if shares is None:
             sample = sample_tokens(features, self._wanted)
         else:
-            sample, videos = _shared_sample(features, self._wanted, shares)
+            sample, videos = _shared_sample(features, self._wanted, shares, part)
             self._videos.append(videos)
         rows, place = self._now.rows, self._taken
         self._taken += 1
@@ -220,20 +185,19 @@ def finished(sums: torch.Tensor, metric: Metric) -> torch.Tensor:
 
 
 def _shared_sample(
-    features: torch.Tensor, wanted: int | None, shares: Shares
+    features: torch.Tensor, wanted: int | None, shares: Shares, part: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Of a process' part the rows that `sample_tokens` would take of the whole, and whose they are.
 
     The features are those of one batch entry after another; the entries are all videos in the
     first guidance branch, all in the second, and so on.
     """
-    here, ranks = math.prod(features.shape[:-1]), shares.ranks
-    entries, device = shares.videos * shares.calls, features.device
-    if ranks is None:
-        sample = sample_tokens(features, wanted)
-        return sample, _owners(here, spacing(here, wanted), entries, shares.videos, device)
-    every, tokens = spacing(here * ranks.size, wanted), features.shape[-2]
-    rows = rows_of_part(here // tokens, tokens, every, ranks.rank, ranks.size, device)
+    here, entries = math.prod(features.shape[:-1]), shares.videos * shares.calls
+    if shares.parts is None or not part:
+        every = spacing(here, wanted)
+        owners = _owners(here, every, entries, shares.videos, features.device)
+        return sample_tokens(features, wanted), owners
+    rows = shares.parts.rows(features, wanted)
     sample = features.detach().reshape(here, -1).index_select(0, rows)
     return sample, rows * entries // here % shares.videos
 
@@ -256,7 +220,7 @@ class _Buffers:
     def __init__(self, samples: Sequence[torch.Tensor]):
         self.stacks: list[torch.Tensor] = []
         for (shape, *_), same in groupby(samples, key=_kind):
-            blocks, together = list(same), max(1, STACKED_AT_MOST // shape.numel())
+            blocks, together = list(same), max(1, STACKED_AT_MOST // max(1, shape.numel()))
             for first in range(0, len(blocks), together):
                 self.stacks.append(torch.stack(blocks[first : first + together]))
         self._settle()

@@ -116,6 +116,13 @@ class Residual:
         self._input.drop()
         self._entered, self._why_none = (), why
 
+    def _quotient(self, of: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
+        """‖of‖₁ / ‖by‖₁ over the whole video, whatever part of it is here."""
+        sizes = torch.stack([torch.linalg.vector_norm(x, 1, dtype=torch.float32) for x in (of, by)])
+        if self._ranks is not None:
+            sizes = self._ranks.add_up(sizes)
+        return sizes[0] / sizes[1]
+
     def _seen_by_last_block(self, inputs: Tensors, like: Tensors) -> Tensors:
         if self._swapped:
             inputs = tuple(map(_swap_frames_and_tokens, inputs, like))
@@ -176,7 +183,17 @@ class ForecastResidual(Residual):
             return
         self._gap = level - self._level
         if self._gap:
-            self._change = _each(_trend, self.kept, last)
+            self._change = _each(self._trend, self.kept, last)
+
+    def _trend(self, residual: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+        """The change since `before`, less the share that it is of the residual.
+
+        A change as large as the residual itself says nothing of what comes next. The share stays
+        on the device: nothing here waits for the host.
+        """
+        change = residual - before
+        share = self._quotient(change, residual)
+        return change.mul_((1 - share).clamp(0, 1).nan_to_num(0.0).to(change.dtype))
 
     def _reach(self, level: float) -> float:
         """How many times the last change is added; 0 holds the last residual."""
@@ -289,7 +306,7 @@ class Mix(Residual):
         now, (before, last) = self._lead, self._leads
         if now is None or before is None or last is None or now.shape != before.shape:
             return None
-        gamma = _size(now - before) / _size(last - before)
+        gamma = self._quotient(now - before, last - before)
         return gamma.nan_to_num(1.0).clamp(1, 2) - 1
 
 
@@ -313,21 +330,6 @@ def _residual(after: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
 def _with_residual(before: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
     same = residual.shape == before.shape
     return before.to(residual.device) + residual if same else residual.clone()
-
-
-def _trend(residual: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
-    """The change since `before`, less the share that it is of the residual.
-
-    A change as large as the residual itself says nothing of what comes next. The share stays on
-    the device: nothing here waits for the host.
-    """
-    change = residual - before
-    share = _size(change) / _size(residual)
-    return change.mul_((1 - share).clamp(0, 1).nan_to_num(0.0).to(change.dtype))
-
-
-def _size(x: torch.Tensor) -> torch.Tensor:
-    return torch.linalg.vector_norm(x, 1, dtype=torch.float32)
 
 
 def _each(function, *streams: Tensors) -> Tensors:

@@ -24,7 +24,7 @@ from ..errors import (
     plain,
 )
 from . import bench, calibrate, compare, deploy, freeze, predict, record, sweep
-from .arguments import USAGE_ERROR, Parser
+from .arguments import USAGE_ERROR, Parser, is_follower
 
 MACHINE_FAULT = 1
 INTERRUPTED = 130  # what a shell gives a program that Ctrl+C ended
@@ -46,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     2 for what was asked, 1 for what this machine cannot do, both with one line on stderr.
     """
+    if is_follower(sys.argv[1:] if arguments is None else arguments):
+        sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     args = build_parser().parse_args(arguments)
     if sys.stdout is None:
         return _fail("standard output is closed", MACHINE_FAULT)

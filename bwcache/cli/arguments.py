@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from ..cache.calibration import is_known
@@ -14,6 +15,7 @@ from ..errors import ConfigError
 from ..models import find
 
 USAGE_ERROR = 2
+PARALLEL = "--context-parallel"
 
 
 class Parser(argparse.ArgumentParser):
@@ -100,6 +102,24 @@ def read_config(
     if spec is not None:
         config.check_model(spec.name)
     return config
+
+
+def add_parallel_argument(parser: argparse.ArgumentParser) -> None:
+    """Add `--context-parallel`."""
+    parser.add_argument(
+        PARALLEL,
+        type=int,
+        default=1,
+        metavar="N",
+        help="share each video among the N processes that torchrun has started, one a GPU; the "
+        "runs are made one after the other",
+    )
+
+
+def is_follower(arguments: Sequence[str]) -> bool:
+    """Whether this is one of several processes with one video, and not the first, which speaks."""
+    asked = any(each.partition("=")[0] == PARALLEL for each in arguments)
+    return asked and os.environ.get("RANK", "0") != "0"
 
 
 def add_json_argument(parser: argparse.ArgumentParser) -> None:

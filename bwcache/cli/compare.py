@@ -6,6 +6,7 @@ import argparse
 import sys
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,10 +22,12 @@ from .arguments import (
     add_control_argument,
     add_json_argument,
     add_model_arguments,
+    add_parallel_argument,
     read_config,
 )
 from .output import print_json, print_verdict
 from .progress import LoadingBar
+from .together import make
 
 if TYPE_CHECKING:
     from ..runs.events import ComparisonFinished
@@ -55,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--offload", choices=OFFLOADS, help="to the CPU; what fits by default")
     parser.add_argument("--image", type=Path, help="the picture to start from, for some models")
+    add_parallel_argument(parser)
     add_config_arguments(parser)
     add_json_argument(parser)
 
@@ -64,17 +68,22 @@ def run(args: argparse.Namespace) -> int:
     config = read_config(args)  # a wrong setting is said before torch is loaded
     from ..models import start_picture
     from ..runs.request import Request
-    from ..runs.result_files import NAMES, save
-    from ..runs.video import check_encoder, padding
 
     steps = find(args.model).steps if args.steps is None else args.steps
     check_image(find(args.model), args.image)
     image = start_picture.read(args.image)
     of = (config, args.control, args.random_weights, image, args.sequential)
     request = Request(args.prompt, args.model, steps, args.seed, *of)
+    return make(args, request, partial(_make, args))
+
+
+def _make(args: argparse.Namespace, request: Request, offload: Offload | None) -> int:
+    from ..runs.result_files import NAMES, save
+    from ..runs.video import check_encoder, padding
+
     check_folder(args.out, NAMES)
     check_encoder()
-    finished = _finish(request, args.device, args.offload)
+    finished = _finish(request, args.device, offload)
     # what to try next, or None
     suggestion = after_measuring(finished.summary.as_dict(), finished.trace_file.baseline)
     finished = replace(finished, summary=finished.summary.adding(suggestion=suggestion))

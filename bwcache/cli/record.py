@@ -6,16 +6,26 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import models
-from .arguments import add_config_arguments, add_json_argument, add_model_arguments, read_config
+from .arguments import (
+    add_config_arguments,
+    add_json_argument,
+    add_model_arguments,
+    add_parallel_argument,
+    read_config,
+)
 from .output import print_json, print_verdict
 from .progress import LoadingBar
+from .together import make
 
 if TYPE_CHECKING:
+    from ..models.spec import Offload
     from ..runs.events import Event
+    from ..runs.request import Request
 
 HELP = "make a comparison for the page's gallery"
 
@@ -29,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--control", action="store_true", help="also run uncached with as many steps as computed"
     )
+    add_parallel_argument(parser)
     add_config_arguments(parser)
     add_json_argument(parser)
 
@@ -36,13 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Record a comparison; its verdict, or with `--json` its summary, on stdout."""
     config = read_config(args)  # a wrong setting is said before torch is loaded
-    from ..models.loading import loading, result_of
-    from ..models.machine import default_device
-    from ..runs.compare import compare
-    from ..runs.record import check_target, check_texts, record
-    from ..runs.recorded import RUN_FILE
+    from ..runs.record import check_texts
     from ..runs.request import Request
-    from ..runs.video import check_encoder
 
     spec = models.find(args.model)
     steps = spec.steps if args.steps is None else args.steps
@@ -51,13 +57,26 @@ def run(args: argparse.Namespace) -> int:
     )
     caption = f"Prompt: {request.prompt.strip()}." if args.caption is None else args.caption
     check_texts(args.title, caption)
-    check_target(args.out)
     models.check_prompt(spec, request.prompt)
+    return make(args, request, partial(_record, args, caption))
+
+
+def _record(
+    args: argparse.Namespace, caption: str, request: Request, offload: Offload | None
+) -> int:
+    from ..models.loading import loading, result_of
+    from ..models.machine import default_device
+    from ..runs.compare import compare
+    from ..runs.record import check_target, record
+    from ..runs.recorded import RUN_FILE
+    from ..runs.video import check_encoder
+
+    check_target(args.out)
     check_encoder()
-    device = args.device or default_device()
+    device, spec = args.device or default_device(), models.find(request.model)
     # A recording shows a model that is loaded and warm, as any visitor but the first meets it.
-    result_of(loading(spec, device, request.random_weights), LoadingBar().show)
-    with closing(compare(request, device=device)) as events:
+    result_of(loading(spec, device, request.random_weights, offload), LoadingBar().show)
+    with closing(compare(request, device=device, offload=offload)) as events:
         recorded = record(_with_progress(events), request, args.title, caption, args.out)
     if args.json:
         print_json(recorded.summary)

@@ -21,7 +21,7 @@ from diffusers import DiffusionPipeline
 from ..cache.controller import MODEL_NAME
 from ..errors import ConfigError, ModelError, chain
 from ..files import ASSETS
-from . import find, function
+from . import find, function, processes
 from .call import is_warm, warm_up
 from .fit import (
     RAM_SHARE,
@@ -204,6 +204,7 @@ def build(
             if (transformer := getattr(pipe, name, None)) is not None:
                 setattr(transformer, MODEL_NAME, spec.name)
     put_on_device(pipe, device, mode)
+    processes.share(pipe)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

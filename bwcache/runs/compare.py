@@ -16,7 +16,7 @@ from ..cache.method import Method
 from ..cache.methods.bwcache import BWCacheConfig
 from ..cache.predict import reuse_starts_above
 from ..cache.trace import Trace, TraceFile
-from ..models import ModelSpec, timings
+from ..models import ModelSpec, processes, timings
 from ..models.call import warm_as
 from ..models.loaded_models import LoadedModel
 from ..models.loading import using_model
@@ -119,7 +119,7 @@ def _runs(
         uncached,
         cached,
         more[0] if more else None,
-        describe_device(device),
+        processes.described(describe_device(device)),
         remembered=ghost is not None,
         revision=model.revision,
         waited_seconds=waited,

@@ -97,8 +97,18 @@ def test_decisions_need_the_standard_library_only(short):
 
 
 def test_only_one_file_touches_diffusers_hook_internals():
-    users = {m for m in MODULES if any(i.startswith("diffusers.hooks") for i in imports(m))}
-    assert users == {"bwcache.cache.install"}
+    parallel = ("diffusers.hooks.context_parallel", "diffusers.models._modeling_parallel")
+
+    def users(*packages: str, other_than: tuple[str, ...] = ()) -> set[str]:
+        return {
+            module
+            for module in MODULES
+            for each in imports(module)
+            if each.startswith(packages) and not each.startswith(other_than)
+        }
+
+    assert users("diffusers.hooks", other_than=parallel) == {"bwcache.cache.install"}
+    assert users(*parallel) == {"bwcache.cache.context_parallel"}
 
 
 def test_public_names():
