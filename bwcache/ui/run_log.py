@@ -105,8 +105,10 @@ class RunLog:
         """
         lines, counted = [], self.counted()
         for name, about in HELP.items():
-            lines += [f"# HELP {PREFIX}_{name} {about}", f"# TYPE {PREFIX}_{name} counter"]
             found = {labels: n for (of, labels), n in sorted(counted.items()) if of == name}
+            if name.startswith("device_") and not found:
+                continue  # there is one device
+            lines += [f"# HELP {PREFIX}_{name} {about}", f"# TYPE {PREFIX}_{name} counter"]
             lines += [f"{PREFIX}_{name}{labels} {n:g}" for labels, n in found.items()]
         for name, value in gauges.items():
             kind = f"# TYPE {PREFIX}_{name.partition('{')[0]} gauge"
