@@ -348,6 +348,18 @@ def test_when_none_is_left_the_page_says_so(page):
     assert client.get("/health").status_code == 503
 
 
+def test_a_page_that_is_loaded_with_no_device_left_says_so():
+    served = build(FakeBackend(), Host(devices=TWO))
+    (shown,) = [
+        fn.fn for fn in served.fns.values() if fn.name == "on_load" and len(fn.outputs) == 1
+    ]
+    texts = [CATALOGUE.say(language)("page.no_device") for language in ("en", "de")]
+    assert not any(text in shown("tinyworld") for text in texts)
+    for name in TWO:
+        served.service.devices.take_out(name, "by hand")
+    assert all(text in shown("tinyworld") for text in texts)
+
+
 @pytest.mark.parametrize(
     ("error", "times", "out"),
     [
