@@ -25,12 +25,13 @@ import gradio as gr
 
 from bwcache.cli.arguments import USAGE_ERROR, Parser
 from bwcache.errors import ConfigError, MachineError, first_line, machine_fault
-from bwcache.models.machine import default_device, on_zerogpu
+from bwcache.models.machine import check_devices, default_device, on_zerogpu
+from bwcache.models.replicas import serve_on
 from bwcache.runs.baselines import remembering
 from bwcache.runs.compare import make_comparison
 from bwcache.runs.video import check_encoder
 from bwcache.space import zerogpu
-from bwcache.space.host_settings import Settings
+from bwcache.space.host_settings import Settings, read_devices
 from bwcache.ui import Host, LaunchError, build, launch, serve_until_stopped
 
 LONGEST_END = 4.5  # seconds
@@ -48,6 +49,7 @@ def parse(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--kiosk", action="store_true", help="large type, few controls, no traces")
     parser.add_argument("--mcp", action="store_true", help="offer the API to agents over MCP, too")
     parser.add_argument("--host", help="address to listen on; 127.0.0.1 if left out")
+    parser.add_argument("--devices", help="several, each with its replica: cuda:0,cuda:1")
     parser.add_argument("--port", type=port, help="port to listen on; the first free from 7860")
     return parser.parse_args(given)
 
@@ -58,11 +60,12 @@ def main(given: Sequence[str] | None = None) -> None:
     options = parse(given)
     try:
         settings = Settings.from_env(os.environ)
+        devices = devices_of(options.devices, settings)
         first = settings.default_model
         zerogpu.preload([first] if first else None)  # this and the next two: only on ZeroGPU
         price = zerogpu.price if on_zerogpu() else None
         compare = remembering(zerogpu.gpu(make_comparison))
-        host = Host(default_device(), settings, price)
+        host = Host(devices[0] if devices else default_device(), settings, price, devices)
         demo = build(compare, host, settings.runs, kiosk=options.kiosk)
         check_encoder()
     except ConfigError as error:
@@ -78,6 +81,17 @@ def main(given: Sequence[str] | None = None) -> None:
     except (OSError, LaunchError, RuntimeError, ValueError, ArithmeticError) as error:
         said, fault = first_line(error), machine_fault(error)
         leave(f"{fault}: {said}" if fault else said, 1)
+
+
+def devices_of(given: str | None, settings: Settings) -> tuple[str, ...]:
+    """The devices that the command line names, else those of the environment; none for the best."""
+    name, devices = "BWCACHE_DEVICES", settings.devices
+    if given is not None:
+        name, devices = "--devices", read_devices(given, "--devices")
+    check_devices(devices, name)
+    if len(devices) > 1:
+        serve_on(devices)
+    return devices
 
 
 def serve(given: Sequence[str] | None = None) -> NoReturn:

@@ -84,6 +84,18 @@ class MachineError(RuntimeError):
         return MachineError, (self.said, self.more)  # as it comes from another process
 
 
+class DeviceError(RuntimeError):
+    """A device that a run was on, or all that there were, is out of service; a sentence for all.
+
+    Args:
+        message: The sentence.
+    """
+
+    def __init__(self, message: str):
+        self.message = message
+        super().__init__(message)
+
+
 FAULTS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",

@@ -31,7 +31,8 @@ from ..cache.trace import Trace
 from ..errors import CacheError, ConfigError, TraceError
 from ..explore.families import Family, find_families, outwards, worth_reporting
 from ..files import ASSETS, finite
-from ..models.call import call_arguments, pipeline_lock, warm_as, warm_up
+from ..models.call import call_arguments, warm_as, warm_up
+from ..models.replicas import pipeline_lock
 from ..runs.controls import Controlled, with_shift
 from ..runs.events import RunFinished
 from ..runs.generate import place_of, same_noise
@@ -399,7 +400,7 @@ class _Bench:
         seed = self._seed(prompt)
         arguments = call_arguments(self._workload.spec, prompt, seed, steps)
         with (
-            pipeline_lock,
+            pipeline_lock(pipe),
             cached(pipe, config, on_step=weigh) as run,
             same_noise(place_of(pipe), seed),
         ):

@@ -1,5 +1,5 @@
-"""Write the README's sections on cost, forecast and reliability, and the results in docs/gpu.md and
-docs/reliability.md, from the recorded results.
+"""Write the README's sections on cost, forecast and reliability, and the results in docs/gpu.md,
+docs/reliability.md and docs/scale.md, from the recorded results.
 
     python -m bwcache.bench.readme
 
@@ -12,12 +12,13 @@ import json
 from pathlib import Path
 
 from ..files import ASSETS
-from . import gpu_numbers
+from . import gpu_numbers, scale_text
 
 ROOT = ASSETS.parent
 README = ROOT / "README.md"
 GPU = ROOT / "docs" / "gpu.md"
 RELIABILITY = ROOT / "docs" / "reliability.md"
+SCALE = ROOT / "docs" / "scale.md"
 RESULTS = "assets/results"
 MIB = 2**20
 
@@ -133,6 +134,11 @@ def tried_in_docs() -> str:
     return tried().replace(f"]({RESULTS}", f"](../{RESULTS}")
 
 
+def visitors() -> str:
+    """How many visitors some devices hold, and what they cost."""
+    return scale_text.visitors(result("scale"))
+
+
 SECTIONS = {
     README: {
         "What it costs": cost,
@@ -141,6 +147,7 @@ SECTIONS = {
     },
     GPU: {"Results": on_a_gpu},
     RELIABILITY: {"What was tried": tried_in_docs},
+    SCALE: {"Visitors": visitors},
 }
 
 

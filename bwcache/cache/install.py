@@ -47,7 +47,10 @@ from .trace import StepRecord
 from .turns import Runner, Turns
 from .wrapped_method import WrappedMethod, unwrap, wrapped_method
 
-_entering = threading.RLock()  # held by whoever puts gates in or takes them out
+# held by whoever puts gates into a transformer or takes them out; None is all that are no module
+_entering: WeakKeyDictionary[torch.nn.Module, threading.RLock] = WeakKeyDictionary()  # type: ignore
+_of_none = threading.RLock()
+_finding = threading.Lock()
 _open: set[ExitStack] = set()  # one for each `cached` that has not been left
 _enabled: WeakKeyDictionary[torch.nn.Module, _Enabled] = WeakKeyDictionary()
 
@@ -111,8 +114,8 @@ def cached(
     """
     if isinstance(pipe, torch.nn.Module):
         pipe = SimpleNamespace(transformer=pipe)
-    with _entered() as undo:
-        with _entering:
+    with _entered(pipe) as undo:
+        with _lock_of(pipe):
             gated = transformers_to_gate(pipe)
             lane = _lane(pipe, config, on_step, gated, undo)
             _put_gates(gated, blocks, group, Switch(lane), undo, [lane.controller])
@@ -120,14 +123,23 @@ def cached(
 
 
 @contextmanager
-def _entered() -> Iterator[ExitStack]:
+def _entered(pipe: object) -> Iterator[ExitStack]:
     """What leaving undoes, as a whole: nobody enters between the first of it and the last."""
-    undo = ExitStack()
+    undo, lock = ExitStack(), _lock_of(pipe)
     try:
         yield undo
     finally:
-        with _entering:
+        with lock:
             undo.close()
+
+
+def _lock_of(pipe: object) -> threading.RLock:  # type: ignore[valid-type]
+    """One for each transformer: pipelines on two devices do not wait for each other."""
+    transformer = _first_transformer(pipe)
+    if not isinstance(transformer, torch.nn.Module):
+        return _of_none
+    with _finding:
+        return _entering.setdefault(transformer, threading.RLock())
 
 
 @dataclass(frozen=True)
@@ -174,8 +186,8 @@ def cached_in_turns(
     Raises:
         CacheError: As `cached`, or the pipelines do not share their transformers.
     """
-    with _entered() as undo:
-        with _entering:
+    with _entered(entrants[0].pipe) as undo:
+        with _lock_of(entrants[0].pipe):
             gated = transformers_to_gate(entrants[0].pipe)
             for entrant in entrants[1:]:
                 if [*map(id, _transformers(entrant.pipe))] != [*map(id, gated)]:
@@ -424,13 +436,12 @@ def remove_leftovers(pipe: object = None) -> int:
     Returns:
         How many there were.
     """
-    with _entering:
-        left = list(_open)
-        for undo in left:
-            with suppress(Exception):  # of one whose pipeline was taken apart; the others go on
-                undo.close()
-            _open.discard(undo)
-        return len(left) + (0 if pipe is None else _strip(pipe))
+    left = list(_open)
+    for undo in left:
+        with suppress(Exception):  # of one whose pipeline was taken apart; the others go on
+            undo.close()
+        _open.discard(undo)
+    return len(left) + (0 if pipe is None else _strip(pipe))
 
 
 def _strip(pipe: object) -> int:

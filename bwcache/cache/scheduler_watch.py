@@ -12,6 +12,7 @@ import torch
 
 from ..errors import CacheError
 from .controller import Controller, RunPlan
+from .noise import cpu_state
 from .noise_levels import noise_levels
 from .prediction import prediction_of
 from .steps_told import StepsTold
@@ -257,7 +258,7 @@ def _random_state(device: torch.device | None, given: object) -> list[torch.Tens
     states = [each.get_state() for each in generators if isinstance(each, torch.Generator)]
     if device is not None and device.type == "cuda":
         states.append(torch.cuda.get_rng_state(device))
-    return [*states, torch.get_rng_state()]
+    return [*states, cpu_state()]
 
 
 class _Timesteps:

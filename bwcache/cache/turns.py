@@ -17,6 +17,7 @@ from typing import Any, Literal
 import torch
 from accelerate.hooks import CpuOffload
 
+from .noise import cpu_state, set_cpu_state
 from .stopwatch import synchronise
 
 # Where a run stands: on its way to the first step of a loop or behind its last one; before that
@@ -65,7 +66,7 @@ class Turns:
     def __init__(
         self, device: torch.device, on_turn: Callable[[Runner], None] = lambda runner: None
     ):
-        self._device, self._on_turn = device, on_turn
+        self.device, self._on_turn = device, on_turn
         self._changed = threading.Condition()
         self._runners: list[Runner] = []
         self._running: Runner | None = None
@@ -140,7 +141,7 @@ class Turns:
                 if other is not transformer and _offloaded_whole(other):
                     _hook(other).init_hook(other)
         _hook(transformer).pre_forward(transformer)
-        synchronise(self._device)
+        synchronise(self.device)
 
     def make_room(self, among: Sequence[torch.nn.Module]) -> None:
         """Take offloaded transformers off the device: one more run is about to read its text."""
@@ -188,15 +189,15 @@ class Turns:
     # -- the process's generators ------------------------------------------------------------------
 
     def _generators(self) -> list[torch.Tensor]:
-        states = [torch.get_rng_state()]
-        if self._device.type == "cuda":
-            states.append(torch.cuda.get_rng_state(self._device))
+        states = [cpu_state()]
+        if self.device.type == "cuda":
+            states.append(torch.cuda.get_rng_state(self.device))
         return states
 
     def _put_back(self, states: list[torch.Tensor]) -> None:
-        torch.set_rng_state(states[0])
+        set_cpu_state(states[0])
         if len(states) > 1:
-            torch.cuda.set_rng_state(states[1], self._device)
+            torch.cuda.set_rng_state(states[1], self.device)
 
 
 _PLACES: tuple[Place, ...] = ("on its way", "start", "between steps", "end", "finished")

@@ -11,6 +11,7 @@ from ..cache.method import LETTERS
 from ..cache.methods.bwcache import parse_interval
 from ..errors import ConfigError, is_number
 from ..files import ASSETS, check_file, check_folder, write
+from . import scale
 from .arguments import (
     Parser,
     add_json_argument,
@@ -76,6 +77,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     gpu.add_argument("--small", action="store_true", help="tiny shapes, for any machine")
     gpu.add_argument("--list", action="store_true", help="say what would be done, and do nothing")
 
+    scale.add_arguments(benches.add_parser("scale", help=scale.HELP))
+
     ruler = benches.add_parser("ruler", help="how far presets move videos, between known things")
     _add_workload(ruler)
 
@@ -100,6 +103,8 @@ def run(args: argparse.Namespace) -> int:
     """Run a benchmark; its result as JSON, or in a few lines, on stdout; with `--out` in a file."""
     if args.bench == "gpu":
         return _gpu(args)
+    if args.bench == "scale":
+        return scale.run(args)
     from ..bench.workload import Workload
 
     workload = Workload(

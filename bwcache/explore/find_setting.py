@@ -134,7 +134,7 @@ def search(
         raise ConfigError("method", config.name, allowed)
     store = BaselineStore() if store is None else store
     request = replace(request, control=False)
-    baseline = store.get(request)
+    baseline = store.get(request, device)
     remembered = baseline is not None
     if baseline is None:
         yield BaselineStarted(request.steps)

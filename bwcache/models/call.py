@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import threading
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 import diffusers
 import torch
 
+from .replicas import at, pipeline_lock, place_of
 from .spec import ModelSpec
 from .start_picture import resized
 from .timings import WARM_UP_STEPS
 
-pipeline_lock = threading.RLock()  # held while a pipeline runs: they share one device
 _warm: WeakSet = WeakSet()
 _with_image: WeakKeyDictionary = WeakKeyDictionary()
 
@@ -26,9 +25,10 @@ def is_warm(pipe) -> bool:
 
 def warm_up(pipe, spec: ModelSpec, image: bytes | None = None) -> None:
     """Run a pipeline for two steps once, so that no measured run pays for first-time work."""
-    with pipeline_lock:
+    with pipeline_lock(pipe):
         if pipe not in _warm:
-            pipe(**call_arguments(spec, "", 0, WARM_UP_STEPS, image))
+            with at(place_of(pipe), seed=0):
+                pipe(**call_arguments(spec, "", 0, WARM_UP_STEPS, image))
             _warm.add(pipe)
 
 

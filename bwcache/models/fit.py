@@ -118,7 +118,8 @@ def _too_big(spec: ModelSpec, machine: Machine) -> str:
 def fit_here(spec: ModelSpec, machine: Machine) -> Fit:
     """`fit`, with what this process has learnt and what its cache holds."""
     measured = last_timing(spec, machine.device)
-    return fit(spec, machine, measured, at_hand(spec), fastest_viable(spec, machine.device))
+    viable = fastest_viable(spec, machine.place or machine.device)
+    return fit(spec, machine, measured, at_hand(spec), viable)
 
 
 def offers(
@@ -177,13 +178,23 @@ def put_on_device(pipe, device: str, offload: Offload) -> None:
 def remember_lighter(spec: ModelSpec, device: str, offload: Offload) -> None:
     """From now on, use no faster mode for a model: it ran out of memory in one."""
     with _lock:
-        _fastest_viable[spec.name, device.partition(":")[0]] = offload
+        _fastest_viable[spec.name, device] = offload
 
 
 def fastest_viable(spec: ModelSpec, device: str) -> Offload:
-    """The fastest mode that has not run out of memory in this process."""
+    """The fastest mode that has not run out of memory in this process.
+
+    What happened on one of several devices says nothing of the others: "cuda:0" is not "cuda:1",
+    and "cuda" is any of them.
+    """
+
+    def is_of(other: str) -> bool:
+        one, two = sorted((device, other), key=len)
+        return one == two or two.startswith(f"{one}:")
+
     with _lock:
-        return _fastest_viable.get((spec.name, device.partition(":")[0]), "none")
+        found = [m for (name, of), m in _fastest_viable.items() if name == spec.name and is_of(of)]
+    return max(found, key=OFFLOADS.index, default="none")
 
 
 def clear_remembered() -> None:

@@ -25,11 +25,13 @@ class MemoryUse:
         device_gb: Of the GPU.
         ram_gb: Of the machine.
         in_use: Whether it is running for somebody, so that it cannot go.
+        device: The device's name; all have the machine's memory in common.
     """
 
     device_gb: float
     ram_gb: float
     in_use: bool = False
+    device: str = ""
 
 
 def to_evict(
@@ -42,10 +44,11 @@ def to_evict(
     """Indices of the models that go, so that a new one can be loaded.
 
     Args:
-        kept: What is there, the least recently used first; that one goes first.
+        kept: What is there, the least recently used first; that one goes first. Those of other
+            devices go only where the machine's memory is short, and after this device's.
         new: What it takes at its peak.
         device_gb, ram_gb: What there is for all of them.
-        most: How many are kept at most, the new one included.
+        most: How many are kept on a device at most, the new one included.
 
     Returns:
         None where those in use leave no room, so that one has to wait. A model that would not fit
@@ -53,18 +56,25 @@ def to_evict(
     """
     evicted: list[int] = []
 
-    def fits() -> bool:
-        left = [use for index, use in enumerate(kept) if index not in evicted]
-        device = sum(use.device_gb for use in left) + new.device_gb
-        ram = sum(use.ram_gb for use in left) + new.ram_gb
-        return len(left) < most and device <= device_gb and ram <= ram_gb
+    def left(everywhere: bool = False) -> list[MemoryUse]:
+        there = [use for index, use in enumerate(kept) if index not in evicted]
+        return [use for use in there if everywhere or use.device == new.device]
 
-    for index, use in enumerate(kept):
-        if fits():
-            break
-        if not use.in_use:
-            evicted.append(index)
-    return evicted if fits() or len(evicted) == len(kept) else None
+    def ram_fits() -> bool:
+        return sum(use.ram_gb for use in left(everywhere=True)) + new.ram_gb <= ram_gb
+
+    def fits() -> bool:
+        device = sum(use.device_gb for use in left()) + new.device_gb
+        return len(left()) < most and device <= device_gb and ram_fits()
+
+    for here in (True, False):
+        for index, use in enumerate(kept):
+            if (use.device == new.device) is not here or use.in_use:
+                continue
+            if not fits() if here else not ram_fits():
+                evicted.append(index)
+    alone = not left() and (ram_fits() or not left(everywhere=True))
+    return evicted if fits() or alone else None
 
 
 @dataclass(eq=False)
@@ -116,11 +126,18 @@ class LoadedModels:
             self._models[key] = model
             self._models.move_to_end(key)
 
-    def drop(self, name: str | None = None) -> None:
-        """Drop all models whose key begins with a name; all where None."""
+    def drop(self, name: str | None = None, device: str | None = None) -> None:
+        """Drop all models of a name and of a device; of any where None."""
         with self._lock:
-            for key in [key for key in self._models if name in (None, key[0])]:
-                del self._models[key]
+            for key, model in list(self._models.items()):
+                if name in (None, key[0]) and device in (None, model.memory.device):
+                    del self._models[key]
+
+    def holds(self, name: str, device: str) -> bool:
+        """Whether a model is kept on a device, in whatever mode."""
+        with self._lock:
+            found = self._models.items()
+            return any(key[0] == name and each.memory.device == device for key, each in found)
 
     @contextmanager
     def in_use(self, model: LoadedModel) -> Iterator[None]:
@@ -132,3 +149,6 @@ class LoadedModels:
         finally:
             with self._lock:
                 model.users -= 1
+
+
+LOADED_MODELS = LoadedModels()

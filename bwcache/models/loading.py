@@ -1,8 +1,8 @@
 """A model made ready, as a stream of what is being done; the pipelines of the last models kept.
 
-Each model is loaded once. Whoever asks while another is being loaded waits for that, and a model
-that is running for somebody does not have to make room. Where the GPU's memory runs out, while a
-model is loaded or while it runs, everything is done once more in the next lighter mode.
+Each model is loaded once for a device. Whoever asks for another one there meanwhile waits for that,
+and a model that is running for somebody does not have to make room. Where the GPU's memory runs
+out, while a model is loaded or while it runs, everything is done once more in a lighter mode.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ import torch
 from diffusers import DiffusionPipeline
 
 from ..cache.controller import MODEL_NAME
+from ..cache.noise import nobody_draws, own_noise
 from ..errors import ConfigError, ModelError, chain
 from ..files import ASSETS
 from . import find, function, processes
@@ -35,19 +37,26 @@ from .fit import (
 from .hub.download import fetch
 from .hub.errors import damaged
 from .hub.local_files import discard_damaged
-from .loaded_models import LoadedModel, LoadedModels, MemoryUse
+from .loaded_models import LOADED_MODELS, LoadedModel, MemoryUse
 from .machine import Machine, this_machine
 from .progress import Loading
+from .replicas import apart, forget, loaded_for, torch_name
 from .spec import OFFLOADS, ModelSpec, Offload
 
-LOADED_MODELS = LoadedModels()
 TURN = 1.0  # seconds between two looks whether another's turn is over
 WAITING = "Another run has the memory; this one starts when that ends."
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+DEVICE_FAILED = (
+    *("CUDA error", "CUBLAS_STATUS_EXECUTION_FAILED", "CUBLAS_STATUS_INTERNAL_ERROR"),
+    *("CUDNN_STATUS_EXECUTION_FAILED", "CUDNN_STATUS_INTERNAL_ERROR"),
+)
 LIGHTER = {"model": "one component at a time", "sequential": "a few layers at a time"}
 Event = TypeVar("Event")
 Result = TypeVar("Result")
-_turn = threading.Lock()  # one model is made ready at a time; not held while one is fetched
+_turns: dict[str, threading.Lock] = {}  # one model of a device is made ready at a time
+# The libraries' loaders change settings of the whole process, such as the type of new tensors, so
+# one builds at a time. Not held while one is fetched or warmed up, nor while one waits for room.
+_building = threading.Lock()
 
 
 def using_model(
@@ -126,30 +135,47 @@ def _ready(
     if model is None and not random_weights:
         source = spec.weights.source
         folder = (yield from fetch(spec)) if spec.weights.on_hub else ASSETS / source
-    while not _turn.acquire(timeout=TURN):
+    turn = _turns.setdefault(device, threading.Lock())
+    while not turn.acquire(timeout=TURN):
         yield Loading("load")
     try:
         model = LOADED_MODELS.find(key, asked)
         if model is None:
             in_another_mode = LOADED_MODELS.find(key)
             if in_another_mode is not None and not in_another_mode.users:
-                LOADED_MODELS.drop(spec.name)
+                LOADED_MODELS.drop(spec.name, device)
             del in_another_mode
-            machine = this_machine(device)
-            new = MemoryUse(device_need_gb(spec, machine, mode), ram_need_gb(spec, machine))
-            while not LOADED_MODELS.make_room(new, machine.free_gb, RAM_SHARE * machine.ram_gb):
-                yield Loading("load", note=WAITING)
-                time.sleep(TURN)
-            free_memory()
-            yield Loading("load")
-            model = _made(spec, machine, device, random_weights, mode, folder)
-            LOADED_MODELS.add(key, model)
+            model = yield from _loaded(spec, key, mode, folder)
         if warm and not is_warm(model.pipe):
             yield Loading("warm_up")
             warm_up(model.pipe, spec)
         return model
     finally:
-        _turn.release()
+        turn.release()
+
+
+def _loaded(
+    spec: ModelSpec, key: tuple, mode: Offload, folder: Path | None
+) -> Generator[Loading, None, LoadedModel]:
+    """Load a model once there is room for it, and keep it."""
+    *_, device, random_weights = key
+    machine = this_machine(device)
+    needs = (device_need_gb(spec, machine, mode), ram_need_gb(spec, machine))
+    new = MemoryUse(*needs, device=device)
+    while True:
+        while not _building.acquire(timeout=TURN):
+            yield Loading("load")
+        try:
+            if LOADED_MODELS.make_room(new, machine.free_gb, RAM_SHARE * machine.ram_gb):
+                free_memory()
+                yield Loading("load")
+                model = _made(spec, machine, device, random_weights, mode, folder)
+                LOADED_MODELS.add(key, model)
+                return model
+        finally:
+            _building.release()
+        yield Loading("load", note=WAITING)
+        time.sleep(TURN)
 
 
 def _check(spec: ModelSpec, device: str, random_weights: bool, offload: Offload | None) -> None:
@@ -180,15 +206,22 @@ def _made(
     folder: Path | None,
 ) -> LoadedModel:
     fetched = folder if spec.weights.on_hub else None
+    place = torch_name(device)
+    alone: AbstractContextManager = nullcontext()
+    if apart():  # a load may draw: not from what a run on another device draws from
+        alone = nobody_draws() if random_weights else own_noise()
     try:
-        pipe = build(spec, device, random_weights, mode, folder)
+        with alone:
+            pipe = build(spec, place, random_weights, mode, folder)
     except ModelError as error:
         if fetched and not out_of_memory(error) and (names := discard_damaged(fetched)):
             raise ModelError(damaged(spec, names)) from error
         raise
+    loaded_for(pipe, device)
     size = spec.weights.total_gb
     on_device = machine.device == "cuda" and mode == "none"
-    memory = MemoryUse(size, 0.0) if on_device else MemoryUse(0.0, size)
+    sizes = (size, 0.0) if on_device else (0.0, size)
+    memory = MemoryUse(*sizes, device=device)
     return LoadedModel(pipe, mode, memory, fetched.name if fetched else None)
 
 
@@ -212,6 +245,7 @@ def build(
 def unload_all() -> None:
     """Drop every pipeline that is kept."""
     LOADED_MODELS.drop()
+    forget()
     free_memory()
 
 
@@ -223,6 +257,16 @@ def out_of_memory(error: BaseException) -> bool:
     return any(
         isinstance(each, torch.OutOfMemoryError | MemoryError)
         or (isinstance(each, RuntimeError) and any(words in str(each) for words in OUT_OF_MEMORY))
+        for each in chain(error)
+    )
+
+
+def device_error(error: BaseException) -> bool:
+    """Whether a GPU itself has failed, after which nothing more can be computed on it."""
+    kinds = getattr(torch, "AcceleratorError", ())
+    return any(
+        isinstance(each, kinds)
+        or (isinstance(each, RuntimeError) and any(words in str(each) for words in DEVICE_FAILED))
         for each in chain(error)
     )
 
@@ -258,7 +302,7 @@ def _step_down(
     Raises:
         ModelError: There is no lighter mode, or it is not allowed.
     """
-    LOADED_MODELS.drop(spec.name)
+    LOADED_MODELS.drop(spec.name, device)
     free_memory(error)
     machine = this_machine(device)
     mode = lighter(machine, failed) if allowed else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Literal
 import psutil
 
 from .. import __version__
+from ..errors import ConfigError
 from .hub.local_files import free_bytes
 from .spec import OFFLOADS, Offload
 
@@ -39,6 +41,7 @@ class Machine:
         ram_gb: Memory of the machine, or of the container.
         disk_gb: Room where downloads go.
         zerogpu: Whether the GPU is lent by ZeroGPU for each run.
+        place: The device's name where there are several: "cuda:1".
     """
 
     device: Literal["cpu", "cuda"]
@@ -48,6 +51,7 @@ class Machine:
     device_gb: float = 0.0
     free_gb: float = 0.0
     zerogpu: bool = False
+    place: str = ""
 
     @property
     def modes(self) -> tuple[Offload, ...]:
@@ -64,19 +68,20 @@ def this_machine(device: str | None = None) -> Machine:
     """What this program runs on.
 
     Args:
-        device: "cpu" or "cuda"; the best there is where None.
+        device: "cpu", "cuda", or one of several, as "cuda:1"; the best there is where None.
     """
     import torch
 
     device = device or default_device()
     ram_gb, disk_gb = ram_bytes() / GB, free_bytes() / GB
     if not device.startswith("cuda"):
-        return Machine("cpu", describe_device(device), ram_gb, disk_gb)
+        return Machine("cpu", describe_device(device), ram_gb, disk_gb, place=device)
     if on_zerogpu():  # the GPU is not there to be asked
         return Machine("cuda", "ZeroGPU", ram_gb, disk_gb, ZERO_GPU_GB, ZERO_GPU_GB, zerogpu=True)
     free, total = torch.cuda.mem_get_info(device)
     free += torch.cuda.memory_reserved(device)  # by models that would make room
-    return Machine("cuda", describe_device(device), ram_gb, disk_gb, total / GB, free / GB)
+    sizes = (ram_gb, disk_gb, total / GB, free / GB)
+    return Machine("cuda", describe_device(device), *sizes, place=device)
 
 
 def ram_bytes(limits: tuple[Path, ...] = CONTAINER_LIMITS) -> int:
@@ -95,6 +100,29 @@ def default_device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def check_devices(devices: Sequence[str], name: str) -> None:
+    """Refuse devices that are not there.
+
+    Args:
+        devices: Names such as "cuda:1".
+        name: What the host calls the setting.
+
+    Raises:
+        ConfigError: One is not there, or on ZeroGPU, where none can be chosen.
+    """
+    import torch
+
+    given = ",".join(devices)
+    if devices and on_zerogpu():
+        raise ConfigError(name, given, "nothing on ZeroGPU, which lends a card for each run")
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    for device in devices:
+        kind, _, index = device.partition(":")
+        if kind == "cuda" and int(index or 0) >= there:
+            has = ", ".join(f"cuda:{at}" for at in range(there)) or "no CUDA GPU"
+            raise ConfigError(name, device, f"what this machine has: cpu, {has}")
 
 
 def processor() -> str:

@@ -20,7 +20,7 @@ from collections.abc import Generator, Iterable
 from contextlib import closing
 from typing import Generic, TypeVar
 
-from ..errors import ConfigError, MachineError, ModelError, machine_fault
+from ..errors import ConfigError, DeviceError, MachineError, ModelError, machine_fault
 from ..models.progress import Loading
 from .events import ComparisonFinished, Events, RunFinished, RunName, RunStarted, StepDone
 
@@ -148,7 +148,7 @@ def told(error: BaseException, doing: str = "a comparison") -> str | None:
     if isinstance(error, ModelError):
         log.warning("%s failed: %s", doing, error)
         return for_visitors(str(error))
-    if isinstance(error, ConfigError):
+    if isinstance(error, ConfigError | DeviceError):
         return str(error)
     fault = machine_fault(error)
     if isinstance(error, MachineError):

@@ -17,9 +17,11 @@ import torch
 
 from ..cache.install import cached
 from ..cache.method import Method
+from ..cache.noise import own_noise
 from ..cache.trace import StepRecord
 from ..models import ModelSpec
-from ..models.call import call_arguments, pipeline_lock, warm_up, with_image
+from ..models.call import call_arguments, warm_up, with_image
+from ..models.replicas import apart, at, pipeline_lock, place_of
 from .events import Event, Events, RunFinished, RunName, RunStarted, StepDone
 from .preview import latent_preview
 
@@ -71,7 +73,7 @@ def generate(
 
     def work() -> None:
         try:
-            with pipeline_lock:
+            with pipeline_lock(pipe), at(place_of(pipe)):
                 called = pipe if image is None else with_image(pipe, spec)
                 warm_up(called, spec, image)
                 call = call_arguments(spec, prompt, seed, steps, image)
@@ -116,11 +118,6 @@ def _run(
     return RunFinished(run, state.trace, output.frames[0], seconds, peak, sound=sound)
 
 
-def place_of(pipe) -> torch.device:
-    """Where a pipeline computes."""
-    return torch.device(getattr(pipe, "_execution_device", None) or pipe.device)
-
-
 def sound_of(output: object) -> np.ndarray | None:
     """The first video's sound, where a model makes one (LTX-2): it is cached with the picture."""
     audio = getattr(output, "audio", None)
@@ -135,10 +132,22 @@ def same_noise(device: torch.device, seed: int) -> Iterator[None]:
 
     Stochastic schedulers add noise in each step, and most pipelines hand them no generator.
     """
-    devices = [device] if device.type == "cuda" and torch.cuda.is_initialized() else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
+    on_gpu = device.type == "cuda" and torch.cuda.is_initialized()
+    if not apart():
+        with torch.random.fork_rng(devices=[device] if on_gpu else []):
+            torch.manual_seed(seed)
+            yield
+        return
+    with own_noise(seed):  # nobody else's generators are touched, on whatever device
+        before = torch.cuda.get_rng_state(device) if on_gpu else None
+        try:
+            if on_gpu:
+                with torch.cuda.device(device):
+                    torch.cuda.manual_seed(seed)
+            yield
+        finally:
+            if before is not None:
+                torch.cuda.set_rng_state(before, device)
 
 
 def _peak_bytes(device: torch.device) -> int | None:

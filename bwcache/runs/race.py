@@ -22,7 +22,8 @@ from ..cache.run import Run
 from ..cache.trace import StepRecord, Trace
 from ..cache.turns import RaceEnded, Runner, Turns
 from ..models import ModelSpec
-from ..models.call import call_arguments, pipeline_lock, warm_up, with_image
+from ..models.call import call_arguments, warm_up, with_image
+from ..models.replicas import at, pipeline_lock
 from .baselines import measuring
 from .controls import Controlled
 from .events import Event, RunFinished, RunName, RunStarted, StepDone
@@ -124,7 +125,7 @@ class _Race:
     def work(self) -> None:
         """Make the runs; in a thread of its own, which holds the lock while they run."""
         try:
-            with pipeline_lock:
+            with pipeline_lock(self._pipe), at(place_of(self._pipe)):
                 self._make()
         except BaseException as error:  # handed over, so that nobody waits for ever
             self.events.put(error)
@@ -184,7 +185,7 @@ class _Race:
     def _run(self, turns: Turns, run: _Run, steps: int) -> None:
         request = self._request
         try:
-            with turns.taking_part(run.runner):
+            with at(turns.device, request.seed), turns.taking_part(run.runner):
                 call = call_arguments(
                     self._spec, request.prompt, request.seed, steps, request.image
                 )

@@ -7,6 +7,7 @@ Gradio's own and not repeated here.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field, fields
 from typing import Annotated, Any
@@ -31,6 +32,7 @@ from ..runs.request import MAX_STEPS, Request
 
 PREFIX = "BWCACHE_"
 MOST_WAITING = 10_000
+MOST_DEVICES = 64
 LEAST_SECONDS, MOST_SECONDS = 10, 86_400
 MOST_REQUESTS = 1_000_000
 CLOSE = 0.8  # similarity of names from which one is taken for a misspelling of the other
@@ -43,6 +45,7 @@ ALLOWED = {  # field → what it may be, where pydantic finds what is wrong
     "max_requests": f"a whole number a minute and address from 10 to {MOST_REQUESTS}",
     "log_prompts": "on or off",
     "metrics": "on or off",
+    "devices": "",  # `read_devices` says it
 }
 
 
@@ -56,6 +59,38 @@ def _in_the_catalogues_order(names: Sequence[str]) -> tuple[str, ...]:
             allowed = f"names separated by commas, of {', '.join(CATALOGUE)}"
             raise ConfigError("BWCACHE_MODELS", name, allowed)
     return tuple(name for name in CATALOGUE if name in names)
+
+
+DEVICE = re.compile(r"cpu|cuda(:(0|[1-9][0-9]{0,2}))?", re.ASCII)
+DEVICES = "names separated by commas: cuda:0,cuda:1 for GPUs, each once, or cpu,cpu for processors"
+
+
+def read_devices(text: object, name: str = "BWCACHE_DEVICES") -> tuple[str, ...]:
+    """The devices to serve from, each with a name of its own: "cpu,cpu" is "cpu:0" and "cpu:1".
+
+    Args:
+        text: Names separated by commas.
+        name: What the host calls the setting.
+
+    Raises:
+        ConfigError: One is unknown, a GPU is named twice, or processors and GPUs are mixed.
+    """
+    names = _parts(text)
+    if not isinstance(names, list | tuple):
+        raise ConfigError(name, text, DEVICES)
+    if len(names) > MOST_DEVICES:
+        raise ConfigError(name, f"{len(names)} devices", f"{MOST_DEVICES} at most; {DEVICES}")
+    for each in names:
+        if not isinstance(each, str) or not DEVICE.fullmatch(each):
+            raise ConfigError(name, each, DEVICES)
+    if len(set(names)) == 1 and names[0] == "cpu":
+        return tuple(f"cpu:{at}" for at in range(len(names))) if len(names) > 1 else ("cpu",)
+    gpus = ["cuda:0" if each == "cuda" else each for each in names]
+    for each in gpus:
+        if each == "cpu" or gpus.count(each) > 1:
+            fault = "cpu beside a GPU" if each == "cpu" else f"{each} twice"
+            raise ConfigError(name, fault, DEVICES)
+    return tuple(names)
 
 
 def _pairs(text: object) -> object:
@@ -88,6 +123,7 @@ class Settings:
         max_requests: Most requests a minute from one address.
         log_prompts: Whether the log's lines hold prompts; they say how long they were else.
         metrics: Whether `/metrics` has counters for Prometheus.
+        devices: Their names, each with its own replica of a model; empty for the best there is.
     """
 
     models: Annotated[
@@ -105,6 +141,7 @@ class Settings:
     max_requests: Annotated[int, Field(ge=10, le=MOST_REQUESTS)] = 3000
     log_prompts: bool = False
     metrics: bool = False
+    devices: Annotated[tuple[str, ...], BeforeValidator(read_devices)] = ()
 
     @field_validator("default_model")
     @classmethod

@@ -222,6 +222,15 @@ def note(spec: ModelSpec, machine: Machine, refused: Sequence[Offer]) -> str:
     )
 
 
+def no_device() -> str:
+    """That every device of the page has failed, in every language."""
+    return "".join(
+        f"<p lang='{language}' class='bw-in-{language}' role='alert'>"
+        f"{html.escape(say_in(language)('page.no_device'))}</p>"
+        for language in LANGUAGES
+    )
+
+
 def _model_facts(spec: ModelSpec, fit: Fit, language: str) -> str:
     say = say_in(language)
     facts = [translated(spec.about, language)]

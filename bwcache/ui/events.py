@@ -29,12 +29,13 @@ from ..runs.panel_rows import PanelRows
 from ..runs.request import Request
 from ..runs.result_files import save
 from . import form, languages, prompt_menus
-from .advice import Adviser, note
+from .advice import Adviser, no_device, note
 from .fields import Components, knob_update, preset_choices
 from .finder import GOAL_KIND, GOAL_VALUE, GOALS, Finder
 from .handlers import FILE_ROUTE, Given, Handlers, Job, Refused, buttons, checked
 from .host import Host
 from .languages import label
+from .line import Line
 from .model_choice import METHOD_PARTS, MODEL_PARTS, of_method, of_model
 from .results import Results
 from .sessions import Visitors
@@ -89,10 +90,10 @@ def comparison_job(compare: Compare, host: Host, publish: Callable[[Path], str])
         return panel_rows.begin("", request, models.find(request.model))
 
     def rows(
-        request: Request, store: BaselineStore, language: str
+        request: Request, store: BaselineStore, language: str, device: str | None = None
     ) -> Generator[Mapping[str, object], None, object]:
         say = languages.say_verdict(language)
-        events = compare(request, store, host.device)
+        events = compare(request, store, device or host.device)
         return consume(events, PanelRows(files, request.config, say))
 
     def files(finished: ComparisonFinished) -> dict[str, str]:
@@ -100,7 +101,7 @@ def comparison_job(compare: Compare, host: Host, publish: Callable[[Path], str])
             written = save(finished, Path(folder))
             return {name: f"{FILE_ROUTE}{publish(path)}" for name, path in written.items()}
 
-    return Job(host.read, begin, rows, "", "a comparison", lambda request: request.model)
+    return Job(host.read, begin, rows, "", "a comparison", lambda request: request)
 
 
 def whole(publish: Callable[[Path], str | None]) -> Callable[[Path], str]:
@@ -287,13 +288,16 @@ def read_picture(path: str | None) -> bytes | None:
         return None
 
 
-def wire_model(page: gr.Blocks, fields: Components, host: Host) -> list[gr.events.Dependency]:
+def wire_model(
+    page: gr.Blocks, fields: Components, host: Host, line: Line | None = None
+) -> list[gr.events.Dependency]:
     """Method, presets, examples and the rest follow the model; settings follow the method.
 
     Args:
         page: The page, whose loading renews the note: what a run takes may be known by now.
         fields: Those of the form, `header` and `note`.
         host: Where the page is served.
+        line: In front of the model; a page that is loaded says so where no device is left.
 
     Returns:
         The events that change what the uncached run depends on.
@@ -310,7 +314,8 @@ def wire_model(page: gr.Blocks, fields: Components, host: Host) -> list[gr.event
         return named.updates(of_method(*_chosen(named.given(values))))
 
     def on_load(name):
-        return note(models.find(name), host.machine, host.refused)
+        found = note(models.find(name), host.machine, host.refused)
+        return no_device() + found if line is not None and line.out_of_service else found
 
     def on_preset(values: dict):
         given = named.given(values)

@@ -70,14 +70,17 @@ def search_job(compare: Compare, host: Host) -> Job[tuple[Request, Goal]]:
         return request, Goal(given.get(GOAL_KIND), given.get(GOAL_VALUE))  # type: ignore[arg-type]
 
     def rows(
-        asked: tuple[Request, Goal], store: BaselineStore, language: str
+        asked: tuple[Request, Goal],
+        store: BaselineStore,
+        language: str,
+        device: str | None = None,
     ) -> Generator[Row, None, None]:
-        with closing(search(*asked, compare, store, host.device)) as events:
+        with closing(search(*asked, compare, store, device or host.device)) as events:
             for event in events:
                 if (row := as_row(event, language)) is not None:
                     yield row
 
-    return Job(read, begin, rows, "finder_", "a search", lambda asked: asked[0].model)
+    return Job(read, begin, rows, "finder_", "a search", lambda asked: asked[0])
 
 
 def check_searchable(request: Request) -> None:

@@ -17,6 +17,7 @@ from ..errors import ConfigError, TraceError
 from ..runs.baselines import BaselineStore
 from ..runs.consume import told
 from ..runs.panel_rows import END, MessageRow, message
+from ..runs.request import Request
 from .languages import TITLE, say
 from .line import Place
 from .phrases import refused, translated
@@ -90,18 +91,19 @@ class Job(Generic[Asked]):
     Args:
         read: What is asked for, of the values of the form's fields by name; refuses bad ones.
         begin: The first row.
-        rows: The rows that follow, given the visitor's uncached runs and language.
+        rows: The rows that follow, given the visitor's uncached runs and language, and the device
+            that it got, None where there is one for all.
         texts: Before the names of its texts "waiting", "stopped" and "failed".
         doing: What it is, for the log.
-        model: The name of the model that it runs.
+        request: What is compared: its model, and what its uncached run is known by.
     """
 
     read: Callable[[Given], Asked]
     begin: Callable[[Asked], Row]
-    rows: Callable[[Asked, BaselineStore, str], Generator[Row, None, object]]
+    rows: Callable[[Asked, BaselineStore, str, str | None], Generator[Row, None, object]]
     texts: str
     doing: str
-    model: Callable[[Asked], str]
+    request: Callable[[Asked], Request]
 
 
 class Handlers(Generic[Asked]):
@@ -125,6 +127,8 @@ class Handlers(Generic[Asked]):
         asked = checked(self._job.read, given, language=language)
         if self.results.closed:
             raise refusal(say(language)("page.closing"))
+        if self.results.line.out_of_service:
+            raise refusal(say(language)("page.no_device"))
         if self.results.line.is_full:
             self.results.note_refusal()
             raise refusal(say(language)("page.line_full"))
@@ -159,9 +163,11 @@ class Handlers(Generic[Asked]):
         if result.state == "done":  # at once, and no more: a second output might overtake it
             yield result.rows, *buttons(running=False)
             return
-        making = (self._job.doing, self._job.model(result.asked))  # type: ignore[arg-type]
+        request = self._job.request(result.asked)  # type: ignore[arg-type]
+        making = (self._job.doing, request.model)
+        wanted = self._visitors.store(session).devices_of(request)
         make = partial(self._rows, result, session, language)
-        result.start(make, self.results.line, making)
+        result.start(make, self.results.line, making, request.model, wanted)
         shown: list[Row] = []
         waiting: Row = {}
         with closing(result.follow(wait)) as news:
@@ -199,7 +205,8 @@ class Handlers(Generic[Asked]):
     ) -> Generator[Row, None, None]:
         asked = result.asked
         yield {**self._job.begin(asked), "id": result.id}  # type: ignore[arg-type]
-        rows = self._job.rows(asked, self._visitors.store(session), language)  # type: ignore
+        store = self._visitors.store(session)
+        rows = self._job.rows(asked, store, language, result.device)  # type: ignore[arg-type]
         failed = say(language)(f"page.{self._job.texts}failed")
         yield from guarded(rows, failed, self._job.doing)
 

@@ -26,15 +26,17 @@ class Host:
     """Where the page is served.
 
     Args:
-        device: "cpu" or "cuda", where the models run.
+        device: "cpu" or "cuda", where the models run; the first of several.
         settings: What the host set.
         price: What a run asks of the visitor's quota, given the request, the visitor's store and
             Gradio's request; None where nobody counts.
+        devices: The names of several devices, each with its own replica of a model; empty for one.
     """
 
     device: str = "cpu"
     settings: Settings = field(default_factory=Settings)
     price: Price | None = None
+    devices: tuple[str, ...] = ()
 
     @cached_property
     def machine(self) -> Machine:
@@ -72,7 +74,7 @@ class Host:
     @property
     def places(self) -> int:
         """How many comparisons may run at once."""
-        return VISITORS_AT_ONCE if self.machine.zerogpu else 1
+        return VISITORS_AT_ONCE if self.machine.zerogpu else max(1, len(self.devices))
 
     def read(self, given: form.Given) -> Request:
         """The request that the form describes, as far as the host allows it.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from ..errors import MachineError
+from ..errors import DeviceError, MachineError
 from ..runs.baselines import BaselineStore, Compare
 from ..runs.events import Events
 from ..runs.request import Request
+from .devices import NONE_LEFT, Devices
 from .run_log import RunLog
 
 PATIENCE = 1.0  # seconds between two looks at the line
@@ -37,6 +38,8 @@ class Line:
         places: How many may have a turn at once.
         most: How many may wait; None for any number.
         clock: Gives seconds.
+        devices: Where there are several, each of which has one turn at a time; they say how many
+            places there are.
     """
 
     def __init__(
@@ -44,24 +47,39 @@ class Line:
         places: int = 1,
         most: int | None = None,
         clock: Callable[[], float] = time.monotonic,
+        devices: Devices | None = None,
     ):
-        self._places, self._most, self._clock = places, most, clock
+        self._given, self._most, self._clock = places, most, clock
+        self._devices = devices
         self._changed = threading.Condition()
-        self._turns: list[Turn] = []  # those at the model lead, since they came first
+        self._turns: list[Turn] = []  # in the order in which they came
         self._lasted: dict[object, float] = {}  # what was made → seconds that it last took
         self.closed = False
+        if devices is not None:
+            devices.changed = self._notify
+
+    @property
+    def _places(self) -> int:
+        return self._given if self._devices is None else len(self._devices)
+
+    @property
+    def out_of_service(self) -> bool:
+        """Whether no device is left."""
+        return self._devices is not None and not len(self._devices)
 
     @property
     def running(self) -> int:
         """How many have a turn."""
         with self._changed:
-            return min(len(self._turns), self._places)
+            self._admit()
+            return len([turn for turn in self._turns if turn.began is not None])
 
     @property
     def waiting(self) -> int:
         """How many wait for one."""
         with self._changed:
-            return max(0, len(self._turns) - self._places)
+            self._admit()
+            return len([turn for turn in self._turns if turn.began is None])
 
     def close(self) -> None:
         """Nobody gets a turn any more; who waits finds out at once."""
@@ -72,17 +90,17 @@ class Line:
     @property
     def is_full(self) -> bool:
         """Whether as many wait as may."""
-        with self._changed:
-            waiting = len(self._turns) - self._places
-            return self._most is not None and waiting >= self._most
+        return self._most is not None and self.waiting >= self._most
 
-    def join(self, making: object = None) -> Turn:
+    def join(self, making: object = None, model: str = "", wanted: Collection[str] = ()) -> Turn:
         """Stand in line; leave it with `Turn.leave`, whatever happens.
 
         Args:
             making: What is made at the model: what takes about equally long is equal.
+            model: Its name, and devices where something lies to go on from; see `Devices.take`.
+            wanted: See there.
         """
-        turn = Turn(self, making)
+        turn = Turn(self, making, model, wanted)
         with self._changed:
             self._turns.append(turn)
         return turn
@@ -95,15 +113,34 @@ class Line:
     def _place(self, turn: Turn) -> Place:
         if turn not in self._turns:
             return Place(0)
-        at = self._turns.index(turn)
-        if at < self._places:
-            if turn.began is None:
-                turn.began = self._clock()
+        self._admit()
+        if turn.began is not None:
             return Place(0)
-        left = [self._left(each) for each in self._turns[:at]]
+        before = self._turns[: self._turns.index(turn)]
+        waiting = [each for each in before if each.began is None]
+        left = [
+            self._left(each) for each in self._turns if each.began is not None or each in waiting
+        ]
         known = [seconds for seconds in left if seconds is not None]
-        seconds = sum(known) / self._places if len(known) == len(left) else None
-        return Place(at - self._places + 1, seconds)
+        seconds = None
+        if len(known) == len(left) and self._places:
+            seconds = sum(known) / self._places
+        return Place(len(waiting) + 1, seconds)
+
+    def _admit(self) -> None:
+        """Whoever came first gets a turn, as long as there is a place; the lock is held."""
+        free = self._places - sum(turn.began is not None for turn in self._turns)
+        for turn in self._turns:
+            if free < 1:
+                return
+            if turn.began is not None:
+                continue
+            if self._devices is not None:
+                turn.device = self._devices.take(turn.model, turn.wanted)
+                if turn.device is None:  # one that has failed is not yet left by its last run
+                    return
+            turn.began = self._clock()
+            free -= 1
 
     def _left(self, turn: Turn) -> float | None:
         takes = self._lasted.get(turn.making)
@@ -112,11 +149,19 @@ class Line:
         return max(0.0, takes - (self._clock() - turn.began))
 
     def wait(self, turn: Turn, seconds: float) -> bool:
-        """Whether the turn has come; waits so long at most."""
+        """Whether the turn has come; waits so long at most.
+
+        Raises:
+            DeviceError: It never will, since no device is left.
+        """
+
+        def over() -> bool:
+            return self.closed or self.out_of_service or self._place(turn).number == 0
+
         with self._changed:
-            came = self._changed.wait_for(
-                lambda: self.closed or self._place(turn).number == 0, seconds
-            )
+            came = self._changed.wait_for(over, seconds)
+            if turn.began is None and self.out_of_service:
+                raise DeviceError(NONE_LEFT)
             return came and not self.closed
 
     def leave(self, turn: Turn, complete: bool) -> None:
@@ -130,17 +175,29 @@ class Line:
             if turn not in self._turns:
                 return
             self._turns.remove(turn)
+            if self._devices is not None and turn.device is not None:
+                self._devices.give_back(turn.device)
             if complete and turn.began is not None:
                 self._lasted[turn.making] = self._clock() - turn.began
             self._changed.notify_all()
 
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
 
 class Turn:
-    """Somebody's, in a line."""
+    """Somebody's, in a line.
 
-    def __init__(self, line: Line, making: object):
+    Attributes:
+        device: Which it has, where there are several.
+    """
+
+    def __init__(self, line: Line, making: object, model: str = "", wanted: Collection[str] = ()):
         self._line, self.making = line, making
+        self.model, self.wanted = model, wanted
         self.began: float | None = None
+        self.device: str | None = None
 
     @property
     def place(self) -> Place:
@@ -165,16 +222,20 @@ def in_line(compare: Compare, line: Line, run_log: RunLog | None = None) -> Comp
     def waiting(
         request: Request, store: BaselineStore | None = None, device: str | None = None
     ) -> Events:
+        if line.out_of_service:
+            raise DeviceError(NONE_LEFT)
         if line.is_full:
             raise MachineError(FULL)
-        turn, complete, state = line.join(("a comparison", request.model)), False, "cut"
+        wanted = () if store is None else store.devices_of(request)
+        turn = line.join(("a comparison", request.model), request.model, wanted)
+        complete, state = False, "cut"
         asked = began = time.monotonic()
         try:
             while not turn.wait(PATIENCE):
                 if line.closed:
                     raise MachineError("the server is being stopped")
             began = time.monotonic()
-            yield from compare(request, store, device)
+            yield from compare(request, store, turn.device or device)
             complete, state = True, "done"
         except GeneratorExit:
             raise
@@ -185,6 +246,7 @@ def in_line(compare: Compare, line: Line, run_log: RunLog | None = None) -> Comp
             turn.leave(complete)
             if run_log is not None:
                 ended = time.monotonic()
-                run_log.ended("api", request, state, began - asked, ended - began)
+                took = (began - asked, ended - began)
+                run_log.ended("api", request, state, *took, device=turn.device)
 
     return waiting

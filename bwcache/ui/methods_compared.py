@@ -76,13 +76,15 @@ def methods_job(compare: Compare, host: Host) -> Job[Asked]:
         threshold = models.find(request.model).default_preset.config.threshold
         return request, find_families(names, threshold, request.model)
 
-    def rows(asked: Asked, store: BaselineStore, language: str) -> Generator[Row, None, None]:
-        with closing(compare_methods(*asked, compare, store, host.device)) as events:
+    def rows(
+        asked: Asked, store: BaselineStore, language: str, device: str | None = None
+    ) -> Generator[Row, None, None]:
+        with closing(compare_methods(*asked, compare, store, device or host.device)) as events:
             for event in events:
                 if (row := as_row(event, language)) is not None:
                     yield row
 
-    return Job(read, begin, rows, "methods_", "a comparison of methods", lambda a: a[0].model)
+    return Job(read, begin, rows, "methods_", "a comparison of methods", lambda asked: asked[0])
 
 
 def begin(asked: Asked) -> Row:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import gradio as gr
 
+from ..models.loaded_models import LOADED_MODELS
 from ..runs.baselines import Compare
 from . import events, form
 from .advice import Adviser, note
 from .api import add_api
+from .devices import Devices
 from .fields import advanced_fields, main_fields
 from .finder import Finder, finder_controls, finder_panel, search_job
 from .handlers import Handlers
@@ -82,9 +84,10 @@ def build(
         asked = {name: fields[name] for name in form.FIELDS if name in fields}
         around = {**fields, "header": head, "note": about}
         publish = events.whole(panel.move_resource_to_block_cache)
-        line = Line(host.places, host.settings.queue_size)
-        service = Service(host.settings, line, visitors, run_log)
-        compare = service.bounded(compare)
+        devices = Devices(host.devices, LOADED_MODELS) if len(host.devices) > 1 else None
+        line = Line(host.places, host.settings.queue_size, devices=devices)
+        service = Service(host.settings, line, visitors, run_log, devices)
+        compare = service.bounded(compare if devices is None else devices.watched(compare))
         results = tuple(Results(line, run_log=run_log) for _ in range(3))
         service.results.extend(results)
         page.service = service
@@ -105,7 +108,7 @@ def build(
         )
         events.wire_goal(finder)
         changed = [
-            *events.wire_model(page, around, host),
+            *events.wire_model(page, around, host, line),
             *events.wire_prompt(fields),
             *wire_link(page, around, host, panel),
         ]

@@ -13,7 +13,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import closing
 from typing import Literal
 
@@ -62,7 +62,12 @@ class Result:
         self._left: float = clock()  # when the last follower went
 
     def start(
-        self, make: Callable[[], Generator[Row, None, object]], line: Line, making: object = None
+        self,
+        make: Callable[[], Generator[Row, None, object]],
+        line: Line,
+        making: object = None,
+        model: str = "",
+        wanted: Collection[str] = (),
     ) -> None:
         """Stand in line and work, on a thread of its own; once: later calls do nothing.
 
@@ -70,12 +75,13 @@ class Result:
             make: Makes the rows; may raise an error whose text is for the visitor.
             line: In front of the model.
             making: For the line: what takes about equally long is equal.
+            model, wanted: For the line's devices, see `Devices.take`.
         """
         with self._changed:
             if self.state != "asked":
                 return
             self.state = "waiting"
-            self._turn = line.join(making)
+            self._turn = line.join(making, model, wanted)
         context = contextvars.copy_context()  # on ZeroGPU it says whose quota is used
         name, work = f"run-{self.id[:6]}", (self._work, make)
         try:
@@ -90,6 +96,11 @@ class Result:
             self._stopping = True
             if self.state == "asked":
                 self._end("stopped")
+
+    @property
+    def device(self) -> str | None:
+        """The device that it has been given; None where there is one for all."""
+        return None if self._turn is None else self._turn.device
 
     @property
     def place(self) -> Place:
@@ -180,7 +191,8 @@ class Result:
         if self._run_log is not None:
             began = self._began_at or self.ended
             waited, took = began - self.asked_at, self.ended - began
-            self._run_log.ended(self.id[:6], self.asked, state, waited, took, self.problem)
+            told = (self.id[:6], self.asked, state, waited, took, self.problem)
+            self._run_log.ended(*told, device=self.device)
 
 
 class Results:

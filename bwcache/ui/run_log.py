@@ -18,6 +18,8 @@ HELP = {
     "refused_total": "Requests that were refused, by why.",
     "run_seconds_total": "Seconds that runs took at the model.",
     "waited_seconds_total": "Seconds that runs waited for it.",
+    "device_runs_total": "Runs that ended on each of several devices.",
+    "device_seconds_total": "Seconds that runs took on each of them.",
 }
 
 
@@ -34,7 +36,14 @@ class RunLog:
         self._counted: Counter[tuple[str, str]] = Counter()
 
     def ended(
-        self, run: str, asked: object, state: str, waited: float, took: float, problem: str = ""
+        self,
+        run: str,
+        asked: object,
+        state: str,
+        waited: float,
+        took: float,
+        problem: str = "",
+        device: str | None = None,
     ) -> None:
         """A run has ended.
 
@@ -44,6 +53,7 @@ class RunLog:
             state: How it ended.
             waited, took: Seconds in line, and at the model.
             problem: What was said of an error.
+            device: Which it was on, where there are several.
         """
         line: dict[str, object] = {
             "event": "run",
@@ -52,6 +62,8 @@ class RunLog:
             "waited_seconds": round(waited, 3),
             "seconds": round(took, 3),
         }
+        if device is not None:
+            line["device"] = device
         if problem:
             line["problem"] = plain(problem)[:200]
         request = getattr(asked, "request", asked)
@@ -70,6 +82,10 @@ class RunLog:
             self._counted["runs_total", f'{{state="{state}"}}'] += 1
             self._counted["run_seconds_total", ""] += took  # type: ignore[assignment]
             self._counted["waited_seconds_total", ""] += waited  # type: ignore[assignment]
+            if device is not None:
+                of = f'{{device="{device}"}}'
+                self._counted["device_runs_total", of] += 1
+                self._counted["device_seconds_total", of] += took  # type: ignore[assignment]
 
     def refused(self, why: str) -> None:
         """A request was refused: "rate", "size", "login" or "line"."""
@@ -85,13 +101,16 @@ class RunLog:
         """All of it in Prometheus' text format.
 
         Args:
-            gauges: What is so right now, by name.
+            gauges: What is so right now, by name, with labels where it has some.
         """
         lines, counted = [], self.counted()
         for name, about in HELP.items():
-            lines += [f"# HELP {PREFIX}_{name} {about}", f"# TYPE {PREFIX}_{name} counter"]
             found = {labels: n for (of, labels), n in sorted(counted.items()) if of == name}
+            if name.startswith("device_") and not found:
+                continue  # there is one device
+            lines += [f"# HELP {PREFIX}_{name} {about}", f"# TYPE {PREFIX}_{name} counter"]
             lines += [f"{PREFIX}_{name}{labels} {n:g}" for labels, n in found.items()]
         for name, value in gauges.items():
-            lines += [f"# TYPE {PREFIX}_{name} gauge", f"{PREFIX}_{name} {value:g}"]
+            kind = f"# TYPE {PREFIX}_{name.partition('{')[0]} gauge"
+            lines += [*([] if kind in lines else [kind]), f"{PREFIX}_{name} {value:g}"]
         return "\n".join(lines) + "\n"

@@ -13,6 +13,7 @@ from ..runs.baselines import BaselineStore, Compare
 from ..runs.events import Events
 from ..runs.request import Request
 from ..space.host_settings import Settings
+from .devices import Devices
 from .line import Line
 from .results import Results
 from .run_log import RunLog
@@ -34,13 +35,22 @@ class Service:
         line: In front of the model.
         visitors: Their uncached runs.
         run_log: What became of the runs.
+        devices: Where there are several.
 
     Attributes:
         results: What the runs have shown.
         closing: Set once it is being stopped.
     """
 
-    def __init__(self, settings: Settings, line: Line, visitors: Visitors, run_log: RunLog):
+    def __init__(
+        self,
+        settings: Settings,
+        line: Line,
+        visitors: Visitors,
+        run_log: RunLog,
+        devices: Devices | None = None,
+    ):
+        self.devices = devices
         self.settings, self.line, self.visitors, self.run_log = settings, line, visitors, run_log
         self.results: list[Results] = []
         self.closing = threading.Event()
@@ -97,11 +107,13 @@ class Service:
 
     def health(self) -> dict[str, object]:
         """Whether it serves, and how busy it is."""
-        return {
-            "status": "stopping" if self.closing.is_set() else "ok",
+        status = "out of service" if self.line.out_of_service else "ok"
+        told: dict[str, object] = {
+            "status": "stopping" if self.closing.is_set() else status,
             "running": self.line.running,
             "waiting": self.line.waiting,
         }
+        return told if self.devices is None else told | {"devices": self.devices.told()}
 
     def metrics(self) -> str:
         """Counters and gauges in Prometheus' text format."""
@@ -113,5 +125,6 @@ class Service:
             "visitors_remembered": float(len(self.visitors)),
             "resident_bytes": float(process.memory_info().rss),
             "threads": float(process.num_threads()),
+            **({} if self.devices is None else self.devices.gauges()),
         }
         return self.run_log.metrics(gauges)

@@ -245,6 +245,7 @@ def test_an_uncached_run_is_kept_before_its_reader_has_it_and_even_from_elsewher
 
 def test_nothing_else_can_put_an_uncached_run_anywhere():
     assert [name for name in dir(BaselineStore) if not name.startswith("_")] == [
+        "devices_of",
         "get",
         "keeping",
         "nbytes",
