@@ -141,7 +141,10 @@ def plan_of(args: argparse.Namespace) -> Plan:
 def _grids(args: argparse.Namespace) -> dict[type[Method], dict[str, list[Any]]]:
     """For each method its settings to vary, and the values of each."""
     named = [text.partition("=")[0].partition(".") for text in args.set]
-    names = args.method or [method for method, dot, _ in named if dot]
+    names = args.method or [
+        *(method for method, dot, _ in named if dot),
+        *(BWCacheConfig.name for option in OF_BWCACHE if getattr(args, option) is not None),
+    ]
     methods = [find_method(name) for name in dict.fromkeys(names or [BWCacheConfig.name])]
     grids: dict[type[Method], dict[str, list[Any]]] = {method: {} for method in methods}
     for option, name in OF_BWCACHE.items():

@@ -172,7 +172,7 @@ class Tally:
         ]
         lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
         failures = [
-            f"- failed after {one['tries']} tries: {one['setting']}, {one['model']}, seed "
+            f"- failed (tries: {one['tries']}): {one['setting']}, {one['model']}, seed "
             f"{one['seed']}, “{one['prompt']}”: {one['error']}"
             for one in self.failures
         ]

@@ -68,11 +68,12 @@ class UncachedRuns(BaselineStore):
     def _load(self, group: int) -> RunFinished | None:
         about, folder = self._about(group), self._path(group)
         try:
-            sound = folder / SOUND
+            sound, trace = folder / SOUND, Trace.from_dict(about["trace"])
             return RunFinished(
                 "baseline",
-                Trace.from_dict(about["trace"]),
+                trace,
                 np.load(folder / FRAMES),
+                previews=(None,) * len(trace.steps),  # nobody looks on
                 sound=np.load(sound) if sound.exists() else None,
                 **{name: about[name] for name in OFFLOADED},
             )

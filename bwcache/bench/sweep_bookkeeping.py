@@ -1,0 +1,137 @@
+"""What a sweep's bookkeeping costs: ten thousand jobs that take no time, everything else as it is.
+
+    python -m bwcache.bench.sweep_bookkeeping --out assets/results/sweep-bookkeeping.json
+
+Claims, rows, locks, and the uncached runs on disk at TinyWorld's size are real; a job's comparison
+is one that was made before. So all the time there is is bookkeeping.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..cache.methods.bwcache import BWCacheConfig
+from ..explore.sweep.ledger import Ledger
+from ..explore.sweep.plan import Group, Plan
+from ..explore.sweep.worker import JobDone, work
+from ..files import check_file, write
+from ..models import find
+from ..models.machine import describe_device, versions
+from ..runs.baselines import remembering
+from ..runs.compare import compare
+from ..runs.events import ComparisonFinished, Events, RunFinished
+from ..runs.request import Request
+
+SIZES = (1_000, 10_000)  # jobs
+SETTINGS = 5  # of each group
+SHARE = 0.01  # of the time, that bookkeeping may take
+STEPS = 30  # of the rows: their length is that of real ones
+
+
+class Stub:
+    """Callable as `bwcache.runs.compare.compare`: whatever is asked for, what was made once."""
+
+    def __init__(self, made: ComparisonFinished):
+        self._made = made
+        self.uncached_runs = 0
+
+    def __call__(self, request: Request, store: Any = None, device: str | None = None) -> Events:
+        return remembering(self._make)(request, store, device)
+
+    def _make(self, request: Request, baseline: RunFinished | None, device: str | None) -> Events:
+        uncached = replace(baseline or self._made.runs[0], remembered=baseline is not None)
+        self.uncached_runs += baseline is None
+        yield uncached
+        summary = replace(
+            self._made.summary,
+            prompt=request.prompt,
+            seed=request.seed,
+            steps=request.steps,
+            config=request.config.as_dict(),
+            baseline_remembered=baseline is not None,
+        )
+        yield replace(self._made, summary=summary, runs=(uncached, self._made.runs[1]))
+
+
+def plan_of(jobs: int) -> Plan:
+    """So many jobs, five to a group."""
+    groups = [Group("tinyworld", f"prompt {i}", 0, STEPS) for i in range(jobs // SETTINGS)]
+    return Plan(groups, {"tinyworld": [BWCacheConfig(0.01 * (i + 1)) for i in range(SETTINGS)]})
+
+
+def measure(jobs: int, stub: Stub, folder: Path) -> dict[str, Any]:
+    """Seconds a job of one process, and seconds to read all rows at a later start."""
+    plan, out = plan_of(jobs), folder / f"{jobs}.jsonl"
+    started = time.perf_counter()
+    done = sum(isinstance(event, JobDone) for event in work(Ledger(plan, out), stub))
+    taken = time.perf_counter() - started
+    if done != jobs:
+        raise RuntimeError(f"{done} of {jobs} jobs were done")
+    started = time.perf_counter()
+    again = Ledger(plan, out)
+    reading = time.perf_counter() - started
+    if again.open_groups:
+        raise RuntimeError("a row was not found again")
+    return {
+        "jobs": jobs,
+        "seconds_per_job": taken / jobs,
+        "share_of_time": {f"{s} s": taken / jobs / s for s in (1, 5, 60)},
+        "one_per_cent_from_seconds": taken / jobs / SHARE,
+        "start_seconds": reading,
+        "row_bytes": out.stat().st_size / jobs,
+    }
+
+
+def memory(jobs: int, stub: Stub, folder: Path) -> dict[str, Any]:
+    """Bytes of Python objects: after the plan, and the most at any time after that."""
+    plan, out = plan_of(jobs), folder / f"memory-{jobs}.jsonl"
+    tracemalloc.start()
+    ledger = Ledger(plan, out)
+    events = work(ledger, stub)
+    next(events)
+    before, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    for _ in events:
+        pass
+    after, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return {"jobs": jobs, "kept_bytes_per_job": (after - before) / jobs, "peak_bytes": peak}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args(arguments)
+    if args.out is not None:
+        check_file(args.out)
+    spec = find("tinyworld")
+    *_, made = compare(Request(spec.examples[0], steps=STEPS), as_seen=False)
+    stub = Stub(made)
+    with tempfile.TemporaryDirectory(prefix="bwcache-") as folder:
+        times = [measure(jobs, stub, Path(folder)) for jobs in args.jobs]
+        kept = [memory(jobs, stub, Path(folder)) for jobs in args.jobs]
+    result = {
+        "settings_per_group": SETTINGS,
+        "frames_bytes": made.runs[0].frames.nbytes,
+        "times": times,
+        "memory": kept,
+        "job_seconds": made.summary.waited_seconds,
+        "device": describe_device("cpu"),
+        "versions": versions(),
+    }
+    print(json.dumps(result, indent=1))
+    if args.out is not None:
+        write(result, args.out)
+
+
+if __name__ == "__main__":
+    main()
