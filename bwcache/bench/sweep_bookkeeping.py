@@ -16,6 +16,7 @@ import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from ..cache.methods.bwcache import BWCacheConfig
@@ -32,6 +33,7 @@ from ..runs.request import Request
 
 SIZES = (1_000, 10_000)  # jobs
 SETTINGS = 5  # of each group
+BLOCKS = 10  # whose times show the spread, and whether later jobs cost more
 SHARE = 0.01  # of the time, that bookkeeping may take
 STEPS = 30  # of the rows: their length is that of real ones
 
@@ -70,11 +72,16 @@ def plan_of(jobs: int) -> Plan:
 def measure(jobs: int, stub: Stub, folder: Path) -> dict[str, Any]:
     """Seconds a job of one process, and seconds to read all rows at a later start."""
     plan, out = plan_of(jobs), folder / f"{jobs}.jsonl"
-    started = time.perf_counter()
-    done = sum(isinstance(event, JobDone) for event in work(Ledger(plan, out), stub))
-    taken = time.perf_counter() - started
+    blocks, done, started = [], 0, time.perf_counter()
+    for event in work(Ledger(plan, out), stub):
+        done += isinstance(event, JobDone)
+        if isinstance(event, JobDone) and done % (jobs // BLOCKS) == 0:
+            now = time.perf_counter()
+            blocks.append((now - started) / (jobs // BLOCKS))
+            started = now
     if done != jobs:
         raise RuntimeError(f"{done} of {jobs} jobs were done")
+    taken = median(blocks)
     started = time.perf_counter()
     again = Ledger(plan, out)
     reading = time.perf_counter() - started
@@ -82,9 +89,9 @@ def measure(jobs: int, stub: Stub, folder: Path) -> dict[str, Any]:
         raise RuntimeError("a row was not found again")
     return {
         "jobs": jobs,
-        "seconds_per_job": taken / jobs,
-        "share_of_time": {f"{s} s": taken / jobs / s for s in (1, 5, 60)},
-        "one_per_cent_from_seconds": taken / jobs / SHARE,
+        "seconds_per_job": taken,
+        "seconds_per_job_of_each_tenth": blocks,
+        "one_per_cent_from_seconds": taken / SHARE,
         "start_seconds": reading,
         "row_bytes": out.stat().st_size / jobs,
     }
@@ -125,6 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "times": times,
         "memory": kept,
         "job_seconds": made.summary.waited_seconds,
+        "share_of_time": times[-1]["seconds_per_job"] / made.summary.waited_seconds,
         "device": describe_device("cpu"),
         "versions": versions(),
     }

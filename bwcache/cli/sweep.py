@@ -127,8 +127,11 @@ def plan_of(args: argparse.Namespace) -> Plan:
         for prompt in prompts
         for sample, seed in enumerate(prompt.seeds or args.seed)
     ]
+    once: dict[tuple[object, ...], Group] = {}
+    for group in groups:
+        once.setdefault(group.shared, group)
     plan = Plan(
-        list(dict.fromkeys(groups)),
+        list(once.values()),
         {spec.name: _settings(spec, grids, args.goal is None) for spec in specs},
         args.random_weights,
     )
@@ -142,8 +145,8 @@ def _grids(args: argparse.Namespace) -> dict[type[Method], dict[str, list[Any]]]
     """For each method its settings to vary, and the values of each."""
     named = [text.partition("=")[0].partition(".") for text in args.set]
     names = args.method or [
-        *(method for method, dot, _ in named if dot),
         *(BWCacheConfig.name for option in OF_BWCACHE if getattr(args, option) is not None),
+        *(method for method, dot, _ in named if dot),
     ]
     methods = [find_method(name) for name in dict.fromkeys(names or [BWCacheConfig.name])]
     grids: dict[type[Method], dict[str, list[Any]]] = {method: {} for method in methods}

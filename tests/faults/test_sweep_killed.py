@@ -1,6 +1,6 @@
 """Sweeps under `accelerate launch`, killed with SIGKILL and started twice at once: nothing is lost
-or made twice. TinyWorld on the CPU; eight jobs and one kill, or with `BWCACHE_RELIABILITY=full` forty
-jobs and two.
+or made twice. TinyWorld on the CPU; eight jobs and one kill, or with `BWCACHE_RELIABILITY=full`
+forty jobs and two.
 """
 
 import json
@@ -53,7 +53,10 @@ class Launched:
 
     def kill_a_worker(self) -> None:
         """The launcher ends the others, which finish what they are at."""
-        psutil.Process(self.process.pid).children()[-1].kill()
+        launcher = psutil.Process(self.process.pid)
+        while len(workers := launcher.children()) < 2:
+            time.sleep(0.1)
+        workers[-1].kill()
         assert self.process.wait(PATIENCE) != 0
 
     def said(self) -> str:

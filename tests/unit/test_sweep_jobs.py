@@ -1,6 +1,8 @@
 """Processes that share a sweep, side by side in one: who does what, what is lost or retried."""
 
 import json
+import os
+import signal
 import types
 from collections import Counter
 
@@ -265,6 +267,24 @@ def test_a_process_knows_its_place(monkeypatch):
         assert FakeState.cpu is True
         found.close()
     assert FakeState.left == 2
+
+
+def test_sigterm_lets_the_job_under_way_end():
+    usual = signal.getsignal(signal.SIGTERM)
+    with processes.stopping() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.wait(60)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL  # a second one ends the process
+    assert signal.getsignal(signal.SIGTERM) is usual
+
+
+def test_rows_of_other_kinds_are_no_jobs():
+    plan = plan_of()
+    row = plan.described(next(plan.jobs(1)))
+    assert plan.find(row) == next(plan.jobs(1))
+    for change in ({"seed": 1}, {"method": "fora"}, {"prompt": ["a"]}, {"config": None}):
+        assert plan.find(row | change) is None
+    assert plan.find(row | {"random_weights": True}) is None
 
 
 def test_what_accelerate_does_on_a_cpu_is_said(monkeypatch):

@@ -12,6 +12,8 @@ from typing import Any
 from ...cache.method import Method
 from ...runs.request import Request
 
+SHARED = ("model", "prompt", "seed", "steps")  # of a group's rows
+
 
 @dataclass(frozen=True)
 class Group:
@@ -20,7 +22,7 @@ class Group:
     Args:
         model: Catalogue name.
         prompt, seed, steps: What is made.
-        sample: The how-manieth video of its prompt this is, from 0: the place of its seed.
+        sample: Which video of its prompt this is, from 0: the place of its seed.
     """
 
     model: str
@@ -28,6 +30,11 @@ class Group:
     seed: int
     steps: int
     sample: int = 0
+
+    @property
+    def shared(self) -> tuple[object, ...]:
+        """What an uncached run of it depends on; the place of its seed does not matter."""
+        return tuple(getattr(self, name) for name in SHARED)
 
 
 @dataclass(frozen=True, order=True)
@@ -43,7 +50,7 @@ class Plan:
     """All jobs of a sweep.
 
     Args:
-        groups: In the order in which they are done.
+        groups: In the order in which they are done, each once.
         settings: For each model, the methods with their settings.
         random_weights: Whether the models have seeded random weights.
 
@@ -91,18 +98,17 @@ class Plan:
         """The job that a row is of, or None: a file may hold other rows."""
         if row.get("random_weights", False) is not self.random_weights:
             return None
-        group = self._groups.get(tuple(row.get(name) for name in ("model", *_SHARED)))
-        if group is None:
+        config = _text(row.get("config"))  # as it reads in a file
+        try:
+            group = self._groups.get(tuple(row.get(name) for name in SHARED))
+            setting = self._settings.get((row.get("model"), row.get("method"), config))
+        except TypeError:  # a list where a text or a number should be
             return None
-        setting = self._settings.get(
-            (row["model"], row.get("method"), _text(row.get("config")))  # as it reads in a file
-        )
-        return None if setting is None else Job(group, setting)
+        return None if group is None or setting is None else Job(group, setting)
 
     def group_name(self, group: int) -> str:
         """A group for names of files: the same in every process, and in every plan that has it."""
-        of = self.groups[group]
-        return _digest([of.model, self.random_weights, of.prompt, of.seed, of.steps])
+        return _digest([self.random_weights, *self.groups[group].shared])
 
     def job_name(self, job: Job) -> str:
         """A job, likewise."""
@@ -120,7 +126,7 @@ class Plan:
 
     @cached_property
     def _groups(self) -> dict[tuple[object, ...], int]:
-        return {(g.model, g.prompt, g.seed, g.steps): i for i, g in enumerate(self.groups)}
+        return {group.shared: i for i, group in enumerate(self.groups)}
 
     @cached_property
     def _settings(self) -> dict[tuple[object, ...], int]:
@@ -129,9 +135,6 @@ class Plan:
             for model, configs in self.settings.items()
             for i, config in enumerate(configs)
         }
-
-
-_SHARED = ("prompt", "seed", "steps")
 
 
 def _digest(value: object) -> str:

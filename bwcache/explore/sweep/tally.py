@@ -140,6 +140,8 @@ class Tally:
             "Medians over videos, in brackets the quartiles. Closeness is to the uncached video of "
             "the same prompt and seed: it says how far a video moved, not which one is better."
         ]
+        if any(each.videos == each.identical > 0 for each in self.settings):
+            said.append("Settings whose videos are all identical have no point in the chart.")
         if busy := sum(each.busy for each in self.settings):
             said.append(f"{busy} videos were made while the machine was disturbed.")
         reasons: Counter[str] = sum((each.reasons for each in self.settings), Counter())

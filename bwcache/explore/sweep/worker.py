@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +31,7 @@ class JobDone:
     """A job's row is in the results file."""
 
     job: Job
-    finished: ComparisonFinished
+    row: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -110,22 +110,28 @@ def _done(
     save: Save,
 ) -> Iterator[SweepEvent]:
     store.use(job.group)
-    finished: Any = None
     try:
-        with closing(compare(ledger.plan.request(job), store, device)) as events:
-            for event in events:
-                if isinstance(event, ComparisonFinished):
-                    finished = event
-                elif isinstance(event, Loading | StepDone):
-                    yield event
-        if finished is None:
-            raise RuntimeError("a comparison ended before its summary")
-        save(job, finished)
+        events = compare(ledger.plan.request(job), store, device)
+        row = yield from _row(events, lambda finished: save(job, finished))
     except Exception as error:
         if isinstance(error, OSError | MachineError) and machine_fault(error):
             raise
         ledger.fail(job, error)
         yield JobFailed(job, str(error))
         return
-    ledger.finish(job, finished.summary.as_dict())
-    yield JobDone(job, finished)
+    ledger.finish(job, row)
+    yield JobDone(job, row)
+
+
+def _row(
+    events: Events, save: Callable[[ComparisonFinished], None]
+) -> Generator[Loading | StepDone, None, dict[str, object]]:
+    """Run a comparison; only its row is kept: a large video takes a gigabyte."""
+    with closing(events):
+        for event in events:
+            if isinstance(event, ComparisonFinished):
+                save(event)
+                return event.summary.as_dict()
+            if isinstance(event, Loading | StepDone):
+                yield event
+    raise RuntimeError("a comparison ended before its summary")
