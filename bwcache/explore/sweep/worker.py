@@ -127,11 +127,14 @@ def _row(
     events: Events, save: Callable[[ComparisonFinished], None]
 ) -> Generator[Loading | StepDone, None, dict[str, object]]:
     """Run a comparison; only its row is kept: a large video takes a gigabyte."""
+    row = None
     with closing(events):
         for event in events:
             if isinstance(event, ComparisonFinished):
                 save(event)
-                return event.summary.as_dict()
-            if isinstance(event, Loading | StepDone):
+                row = event.summary.as_dict()
+            elif isinstance(event, Loading | StepDone):
                 yield event
-    raise RuntimeError("a comparison ended before its summary")
+    if row is None:
+        raise RuntimeError("a comparison ended before its summary")
+    return row
