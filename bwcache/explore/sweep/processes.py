@@ -33,7 +33,7 @@ class Processes:
         told = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("true", "1")
         on_cpu = told or device == "cpu"
         alone = int(os.environ.get("WORLD_SIZE", 1)) < 2
-        self.note = ONE_ON_CPU if alone and on_cpu and "MASTER_PORT" in os.environ else None
+        self.note = ONE_ON_CPU if alone and told and "MASTER_PORT" in os.environ else None
         if on_cpu:
             self.device = "cpu"
         if alone:

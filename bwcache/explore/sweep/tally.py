@@ -127,7 +127,8 @@ class Tally:
     def sentence(self) -> str:
         """How much was done, and measured on what."""
         on = "; ".join(f"{name} ({count} videos)" for name, count in self.devices.most_common())
-        said = f"{self.videos} of {self.jobs} jobs done, {self.uncached} uncached runs shared"
+        runs = "uncached run" if self.uncached == 1 else "uncached runs"
+        said = f"{self.videos} of {self.jobs} jobs done, {self.uncached} {runs} shared"
         if self.failures:
             said += f", {len(self.failures)} failed"
         if self.retried:
