@@ -19,6 +19,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import psutil
+
 from ..cache.methods.bwcache import BWCacheConfig
 from ..explore.sweep.ledger import Ledger
 from ..explore.sweep.plan import Group, Plan
@@ -72,16 +74,24 @@ def plan_of(jobs: int) -> Plan:
 def measure(jobs: int, stub: Stub, folder: Path) -> dict[str, Any]:
     """Seconds a job of one process, and seconds to read all rows at a later start."""
     plan, out = plan_of(jobs), folder / f"{jobs}.jsonl"
-    blocks, done, started = [], 0, time.perf_counter()
+    process = psutil.Process()
+    blocks: list[dict[str, float]] = []
+    done, started, worked = 0, time.perf_counter(), time.process_time()
     for event in work(Ledger(plan, out), stub):
         done += isinstance(event, JobDone)
         if isinstance(event, JobDone) and done % (jobs // BLOCKS) == 0:
-            now = time.perf_counter()
-            blocks.append((now - started) / (jobs // BLOCKS))
-            started = now
+            now, by_now = time.perf_counter(), time.process_time()
+            blocks.append(
+                {
+                    "seconds_per_job": (now - started) * BLOCKS / jobs,
+                    "processor_seconds_per_job": (by_now - worked) * BLOCKS / jobs,
+                    "resident_bytes": process.memory_info().rss,
+                }
+            )
+            started, worked = now, by_now
     if done != jobs:
         raise RuntimeError(f"{done} of {jobs} jobs were done")
-    taken = median(blocks)
+    taken = median(block["seconds_per_job"] for block in blocks)
     started = time.perf_counter()
     again = Ledger(plan, out)
     reading = time.perf_counter() - started
@@ -90,27 +100,27 @@ def measure(jobs: int, stub: Stub, folder: Path) -> dict[str, Any]:
     return {
         "jobs": jobs,
         "seconds_per_job": taken,
-        "seconds_per_job_of_each_tenth": blocks,
+        "processor_seconds_per_job": median(block["processor_seconds_per_job"] for block in blocks),
+        "each_tenth": blocks,
         "one_per_cent_from_seconds": taken / SHARE,
         "start_seconds": reading,
         "row_bytes": out.stat().st_size / jobs,
     }
 
 
-def memory(jobs: int, stub: Stub, folder: Path) -> dict[str, Any]:
-    """Bytes of Python objects: after the plan, and the most at any time after that."""
+def kept_bytes(jobs: int, stub: Stub, folder: Path) -> float:
+    """Bytes of Python objects that a done job leaves."""
     plan, out = plan_of(jobs), folder / f"memory-{jobs}.jsonl"
     tracemalloc.start()
     ledger = Ledger(plan, out)
     events = work(ledger, stub)
     next(events)
     before, _ = tracemalloc.get_traced_memory()
-    tracemalloc.reset_peak()
     for _ in events:
         pass
-    after, peak = tracemalloc.get_traced_memory()
+    after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    return {"jobs": jobs, "kept_bytes_per_job": (after - before) / jobs, "peak_bytes": peak}
+    return (after - before) / jobs
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -125,12 +135,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     stub = Stub(made)
     with tempfile.TemporaryDirectory(prefix="bwcache-") as folder:
         times = [measure(jobs, stub, Path(folder)) for jobs in args.jobs]
-        kept = [memory(jobs, stub, Path(folder)) for jobs in args.jobs]
+        kept = kept_bytes(min(args.jobs), stub, Path(folder))
     result = {
         "settings_per_group": SETTINGS,
         "frames_bytes": made.runs[0].frames.nbytes,
         "times": times,
-        "memory": kept,
+        "kept_bytes_per_job": kept,
         "job_seconds": made.summary.waited_seconds,
         "share_of_time": times[-1]["seconds_per_job"] / made.summary.waited_seconds,
         "device": describe_device("cpu"),

@@ -64,7 +64,8 @@ def run_jobs(args: argparse.Namespace, plan: Plan) -> int:
             videos.close()
         processes.close()
     if ledger.open_groups:
-        print(f"bwcache: stopped with {plan.size - ledger.closed} jobs left", file=sys.stderr)
+        left = f"{plan.size - ledger.closed} of {plan.size} jobs are left"
+        print(f"bwcache: stopped; {left}, and the same command goes on", file=sys.stderr)
         return TERMINATED
     if not processes.first:
         return 0

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,8 @@ from PIL import Image
 
 from bwcache import BWCacheConfig, ConfigError
 from bwcache.cache.methods.first_block_cache import FirstBlockCacheConfig
-from bwcache.cli import main
+from bwcache.cli import build_parser, main, sweep_jobs
+from bwcache.cli.sweep import plan_of
 from bwcache.explore.find_setting import (
     BaselineStarted,
     SearchFinished,
@@ -228,6 +230,61 @@ def test_methods_settings_seeds_and_videos(tmp_path, capsys, monkeypatch):
     assert len(folders) == 5
     names = {f"{PROMPT}-{index}.mp4" for index in range(2)}
     assert all({path.name for path in folder.iterdir()} == names for folder in folders)
+
+
+@pytest.mark.usefixtures("_one_process")
+def test_sigterm_ends_a_sweep_after_its_job(tmp_path, capsys, monkeypatch):
+    backend = FakeBackend()
+
+    def compare(request, store, device):
+        os.kill(os.getpid(), signal.SIGTERM)
+        yield from backend(request, store, device)
+
+    monkeypatch.setattr("bwcache.runs.compare.compare", compare)
+    monkeypatch.setattr("bwcache.cli.sweep_jobs.partial", lambda made, as_seen: made)
+    out = tmp_path / "rows.jsonl"
+    given = ["--prompt", PROMPT, "--thresholds", "0.1,0.2,0.3", "--out", out]
+    assert sweep_line(*given) == 143
+    assert "2 of 3 jobs are left" in capsys.readouterr().err
+    assert len(out.read_text().splitlines()) == 1
+    assert not (tmp_path / "rows.html").exists()
+    monkeypatch.setattr("bwcache.runs.compare.compare", backend)
+    assert sweep_line(*given) == 0
+    assert len(out.read_text().splitlines()) == 3
+
+
+@pytest.mark.usefixtures("_one_process")
+def test_the_bar_counts_what_all_processes_do(tmp_path, capsys, monkeypatch):
+    shown = []
+
+    class Bar(sweep_jobs.tqdm):
+        def update(self, n=1):
+            super().update(n)
+            shown.append((self.initial, self.n, self.total))
+
+    backend, out = FakeBackend(), tmp_path / "rows.jsonl"
+    given = ["--prompt", PROMPT, "--thresholds", "0.1,0.2,0.3,0.4", "--out", out]
+    plan = plan_of(build_parser().parse_args(["sweep", "--steps", "6", *map(str, given)]))
+
+    def other(threshold: float) -> None:  # what another process does
+        (job,) = [job for job in plan.jobs(0) if plan.config(job).threshold == threshold]
+        *_, finished = backend(plan.request(job))
+        ResultsFile(out).append(finished.summary.as_dict())
+
+    def compare(request, store, device):
+        yield from backend(request, store, device)
+        if request.config.threshold == 0.2:
+            other(0.4)
+
+    other(0.1)
+    monkeypatch.setattr(sweep_jobs, "tqdm", Bar)
+    monkeypatch.setattr("bwcache.runs.compare.compare", compare)
+    monkeypatch.setattr(sweep_jobs, "partial", lambda made, as_seen: made)
+    assert sweep_line(*given) == 0
+    assert {(initial, total) for initial, _, total in shown} == {(1, 4)}
+    counted = list(dict.fromkeys(n for _, n, _ in shown))
+    assert counted == [1, 3, 4]  # 0.2 and the other's 0.4 at once, then 0.3
+    assert [request.config.threshold for request in backend.requests] == [0.1, 0.2, 0.4, 0.3]
 
 
 @pytest.mark.usefixtures("_one_process")

@@ -8,9 +8,11 @@ from collections import Counter
 
 import pytest
 
+from bwcache.bench import sweep_bookkeeping
 from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.cache.methods.first_block_cache import FirstBlockCacheConfig
 from bwcache.errors import MachineError
+from bwcache.explore import results_file
 from bwcache.explore.sweep import processes
 from bwcache.explore.sweep.ledger import DONE, FAILED, Ledger, work_folder
 from bwcache.explore.sweep.plan import Group, Plan
@@ -154,6 +156,22 @@ def test_a_stop_ends_after_the_job_under_way(tmp_path):
     stop.set()
     assert [type(event) for event in worker][-1] is JobDone
     assert len(rows_of(out)) == 1
+
+
+def test_bookkeeping_grows_with_the_jobs_and_no_faster(tmp_path, monkeypatch):
+    """A process reads none of its own rows again; a later start reads each once."""
+    parsed = []
+    original = results_file.parse_json
+    monkeypatch.setattr(results_file, "parse_json", lambda x: parsed.append(1) or original(x))
+    *_, made = FakeBackend()(plan_of().request(next(plan_of().jobs(0))))
+    for jobs in (50, 100):
+        parsed.clear()
+        stub = sweep_bookkeeping.Stub(made)
+        found = sweep_bookkeeping.measure(jobs, stub, tmp_path)
+        assert stub.uncached_runs == jobs // sweep_bookkeeping.SETTINGS
+        assert len(parsed) == jobs  # by `measure`, which starts once more
+        assert len(found["each_tenth"]) == 10
+    assert 0 < sweep_bookkeeping.kept_bytes(50, stub, tmp_path) < 2000
 
 
 # -- what goes wrong -----------------------------------------------------------------------------
