@@ -116,7 +116,12 @@ def plan_of(args: argparse.Namespace) -> Plan:
     elif args.dimension is not None:
         raise ConfigError("dimension", ",".join(args.dimension), "a choice among --prompts")
     specs = [models.find(name) for name in dict.fromkeys(args.model)]
+    for spec in specs:
+        models.check_image(spec, None)
     grids = _grids(args)
+    if args.goal is not None and list(grids) != [BWCacheConfig]:
+        names = ", ".join(method.name for method in grids)
+        raise ConfigError("method", names, "bwcache, among whose settings a search chooses")
 
     def steps(prompt: Prompt, spec: ModelSpec) -> int:
         return next(n for n in (prompt.steps, args.steps, spec.steps) if n is not None)

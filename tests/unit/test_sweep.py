@@ -339,6 +339,8 @@ SWEEP = ["--prompt", PROMPT, "--thresholds", "0.1", "--out", "x.jsonl"]
         ([*SWEEP, "--set", "bwcache.magic=1"], "set"),
         ([*SWEEP, "--set", "gate=sometimes"], "gate"),
         ([*SWEEP, "--dimension", "scene"], "dimension"),
+        ([*SWEEP, "--model", "wan2.2-i2v-a14b"], "image"),
+        (["--prompt", PROMPT, "--goal", "psnr=30", "--method", "fora"], "method"),
         ([*SWEEP, "--videos", "/dev/null"], "videos"),
         ([*SWEEP, "--layout", "mine"], "layout"),
         (["--prompts", "/dev/null", "--thresholds", "1", "--out", "x.jsonl"], "prompts"),

@@ -19,6 +19,7 @@ from bwcache.explore.sweep.plan import Group, Plan
 from bwcache.explore.sweep.worker import JobDone, JobFailed, JobStarted, Waiting, work
 from bwcache.runs.events import StepDone
 from bwcache.testing import FakeBackend
+from tests.environments import ROOT
 
 SETTINGS = (BWCacheConfig(0.05), BWCacheConfig(0.1), FirstBlockCacheConfig(0.1))
 
@@ -312,3 +313,29 @@ def test_what_accelerate_does_on_a_cpu_is_said(monkeypatch):
     found = processes.Processes()
     assert found.device == "cpu"
     assert "--multi_gpu" in found.note
+
+
+def test_the_document_quotes_what_was_measured():
+    path = "assets/results/sweep-bookkeeping.json"
+    measured = json.loads((ROOT / path).read_text())
+    document = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    last = measured["times"][-1]
+    tenths = last["each_tenth"]
+    seconds = [tenth["seconds_per_job"] for tenth in tenths]
+    assert last["jobs"] == 10_000
+    assert measured["share_of_time"] < sweep_bookkeeping.SHARE
+    shown = (last["seconds_per_job"], min(seconds), max(seconds))
+    median, low, high = (f"{1000 * each:.0f}" for each in shown)
+    for text in (
+        f"{median} ms, from {low} to {high} ms",
+        f"{1000 * last['processor_seconds_per_job']:.0f} ms |",
+        f"{measured['job_seconds']:.1f} s, of which that is {measured['share_of_time']:.2%}",
+        f"{last['one_per_cent_from_seconds']:.1f} s |",
+        f"after a tenth of the jobs | {tenths[0]['resident_bytes'] / 1e6:.0f} MB |",
+        f"| after all | {tenths[-1]['resident_bytes'] / 1e6:.0f} MB |",
+        f"{measured['kept_bytes_per_job']:.0f} bytes",
+        f"{last['start_seconds']:.1f} s |",
+        measured["device"],
+        path,
+    ):
+        assert text in document, text
