@@ -21,6 +21,7 @@ TITLES = {
     "test_damaged_files": "damaged recorded runs, traces, rows and tokens",
     "test_special_places": "devices, FIFOs, links, standard output that takes nothing",
     "test_process": "signals, workers' errors of every class, limits, bad settings",
+    "test_sweep_killed": "sweeps that are killed, and started twice at once",
     "test_limits": "too many, too large, wrong passwords",
 }
 

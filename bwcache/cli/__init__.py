@@ -23,7 +23,7 @@ from ..errors import (
     machine_fault,
     plain,
 )
-from . import bench, calibrate, compare, deploy, freeze, predict, record, sweep
+from . import bench, calibrate, compare, deploy, freeze, predict, record, score, sweep
 from .arguments import USAGE_ERROR, Parser, is_follower
 
 MACHINE_FAULT = 1
@@ -34,6 +34,7 @@ COMMANDS = {
     "record": record,
     "predict": predict,
     "sweep": sweep,
+    "score": score,
     "bench": bench,
     "calibrate": calibrate,
     "deploy": deploy,

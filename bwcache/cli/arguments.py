@@ -13,6 +13,8 @@ from ..cache.methods import METHODS
 from ..cache.methods.bwcache import BWCacheConfig, parse_interval
 from ..errors import ConfigError
 from ..models import find
+from ..models.spec import ModelSpec
+from ..runs.summary import METRICS
 
 USAGE_ERROR = 2
 PARALLEL = "--context-parallel"
@@ -88,16 +90,7 @@ def read_config(
     spec = find(args.model) if hasattr(args, "model") else None
     usual: dict[str, Any] = {} if known is None else dict(known(method))
     if spec is not None:
-        usual = {name: value for name, value in spec.indicator.items() if name in own}
-        preset = (
-            spec.default_preset
-            if method is BWCacheConfig
-            else spec.facts(method.name).default_preset
-        )
-        if own[0] not in asked and preset is not None:
-            usual = preset.config.as_dict() | usual
-        if "calibration" in own and is_known(spec.name, method.name):
-            usual["calibration"] = spec.name
+        usual = usual_settings(spec, method, own[0] in asked)
     config = method.from_dict({**usual, **asked})
     if spec is not None:
         config.check_model(spec.name)
@@ -120,6 +113,39 @@ def is_follower(arguments: Sequence[str]) -> bool:
     """Whether this is one of several processes with one video, and not the first, which speaks."""
     asked = any(each.partition("=")[0] == PARALLEL for each in arguments)
     return asked and os.environ.get("RANK", "0") != "0"
+
+
+def usual_settings(spec: ModelSpec, method: type[Method], own: bool) -> dict[str, Any]:
+    """What a method's settings are on a model unless something else is asked for.
+
+    Args:
+        spec: The model.
+        method: The method.
+        own: Whether its first setting is given: the others are the method's defaults then, not
+            those of the model's default preset.
+    """
+    names = [knob.name for knob in method.knobs()]
+    usual: dict[str, Any] = {name: value for name, value in spec.indicator.items() if name in names}
+    preset = (
+        spec.default_preset if method is BWCacheConfig else spec.facts(method.name).default_preset
+    )
+    if not own and preset is not None:
+        usual = preset.config.as_dict() | usual
+    if "calibration" in names and is_known(spec.name, method.name):
+        usual["calibration"] = spec.name
+    return usual
+
+
+def add_metrics_argument(parser: argparse.ArgumentParser, usual: Sequence[str]) -> None:
+    """Add `--metrics`."""
+    about = f"how far videos differ: of {','.join(METRICS)} ({','.join(usual)})"
+    parser.add_argument("--metrics", type=listed(_metric), default=list(usual), help=about)
+
+
+def _metric(text: str) -> str:
+    if text not in METRICS:
+        raise ConfigError("metrics", text, ", ".join(METRICS))
+    return text
 
 
 def add_json_argument(parser: argparse.ArgumentParser) -> None:

@@ -1,240 +1,218 @@
-"""`bwcache sweep`: many settings, or the one that meets a goal."""
+"""`bwcache sweep`: many settings over many prompts, or the one setting that meets a goal."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable
-from contextlib import closing, nullcontext
+import re
+from contextlib import nullcontext
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from tqdm import tqdm
+from typing import Any
 
 from .. import models
+from ..cache.method import Method
+from ..cache.methods import METHODS, find_method
 from ..cache.methods.bwcache import BWCacheConfig, parse_interval
-from ..errors import ConfigError, plain
-from ..explore.results_file import ResultsFile, key
-from ..explore.search import MOST_TRIALS, Goal, psnr_text, setting_text, speed_text
-from ..files import check_file, read_text
-from ..models.progress import Loading
-from .arguments import add_json_argument, add_model_arguments, listed, threshold
-from .output import print_json
-from .progress import LoadingBar
+from ..errors import ConfigError
+from ..explore.results_file import ResultsFile
+from ..explore.search import MOST_TRIALS, Goal
+from ..explore.sweep.plan import Group, Plan
+from ..explore.sweep.prompts import Prompt, read_prompts
+from ..files import check_file
+from ..models import ModelSpec
+from .arguments import (
+    add_json_argument,
+    add_metrics_argument,
+    listed,
+    threshold,
+    usual_settings,
+)
 
-if TYPE_CHECKING:
-    from ..explore.find_setting import SearchFinished
-    from ..runs.request import Request
-
-HELP = "many settings, or the one that meets a goal"
+HELP = "many settings over many prompts, or the setting that meets a goal"
 MOST_ALLOWED = 100  # trials of a search
-MOST_PROMPT_BYTES = 2**22  # of a file of prompts
+MOST_SEEDS = 10_000
+LAYOUTS = ("named", "vbench")
+OF_BWCACHE = {"thresholds": "threshold", "intervals": "reuse_interval", "reuse": "reuse"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_model_arguments(parser)
     prompts = parser.add_mutually_exclusive_group(required=True)
     prompts.add_argument("--prompt", help="what the video shows")
-    prompts.add_argument("--prompts", type=Path, help="text file, a prompt on each line")
-    parser.add_argument("--goal", help="psnr=30 (dB, at least) or speedup=2 (times, at least)")
-    parser.add_argument("--trials", type=int, default=MOST_TRIALS, help="of a goal, at most")
-    parser.add_argument("--thresholds", type=listed(threshold), help="such as 0.05,0.1")
-    parser.add_argument("--intervals", type=listed(parse_interval), help="such as 1,2,4")
-    parser.add_argument("--reuse", type=listed(str), help="such as residual,forecast")
-    parser.add_argument("--out", type=Path, help="file that a line is added to for each run")
+    prompts.add_argument(
+        "--prompts",
+        type=Path,
+        help="file of prompts: text, JSON lines, VBench's JSON or folder of text files",
+    )
+    parser.add_argument("--dimension", type=listed(str), help="of VBench's prompts, only these")
+    add = parser.add_argument
+    add("--model", "--models", type=listed(str), default=["tinyworld"], help="such as tinyworld")
+    add("--steps", type=int, help="denoising steps; each model's own by default")
+    add("--seed", "--seeds", type=_seeds, default=[0], help="of the noise, such as 0 or 0-4 or 3,7")
+    add("--device", choices=("cpu", "cuda"), help="the best there is by default")
+    add("--random-weights", action="store_true", help="real shapes and costs, nothing downloaded")
+    add("--method", "--methods", type=listed(str), help=f"such as a,b, of {','.join(METHODS)}")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="[METHOD.]NAME=VALUE,...",
+        help="values to try of a method's setting, such as first_block_cache.threshold=0.05,0.1; "
+        "every one with every other; lists of numbers are parted by ';'",
+    )
+    add("--thresholds", type=listed(threshold), help="of bwcache, such as 0.05,0.1")
+    add("--intervals", type=listed(parse_interval), help="of bwcache, such as 1,2,4")
+    add("--reuse", type=listed(str), help="of bwcache, such as residual,forecast")
+    add("--out", type=Path, help="file that a line is added to for each run")
+    add("--retries", type=int, default=2, help="of a job that went wrong (%(default)s)")
+    add("--videos", type=Path, help="folder for the videos, one within it for each setting")
+    add("--layout", choices=LAYOUTS, default="named", help="names of videos (%(default)s)")
+    add_metrics_argument(parser, ("psnr", "ssim"))
+    add("--goal", help="psnr=30 (dB, at least) or speedup=2 (times, at least)")
+    add("--trials", type=int, default=MOST_TRIALS, help="of a goal, at most")
     add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the search or the sweep; its result in a few lines, or as JSON, on stdout."""
+    """Run the search or the sweep; its result in a table, or as JSON, on stdout."""
     goal = None if args.goal is None else Goal.parse(args.goal)
-    spec = models.find(args.model)
-    prompts = [args.prompt] if args.prompts is None else read_prompts(args.prompts)
-    steps = spec.steps if args.steps is None else args.steps
-    thresholds = args.thresholds
-    if goal is None and thresholds is None:
-        raise ConfigError("thresholds", None, "such as 0.1,0.15, or a --goal such as psnr=30")
+    chosen = args.thresholds is not None or args.method is not None or args.set
+    if goal is None and not chosen:
+        raise ConfigError("thresholds", None, "such as 0.1,0.15, a --method, or a --goal")
     if goal is None and args.out is None:
         raise ConfigError("out", None, "the file that the results are added to")
-    if goal is not None and len(prompts) > 1:
-        raise ConfigError("prompts", f"{len(prompts)} prompts", "one for a goal")
-    intervals = args.intervals or (
-        [spec.default_preset.config.reuse_interval] if goal is None else None
-    )
-    settings = [
-        BWCacheConfig(threshold, interval, reuse=reuse, **spec.indicator)
-        for reuse, threshold, interval in product(
-            args.reuse or [BWCacheConfig.reuse], thresholds or [0.0], intervals or [1]
-        )
-    ]
-    from ..runs.request import Request
-
-    def requests(some: list[str]) -> list[Request]:
-        return [
-            Request(prompt, args.model, steps, args.seed, config, False, args.random_weights)
-            for prompt, config in product(some, dict.fromkeys(settings))
-        ]
-
-    for prompt in prompts:
-        requests([prompt])
-        models.check_prompt(spec, prompt)
     if not 1 <= args.trials <= MOST_ALLOWED:
         raise ConfigError("trials", args.trials, f"a whole number from 1 to {MOST_ALLOWED}")
+    if not 0 <= args.retries <= MOST_ALLOWED:
+        raise ConfigError("retries", args.retries, f"a whole number from 0 to {MOST_ALLOWED}")
+    plan = plan_of(args)
+    if goal is None:
+        from .sweep_jobs import run_jobs
+
+        return run_jobs(args, plan)
+    if len(plan.groups) > 1:
+        texts = list(dict.fromkeys(group.prompt for group in plan.groups))
+        given = f"{len(texts)} prompts" if len(texts) > 1 else f"{len(plan.groups)} runs"
+        raise ConfigError("prompts", given, "one for a goal, one model and one seed")
+    from .sweep_goal import find_setting
+
     file = None
     if args.out is not None:
         check_file(args.out)
         file = ResultsFile(args.out)
         file.rows()
-    if goal is not None:
-        with nullcontext() if file is None else file.alone():
-            return _search(args, requests(prompts)[0], goal, file)
-    return _sweep(args, prompts, requests, file)
+    with nullcontext() if file is None else file.alone():
+        return find_setting(args, plan.request(next(plan.jobs(0))), goal, file)
 
 
-def read_prompts(path: Path) -> list[str]:
-    """The prompts of a text file, one a line; empty lines are passed over.
+def plan_of(args: argparse.Namespace) -> Plan:
+    """The jobs that were asked for.
 
     Raises:
-        ConfigError: It cannot be read, or holds none.
+        ConfigError: A model, method, setting, prompt or seed cannot be used.
     """
-    try:
-        lines = read_text(path, MOST_PROMPT_BYTES).splitlines()
-    except (OSError, UnicodeDecodeError):
-        lines = []
-    prompts = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
-    if not prompts:
-        raise ConfigError("prompts", str(path), "a readable text file with a prompt on each line")
-    return prompts
+    prompts = [Prompt(args.prompt)]
+    if args.prompts is not None:
+        prompts = read_prompts(args.prompts, args.dimension)
+    elif args.dimension is not None:
+        raise ConfigError("dimension", ",".join(args.dimension), "a choice among --prompts")
+    specs = [models.find(name) for name in dict.fromkeys(args.model)]
+    for spec in specs:
+        models.check_image(spec, None)
+    grids = _grids(args)
+    if args.goal is not None and list(grids) != [BWCacheConfig]:
+        names = ", ".join(method.name for method in grids)
+        raise ConfigError("method", names, "bwcache, among whose settings a search chooses")
 
+    def steps(prompt: Prompt, spec: ModelSpec) -> int:
+        return next(n for n in (prompt.steps, args.steps, spec.steps) if n is not None)
 
-def _search(
-    args: argparse.Namespace, request: Request, goal: Goal, file: ResultsFile | None
-) -> int:
-    from ..explore.find_setting import (
-        BaselineStarted,
-        SearchStarted,
-        Trial,
-        TrialStarted,
-        search,
+    groups = [
+        Group(spec.name, prompt.text, seed, steps(prompt, spec), sample)
+        for spec in specs
+        for prompt in prompts
+        for sample, seed in enumerate(prompt.seeds or args.seed)
+    ]
+    once: dict[tuple[object, ...], Group] = {}
+    for group in groups:
+        once.setdefault(group.shared, group)
+    plan = Plan(
+        list(once.values()),
+        {spec.name: _settings(spec, grids, args.goal is None) for spec in specs},
+        args.random_weights,
     )
-    from ..runs.events import StepDone
-
-    there = set() if file is None else {key(row) for row in file.rows()}
-    options = {"thresholds": args.thresholds, "intervals": args.intervals, "reuses": args.reuse}
-    bar, loading = None, LoadingBar()
-    events = search(request, goal, device=args.device, most=args.trials, **options)
-    with closing(events):
-        for event in events:
-            loading.show(event)
-            match event:
-                case BaselineStarted():
-                    bar = _bar(event.steps, "uncached")
-                case SearchStarted():
-                    _note(bar, f"{event.candidates} settings to choose from")
-                case TrialStarted():
-                    text = setting_text(event.candidate)
-                    bar = _bar(request.steps, f"trial {event.number}, {text}")
-                case StepDone():
-                    bar.update()
-                case Loading(stage="retry"):
-                    bar.reset()
-                case Trial():
-                    found = event.measured
-                    verdict = "meets" if event.meets else "misses"
-                    speed = speed_text(found)
-                    _note(bar, f"{speed}, {psnr_text(found.psnr_db)}: {verdict} the goal")
-                    if file is not None and key(event.summary) not in there:
-                        there.add(key(event.summary))
-                        file.append(event.summary)
-    if args.json:
-        print_json(as_json(event, args))
-    else:
-        print(event.recommendation.sentence)
-    return 0
+    for index, group in enumerate(plan.groups):
+        plan.request(next(plan.jobs(index)))
+        models.check_prompt(models.find(group.model), group.prompt)
+    return plan
 
 
-def as_json(finished: SearchFinished, args: argparse.Namespace) -> dict[str, object]:
-    """A search's outcome; every number null where no setting reuses anything."""
-    found = finished.recommendation
-    config = None if found.candidate is None else found.candidate.config
-    measured = found.measured
-    return {
-        "goal": f"{found.goal.kind}={found.goal.value:g}",
-        "goal_met": found.goal_met,
-        "threshold": config and config.threshold,
-        "reuse_interval": config and config.reuse_interval,
-        "reuse": config and config.reuse,
-        "config": config and config.as_dict(),
-        "speedup": measured and measured.speedup,
-        "speedup_by_work": measured and measured.speedup_by_work,
-        "confirmed": found.confirmed,
-        "psnr_db": measured and measured.psnr_db,
-        "ssim": measured and measured.ssim,
-        "schedule": found.candidate and found.candidate.schedule,
-        "cached_runs": found.cached_runs,
-        "baseline_runs": finished.baseline_runs,
-        "runs_saved": found.runs_saved,
-        "sentence": found.sentence,
-        **_about(args, args.device),
-    }
+def _grids(args: argparse.Namespace) -> dict[type[Method], dict[str, list[Any]]]:
+    """For each method its settings to vary, and the values of each."""
+    named = [text.partition("=")[0].partition(".") for text in args.set]
+    names = args.method or [
+        *(BWCacheConfig.name for option in OF_BWCACHE if getattr(args, option) is not None),
+        *(method for method, dot, _ in named if dot),
+    ]
+    methods = [find_method(name) for name in dict.fromkeys(names or [BWCacheConfig.name])]
+    grids: dict[type[Method], dict[str, list[Any]]] = {method: {} for method in methods}
+    for option, name in OF_BWCACHE.items():
+        values = getattr(args, option)
+        if values is None:
+            continue
+        if BWCacheConfig not in grids:
+            raise ConfigError(option, values, "left out without bwcache among the methods")
+        grids[BWCacheConfig][name] = list(values)
+    for text in args.set:
+        where, equals, values = text.partition("=")
+        wanted, dot, name = where.rpartition(".")
+        having = [
+            method
+            for method in methods
+            if (not dot or method.name == wanted) and name in [knob.name for knob in method.knobs()]
+        ]
+        if not equals or not having:
+            allowed = "[METHOD.]NAME=VALUE,... of a method that is swept and one of its settings: "
+            shown = methods[0] if not dot else next((m for m in methods if m.name == wanted), None)
+            known = [m.name for m in methods] if shown is None else [k.name for k in shown.knobs()]
+            raise ConfigError("set", text, allowed + ", ".join(known))
+        for method in having:
+            knob = method.knob(name)
+            parts = values.split(";" if knob.kind == "numbers" else ",")
+            grids[method][name] = [knob.read(part) for part in parts]
+    return grids
 
 
-def _sweep(
-    args: argparse.Namespace,
-    prompts: list[str],
-    requests: Callable[[list[str]], list[Request]],
-    file: ResultsFile,
-) -> int:
-    from ..explore.sweep import Share, described, sweep
-    from ..runs.events import ComparisonFinished
-
-    share = Share(args.device)
-    own, loading = requests(share.of(prompts)), LoadingBar()
-    alone = file.alone() if share.first else nullcontext()  # the others are of the same sweep
-    with alone, tqdm(total=len(own), desc="sweep", unit="run", file=sys.stderr) as bar:
-        for event in sweep(own, file, device=share.device):
-            loading.show(event)
-            if event is None or isinstance(event, ComparisonFinished):
-                bar.update()
-    share.wait()
-    if not share.first:
-        return 0
-    asked = {key(described(request)) for request in requests(prompts)}
-    rows = [row for row in file.rows() if key(row) in asked]
-    if args.json:
-        about = _about(args, share.device)
-        print_json({"out": str(args.out), "rows": len(rows), **about})
-        return 0
-    for row in rows:
-        config, psnr = row["config"], row["psnr_db"]
-        close = "identical" if psnr is None else f"{psnr:5.1f} dB"
-        print(
-            f"δ {config['threshold']:<7g} R {config['reuse_interval']:<5g} {config['reuse']:9} "
-            f"{row['speedup']:5.2f}×  {close}  {plain(row['prompt'])}"
-        )
-    print(f"{len(rows)} rows of this sweep in {args.out}")
-    return 0
+def _settings(
+    spec: ModelSpec, grids: dict[type[Method], dict[str, list[Any]]], sweeping: bool
+) -> list[Method]:
+    """A model's settings to try: of each method every value with every other."""
+    found: list[Method] = []
+    for method, grid in grids.items():
+        own = method.knobs()[0].name
+        if not sweeping:  # a search chooses among thresholds itself
+            grid = {"threshold": [0.0], "reuse_interval": [1]} | grid
+        for values in product(*grid.values()):
+            asked = dict(zip(grid, values, strict=True))
+            usual = usual_settings(spec, method, own in asked)
+            if method is BWCacheConfig and own in asked:
+                usual["reuse_interval"] = spec.default_preset.config.reuse_interval
+            config = method.from_dict({**usual, **asked})
+            config.check_model(spec.name)
+            found.append(config)
+    return list(dict.fromkeys(found))
 
 
-def _about(args: argparse.Namespace, device: str | None) -> dict[str, object]:
-    from ..models.machine import default_device, describe_device, versions
-
-    return {
-        "model": args.model,
-        "random_weights": args.random_weights,
-        "prompt": args.prompt,
-        "seed": args.seed,
-        "device": describe_device(device or default_device()),
-        "versions": versions(),
-    }
-
-
-def _bar(steps: int, name: str) -> tqdm:
-    return tqdm(total=steps, desc=name, unit="step", file=sys.stderr)
-
-
-def _note(bar: tqdm | None, text: str) -> None:
-    if bar is not None:
-        bar.set_postfix_str(text)
-        bar.close()
+def _seeds(text: str) -> list[int]:
+    """Reads "0", "3,7", "0-4"."""
+    found: list[int] = []
+    for part in text.split(","):
+        span = re.fullmatch(r"\s*(\d{1,10})-(\d{1,10})\s*", part)
+        try:
+            low, high = map(int, span.groups()) if span else (int(part), int(part))
+        except ValueError:
+            low, high = 1, 0
+        if high < low or high - low >= MOST_SEEDS:
+            allowed = f"whole numbers such as 0 or 0-4, {MOST_SEEDS} at most"
+            raise argparse.ArgumentTypeError(str(ConfigError("seed", part, allowed)))
+        found += range(low, high + 1)
+    return list(dict.fromkeys(found))

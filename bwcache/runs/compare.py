@@ -28,6 +28,7 @@ from .events import ComparisonFinished, Event, Events, RunFinished, RunName, Run
 from .generate import generate
 from .metrics import (
     PSNR_CONVENTION,
+    AsSeen,
     difference,
     difference_gain,
     pixel_distance,
@@ -50,15 +51,17 @@ def compare(
     store: BaselineStore | None = None,
     device: str | None = None,
     offload: Offload | None = None,
+    as_seen: AsSeen = True,
 ) -> Events:
     """Make the video twice, uncached and cached, and compare.
 
     Args:
         request: What to make.
         store: Where uncached runs are remembered and looked up; None remembers nothing.
-        device, offload: As of `make_comparison`, which says what is yielded and raised.
+        device, offload, as_seen: As of `make_comparison`, which says what is yielded and raised.
     """
-    yield from remembering(make_comparison)(request, store, device, offload=offload)
+    options = {"offload": offload, "as_seen": as_seen}
+    yield from remembering(make_comparison)(request, store, device, **options)
 
 
 def make_comparison(
@@ -66,6 +69,7 @@ def make_comparison(
     baseline: RunFinished | None = None,
     device: str | None = None,
     offload: Offload | None = None,
+    as_seen: AsSeen = True,
 ) -> Events:
     """Make the video twice, uncached and cached, and compare; remembers nothing.
 
@@ -76,6 +80,7 @@ def make_comparison(
         device: "cpu", "cuda"…; the best there is where None.
         offload: How the model is put on the device; the fastest mode that fits where None, and
             then once more in the next lighter one if memory runs out.
+        as_seen: Whether VMAF and LPIPS are asked for, or which, see `difference`.
 
     Yields:
         What loading does, the events of the runs (see `race`; each run whole before the next where
@@ -95,14 +100,19 @@ def make_comparison(
     yield from using_model(
         spec,
         device,
-        lambda model: _runs(request, baseline, device, spec, model),
+        lambda model: _runs(request, baseline, device, spec, model, as_seen),
         request.random_weights,
         offload,
     )
 
 
 def _runs(
-    request: Request, baseline: RunFinished | None, device: str, spec: ModelSpec, model: LoadedModel
+    request: Request,
+    baseline: RunFinished | None,
+    device: str,
+    spec: ModelSpec,
+    model: LoadedModel,
+    as_seen: AsSeen,
 ) -> Events:
     """The runs of a comparison, all on the same model in the same mode, and their summary."""
 
@@ -123,6 +133,7 @@ def _runs(
         remembered=ghost is not None,
         revision=model.revision,
         waited_seconds=waited,
+        as_seen=as_seen,
     )
     trace_file = TraceFile(
         request.model,
@@ -206,7 +217,7 @@ def summarise(
     remembered: bool,
     revision: str | None = None,
     waited_seconds: float | None = None,
-    as_seen: bool = True,
+    as_seen: AsSeen = True,
 ) -> Summary:
     """What the runs of a comparison say.
 
@@ -218,7 +229,7 @@ def summarise(
         remembered: Whether the uncached run was made earlier.
         revision: The hub's commit of the weights.
         waited_seconds: From the first run's beginning to the end of all.
-        as_seen: Whether VMAF and LPIPS are asked for, see `difference`.
+        as_seen: Whether VMAF and LPIPS are asked for, or which, see `difference`.
     """
     whole, part = baseline.trace.net_seconds, cached.trace.seconds
     gain = speedup(baseline.trace, cached.trace, remembered)

@@ -6,6 +6,7 @@ These say how far one video moved from the other, not which of them is better.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import cast
 
@@ -20,6 +21,8 @@ from . import perceptual
 
 PSNR_CONVENTION = "one mean squared error over all pixels of all frames, peak value 1"
 NOT_ASKED = "not asked for"
+AS_SEEN = ("vmaf", "lpips")  # take a second or more; the others come for nothing
+AsSeen = bool | Collection[str]
 MOST_GAIN = 32  # beyond this, rounding of the video file would be what one sees
 
 
@@ -69,13 +72,14 @@ def sound_difference_db(sound: np.ndarray, reference: np.ndarray) -> float | Non
     return 10 * math.log10(energy / noise) if energy else -math.inf
 
 
-def difference(frames: np.ndarray, reference: np.ndarray, as_seen: bool = False) -> Difference:
+def difference(frames: np.ndarray, reference: np.ndarray, as_seen: AsSeen = False) -> Difference:
     """How far a video is from another, as a whole and frame by frame.
 
     Args:
         frames: Float RGB `[frames, height, width, 3]` in 0-1.
         reference: Another of the same shape.
-        as_seen: Whether VMAF and LPIPS are asked for, which take a second or more.
+        as_seen: Whether VMAF and LPIPS are asked for, which take a second or more; or which of
+            them, "vmaf" and "lpips".
 
     Raises:
         ValueError: The shapes differ.
@@ -94,8 +98,11 @@ def difference(frames: np.ndarray, reference: np.ndarray, as_seen: bool = False)
     alike = (one == other).flatten(1).all(dim=1)
     frames_ssim = torch.where(alike, torch.ones_like(frames_ssim), frames_ssim)
     vmaf = lpips = perceptual.Score(reason=NOT_ASKED)
-    if as_seen:
-        vmaf, lpips = perceptual.vmaf(frames, reference), perceptual.lpips(frames, reference)
+    asked = AS_SEEN if as_seen is True else as_seen or ()
+    if "vmaf" in asked:
+        vmaf = perceptual.vmaf(frames, reference)
+    if "lpips" in asked:
+        lpips = perceptual.lpips(frames, reference)
     return Difference(
         psnr_db=_finite(float(psnr)),
         ssim=float(frames_ssim.mean()),

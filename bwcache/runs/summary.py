@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, fields, replace
 from ..models.spec import Offload
 from .controls import Control
 
+# how far two videos differ: what may be asked for, quickest first
+METRICS = ("psnr", "ssim", "vmaf", "lpips")
+
 
 @dataclass(frozen=True)
 class ControlRun:

@@ -20,7 +20,7 @@ import imageio_ffmpeg
 import numpy as np
 from PIL import Image
 
-from ..errors import MachineError
+from ..errors import ConfigError, MachineError
 
 SMALL, ENLARGED = 256, 384  # pixels of height
 # Inferno at ten even places: black for nothing, and every step up is brighter than the last.
@@ -110,6 +110,28 @@ def write_frames(pictures: Sequence[np.ndarray], path: Path, fps: int) -> None:
         if isinstance(error, MachineError):
             _check_room(path.parent)  # says so where that is why
         raise
+
+
+def read_frames(path: Path) -> np.ndarray:
+    """The frames of a video file, float32 RGB `[frames, height, width, 3]` in 0-1.
+
+    Raises:
+        ConfigError: It cannot be read as a video.
+        MachineError: ffmpeg is missing.
+    """
+    raw = ["-map", "0:v:0", "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    try:
+        if not path.is_file():
+            raise ConfigError("video", str(path), "a video file that is there")
+        _, size = _frames_in(path)
+        content = _ffmpeg(["-xerror", "-i", f"file:{path}", *raw])
+    except MachineError as error:
+        if error.said == NO_FFMPEG:
+            raise
+        allowed = f"a file that ffmpeg can read ({error.more})"
+        raise ConfigError("video", str(path), allowed) from None
+    width, height = map(int, size.split("x"))
+    return np.frombuffer(content, np.uint8).reshape(-1, height, width, 3) / np.float32(255)
 
 
 def check_encoder() -> None:

@@ -37,6 +37,9 @@ def test_help(command):
         (["record", "--prompt", "a", "--out", "x", "--title", "t", "--model", "sora"], "model"),
         (["sweep", "--prompt", "a", "--thresholds", "0.1"], "out"),
         (["sweep", "--prompt", "a", "--goal", "close"], "goal"),
+        (["sweep", "--prompts", "nowhere", "--thresholds", "1", "--out", "x"], "prompts"),
+        (["sweep", "--prompt", "a", "--set", "fora.period=0", "--out", "x"], "period"),
+        (["score", "a.mp4", "b.mp4", "--metrics", "beauty"], "metrics"),
         (["bench", "overhead", "--rounds", "few"], "rounds"),
         (["bench", "gpu", "--parts", "speed", "--out", "x"], "parts"),
         (["bench", "gpu", "--minutes", "nan", "--out", "x"], "minutes"),
@@ -63,8 +66,8 @@ def test_a_prediction():
 @pytest.mark.slow
 def test_what_runs_a_model_needs_no_page():
     """The modules that the commands import when they run, where the page's extra is missing."""
-    modules = ("runs.record", "runs.result_files", "explore.sweep", "bench.overhead")
-    modules += ("bench.memory", "bench.methods", "bench.replays", "space.deploy")
+    modules = ("runs.record", "runs.result_files", "explore.sweep.worker", "explore.sweep.report")
+    modules += ("bench.overhead", "bench.memory", "bench.methods", "bench.replays", "space.deploy")
     program = "import sys; sys.modules.update(dict.fromkeys(['gradio', 'plotly', 'spaces']))\n"
     program += "".join(f"import bwcache.{name}\n" for name in modules)
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)

@@ -1,12 +1,9 @@
-"""Searching and sweeping over a fake comparison, their files, and the command line."""
+"""Searching over a fake comparison; searches and sweeps from the command line."""
 
 import io
 import json
 import os
-import subprocess
-import sys
-import types
-from contextlib import contextmanager
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +12,8 @@ from PIL import Image
 
 from bwcache import BWCacheConfig, ConfigError
 from bwcache.cache.methods.first_block_cache import FirstBlockCacheConfig
-from bwcache.cli import main
+from bwcache.cli import build_parser, main, sweep_jobs
+from bwcache.cli.sweep import plan_of
 from bwcache.explore.find_setting import (
     BaselineStarted,
     SearchFinished,
@@ -24,11 +22,11 @@ from bwcache.explore.find_setting import (
     TrialStarted,
     search,
 )
-from bwcache.explore.results_file import ResultsFile, key
+from bwcache.explore.results_file import ResultsFile
 from bwcache.explore.search import Goal
-from bwcache.explore.sweep import Share, described, sweep
+from bwcache.models import find
 from bwcache.runs.baselines import BaselineStore as Store
-from bwcache.runs.events import ComparisonFinished, StepDone
+from bwcache.runs.events import StepDone
 from bwcache.runs.request import Request
 from bwcache.runs.video import STRIP_BYTES, filmstrip
 from bwcache.testing import FakeBackend
@@ -47,18 +45,6 @@ def test_another_method_is_refused_before_anything_runs():
     other = replace(REQUEST, config=FirstBlockCacheConfig())
     with pytest.raises(ConfigError, match="^method: got 'first_block_cache'; allowed is bwcache"):
         next(search(other, Goal("psnr", 30.0)))
-
-
-def requests(*thresholds: float) -> list[Request]:
-    return [
-        Request(prompt, config=BWCacheConfig(threshold))
-        for prompt in (PROMPT, OTHER)
-        for threshold in thresholds
-    ]
-
-
-def swept(asked, file, backend) -> list:
-    return [e for e in sweep(asked, file, backend) if not isinstance(e, StepDone)]
 
 
 # -- the search --------------------------------------------------------------------------------
@@ -160,99 +146,6 @@ def test_a_filmstrip_is_small_and_a_picture(shape):
     assert flat is not None
 
 
-# -- the sweep and its file --------------------------------------------------------------------
-
-
-def test_a_row_for_each_setting_and_prompt(tmp_path):
-    file, backend = ResultsFile(tmp_path / "rows.jsonl"), FakeBackend()
-    asked = requests(0.05, 0.1)
-    assert all(isinstance(e, ComparisonFinished) for e in swept(asked, file, backend))
-    assert [row["config"]["threshold"] for row in file.rows()] == [0.05, 0.1, 0.05, 0.1]
-    assert [row["prompt"] for row in file.rows()] == [PROMPT, PROMPT, OTHER, OTHER]
-    assert [row["baseline_remembered"] for row in file.rows()] == [False, True, False, True]
-    assert {key(row) for row in file.rows()} == {key(described(request)) for request in asked}
-
-
-def test_a_sweep_goes_on_where_it_was_interrupted(tmp_path):
-    file, backend = ResultsFile(tmp_path / "rows.jsonl"), FakeBackend()
-    events = sweep(requests(0.05, 0.1), file, backend)
-    while not isinstance(next(events), ComparisonFinished):
-        pass
-    events.close()
-    with file.path.open("a") as half:
-        half.write('{"prompt": "a red cir')
-    assert len(file.rows()) == 1
-    assert [event is None for event in swept(requests(0.05, 0.1), file, backend)] == [
-        True, False, False, False,
-    ]  # fmt: skip
-    assert len(backend.requests) == 4
-    lines = file.path.read_text().splitlines()
-    assert len([json.loads(line) for line in lines]) == 4
-    assert swept(requests(0.05, 0.1), file, backend) == [None] * 4
-
-
-def test_a_last_line_that_only_lacks_its_end_is_kept(tmp_path):
-    file = ResultsFile(tmp_path / "rows.jsonl")
-    file.path.write_text('{"prompt": "a", "config": {}}')
-    file.append({"prompt": "b", "config": {}})
-    assert [row["prompt"] for row in file.rows()] == ["a", "b"]
-
-
-@pytest.mark.parametrize("content", ["hello\nworld\n", "[1]\n", '{"a": 1}\n', "\x00\n{}\n"])
-def test_a_file_of_another_kind_is_refused_and_left_alone(content, tmp_path):
-    file = ResultsFile(tmp_path / "rows.jsonl")
-    file.path.write_text(content)
-    with pytest.raises(ConfigError, match="^out: got .*line 1"):
-        swept(requests(0.1), file, FakeBackend())
-    assert file.path.read_text() == content
-
-
-def test_many_processes_write_whole_lines(tmp_path):
-    program = (
-        "import sys; from pathlib import Path\n"
-        "from bwcache.explore.results_file import ResultsFile\n"
-        "file = ResultsFile(Path(sys.argv[1]))\n"
-        "for i in range(25): file.append({'prompt': 'x' * 5000, 'config': {'i': [i, sys.argv[2]]}})"
-    )
-    path = tmp_path / "rows.jsonl"
-    command = [sys.executable, "-c", program, str(path)]
-    started = [subprocess.Popen([*command, str(each)]) for each in range(4)]
-    assert [process.wait() for process in started] == [0] * 4
-    assert len(ResultsFile(path).rows()) == 100
-
-
-class FakeState:
-    """`accelerate.PartialState` of the process whose rank the test says."""
-
-    rank, waits = 0, 0
-
-    def __init__(self, cpu: bool = False):
-        self.device, self.is_main_process = f"cuda:{self.rank}", self.rank == 0
-
-    @contextmanager
-    def split_between_processes(self, inputs: list):
-        half = (len(inputs) + 1) // 2
-        yield inputs[:half] if self.rank == 0 else inputs[half:]
-
-    def wait_for_everyone(self) -> None:
-        FakeState.waits += 1
-
-
-def test_processes_split_the_prompts(monkeypatch):
-    assert Share("cpu").of(["a", "b", "c"]) == ["a", "b", "c"]
-    assert (Share().device, Share().first) == (None, True)
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setitem(sys.modules, "accelerate", types.SimpleNamespace(PartialState=FakeState))
-    for rank, own in ((0, ["a", "b"]), (1, ["c"])):
-        monkeypatch.setattr(FakeState, "rank", rank)
-        share = Share()
-        assert share.of(["a", "b", "c"]) == own
-        assert (share.first, share.device) == (rank == 0, f"cuda:{rank}")
-        before = FakeState.waits
-        share.wait()
-        assert FakeState.waits == before + 1
-
-
 # -- the command line, on a small random-weight pipeline -----------------------------------------
 
 
@@ -300,8 +193,117 @@ def test_a_sweep_from_the_command_line(tmp_path, capsys):
     assert len(out.read_text().splitlines()) == 4
     before = out.read_text()
     assert sweep_line(*given, "--json") == 0
-    assert json.loads(capsys.readouterr().out)["rows"] == 4
+    said = json.loads(capsys.readouterr().out)
+    assert (said["rows"], said["jobs"], said["uncached_runs"], said["failed"]) == (4, 4, 2, 0)
+    assert said["settings"][0]["psnr_db"] is None or said["settings"][0]["videos"] == 2
     assert out.read_text() == before
+    assert "| BWCache threshold 0.1" in (tmp_path / "rows.summary.md").read_text()
+    assert "Plotly.newPlot" in (tmp_path / "rows.html").read_text()
+
+
+@pytest.mark.usefixtures("_one_process")
+def test_methods_settings_seeds_and_videos(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("bwcache.runs.compare.compare", fake := FakeBackend())
+    monkeypatch.setattr(
+        "bwcache.cli.sweep_jobs.partial", lambda made, as_seen: asked.append(as_seen) or made
+    )
+    asked, out = [], tmp_path / "rows.jsonl"
+    given = ["--prompt", PROMPT, "--seeds", "0,7", "--methods", "bwcache,first_block_cache"]
+    given += ["--set", "first_block_cache.threshold=0.05,0.1", "--set", "max_consecutive=3"]
+    given += ["--set", "bwcache.warm_up_steps=0,2", "--metrics", "psnr,vmaf", "--out", out]
+    videos = tmp_path / "videos"
+    assert sweep_line(*given, "--videos", videos, "--layout", "vbench", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["rows"] == len(fake.requests) == 2 * (2 + 2)
+    assert said["uncached_runs"] == 2
+    assert asked == [["vmaf"]]
+    assert {"psnr_db", "vmaf"} <= said["settings"][0].keys()
+    assert "ssim" not in said["settings"][0]
+    of_bwcache = [r.config for r in fake.requests if r.config.name == "bwcache"]
+    preset = find("tinyworld").default_preset.config
+    assert {config.threshold for config in of_bwcache} == {preset.threshold}
+    assert {config.reuse for config in of_bwcache} == {preset.reuse}
+    assert {r.config.max_consecutive for r in fake.requests} == {3}
+    assert {config.warm_up_steps for config in of_bwcache} == {0, 2}
+    assert sorted({r.seed for r in fake.requests}) == [0, 7]
+    folders = [path for path in (videos / "tinyworld").iterdir() if path.is_dir()]
+    assert len(folders) == 5
+    names = {f"{PROMPT}-{index}.mp4" for index in range(2)}
+    assert all({path.name for path in folder.iterdir()} == names for folder in folders)
+
+
+@pytest.mark.usefixtures("_one_process")
+def test_sigterm_ends_a_sweep_after_its_job(tmp_path, capsys, monkeypatch):
+    backend = FakeBackend()
+
+    def compare(request, store, device):
+        os.kill(os.getpid(), signal.SIGTERM)
+        yield from backend(request, store, device)
+
+    monkeypatch.setattr("bwcache.runs.compare.compare", compare)
+    monkeypatch.setattr("bwcache.cli.sweep_jobs.partial", lambda made, as_seen: made)
+    out = tmp_path / "rows.jsonl"
+    given = ["--prompt", PROMPT, "--thresholds", "0.1,0.2,0.3", "--out", out]
+    assert sweep_line(*given) == 143
+    assert "2 of 3 jobs are left" in capsys.readouterr().err
+    assert len(out.read_text().splitlines()) == 1
+    assert not (tmp_path / "rows.html").exists()
+    monkeypatch.setattr("bwcache.runs.compare.compare", backend)
+    assert sweep_line(*given) == 0
+    assert len(out.read_text().splitlines()) == 3
+
+
+@pytest.mark.usefixtures("_one_process")
+def test_the_bar_counts_what_all_processes_do(tmp_path, capsys, monkeypatch):
+    shown = []
+
+    class Bar(sweep_jobs.tqdm):
+        def update(self, n=1):
+            super().update(n)
+            shown.append((self.initial, self.n, self.total))
+
+    backend, out = FakeBackend(), tmp_path / "rows.jsonl"
+    given = ["--prompt", PROMPT, "--thresholds", "0.1,0.2,0.3,0.4", "--out", out]
+    plan = plan_of(build_parser().parse_args(["sweep", "--steps", "6", *map(str, given)]))
+
+    def other(threshold: float) -> None:  # what another process does
+        (job,) = [job for job in plan.jobs(0) if plan.config(job).threshold == threshold]
+        *_, finished = backend(plan.request(job))
+        ResultsFile(out).append(finished.summary.as_dict())
+
+    def compare(request, store, device):
+        yield from backend(request, store, device)
+        if request.config.threshold == 0.2:
+            other(0.4)
+
+    other(0.1)
+    monkeypatch.setattr(sweep_jobs, "tqdm", Bar)
+    monkeypatch.setattr("bwcache.runs.compare.compare", compare)
+    monkeypatch.setattr(sweep_jobs, "partial", lambda made, as_seen: made)
+    assert sweep_line(*given) == 0
+    assert {(initial, total) for initial, _, total in shown} == {(1, 4)}
+    counted = list(dict.fromkeys(n for _, n, _ in shown))
+    assert counted == [1, 3, 4]  # 0.2 and the other's 0.4 at once, then 0.3
+    assert [request.config.threshold for request in backend.requests] == [0.1, 0.2, 0.4, 0.3]
+
+
+@pytest.mark.usefixtures("_one_process")
+def test_the_exit_status_tells_of_failed_jobs(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("bwcache.runs.compare.compare", FakeBackend(fail_at=2))
+    monkeypatch.setattr("bwcache.cli.sweep_jobs.partial", lambda made, as_seen: made)
+    given = ["--prompt", PROMPT, "--thresholds", "0.1", "--out", tmp_path / "rows.jsonl"]
+    assert sweep_line(*given, "--retries", "1") == 1
+    out, err = capsys.readouterr()
+    assert "0 of 1 jobs done" in out
+    assert "failed (tries: 2): BWCache threshold 0.1" in out
+    assert "the fake was told to fail" in out
+    assert err.count("went wrong") == 2
+    assert "the fake was told to fail" in (tmp_path / "rows.html").read_text()
+    monkeypatch.setattr("bwcache.runs.compare.compare", FakeBackend())
+    assert sweep_line(*given) == 0
+
+
+SWEEP = ["--prompt", PROMPT, "--thresholds", "0.1", "--out", "x.jsonl"]
 
 
 @pytest.mark.parametrize(
@@ -325,6 +327,23 @@ def test_a_sweep_from_the_command_line(tmp_path, capsys):
         (["--prompt", PROMPT, "--thresholds", "-1", "--out", "x.jsonl"], "threshold"),
         (["--prompt", PROMPT, "--thresholds", "1", "--intervals", "0", "--out", "x"], "interval"),
         (["--prompt", PROMPT, "--thresholds", "1", "--out", "no/such/x.jsonl"], "out"),
+        ([*SWEEP, "--metrics", "psnr,beauty"], "metrics"),
+        ([*SWEEP, "--retries", "-1"], "retries"),
+        ([*SWEEP, "--seeds", "4-1"], "seed"),
+        ([*SWEEP, "--seeds", "one"], "seed"),
+        ([*SWEEP, "--models", "tinyworld,sora"], "model"),
+        ([*SWEEP, "--methods", "bwcache,magic"], "method"),
+        ([*SWEEP, "--methods", "teacache"], "thresholds"),
+        ([*SWEEP, "--set", "threshold"], "set"),
+        ([*SWEEP, "--method", "bwcache", "--set", "teacache.threshold=1"], "set"),
+        ([*SWEEP, "--set", "bwcache.magic=1"], "set"),
+        ([*SWEEP, "--set", "gate=sometimes"], "gate"),
+        ([*SWEEP, "--dimension", "scene"], "dimension"),
+        ([*SWEEP, "--model", "wan2.2-i2v-a14b"], "image"),
+        (["--prompt", PROMPT, "--goal", "psnr=30", "--method", "fora"], "method"),
+        ([*SWEEP, "--videos", "/dev/null"], "videos"),
+        ([*SWEEP, "--layout", "mine"], "layout"),
+        (["--prompts", "/dev/null", "--thresholds", "1", "--out", "x.jsonl"], "prompts"),
     ],
 )
 def test_bad_input_is_one_line_and_status_two(arguments, field, tmp_path, capsys, monkeypatch):
