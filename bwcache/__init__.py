@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # for editors and type checkers; a program imports each name 
     from .cache.methods.bwcache_plus import BWCachePlusConfig
     from .cache.methods.dicache import DiCacheConfig
     from .cache.methods.easycache import EasyCacheConfig
+    from .cache.methods.fastercache import FasterCacheConfig
     from .cache.methods.first_block_cache import FirstBlockCacheConfig
     from .cache.methods.fora import FORAConfig
     from .cache.methods.lemica import LeMiCaConfig
@@ -45,6 +46,7 @@ __all__ = [
     "DiCacheConfig",
     "EasyCacheConfig",
     "FORAConfig",
+    "FasterCacheConfig",
     "FirstBlockCacheConfig",
     "LeMiCaConfig",
     "MagCacheConfig",
@@ -83,6 +85,7 @@ _HOME = {
     "DiCacheConfig": "cache.methods.dicache",
     "EasyCacheConfig": "cache.methods.easycache",
     "FORAConfig": "cache.methods.fora",
+    "FasterCacheConfig": "cache.methods.fastercache",
     "FirstBlockCacheConfig": "cache.methods.first_block_cache",
     "LeMiCaConfig": "cache.methods.lemica",
     "METHODS": "cache.methods",

@@ -14,6 +14,7 @@ from .bwcache import BWCacheConfig
 from .bwcache_plus import BWCachePlusConfig
 from .dicache import DiCacheConfig
 from .easycache import EasyCacheConfig
+from .fastercache import FasterCacheConfig
 from .first_block_cache import FirstBlockCacheConfig
 from .fora import FORAConfig
 from .lemica import LeMiCaConfig
@@ -39,6 +40,7 @@ METHODS: Mapping[str, type[Method]] = MappingProxyType(
             TaylorSeerConfig,
             FORAConfig,
             PABConfig,
+            FasterCacheConfig,
             StepsMaskConfig,
             SmoothCacheConfig,
             LeMiCaConfig,
