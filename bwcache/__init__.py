@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # for editors and type checkers; a program imports each name 
     from .cache.methods.fora import FORAConfig
     from .cache.methods.lemica import LeMiCaConfig
     from .cache.methods.magcache import MagCacheConfig
+    from .cache.methods.mixcache import MixCacheConfig
     from .cache.methods.pab import PABConfig
     from .cache.methods.quantcache import QuantCacheConfig
     from .cache.methods.smoothcache import SmoothCacheConfig
@@ -51,6 +52,7 @@ __all__ = [
     "LeMiCaConfig",
     "MagCacheConfig",
     "Method",
+    "MixCacheConfig",
     "PABConfig",
     "Plan",
     "Probe",
@@ -91,6 +93,7 @@ _HOME = {
     "METHODS": "cache.methods",
     "MagCacheConfig": "cache.methods.magcache",
     "Method": "cache.method",
+    "MixCacheConfig": "cache.methods.mixcache",
     "PABConfig": "cache.methods.pab",
     "Plan": "cache.method",
     "Probe": "cache.method",

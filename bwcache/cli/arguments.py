@@ -98,7 +98,7 @@ def read_config(
             usual["calibration"] = spec.name
     config = method.from_dict({**usual, **asked})
     if spec is not None:
-        config.check_model(spec.name)
+        spec.check_method(config)
     return config
 
 

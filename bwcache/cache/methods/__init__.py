@@ -19,6 +19,7 @@ from .first_block_cache import FirstBlockCacheConfig
 from .fora import FORAConfig
 from .lemica import LeMiCaConfig
 from .magcache import MagCacheConfig
+from .mixcache import MixCacheConfig
 from .pab import PABConfig
 from .quantcache import QuantCacheConfig
 from .smoothcache import SmoothCacheConfig
@@ -41,6 +42,7 @@ METHODS: Mapping[str, type[Method]] = MappingProxyType(
             FORAConfig,
             PABConfig,
             FasterCacheConfig,
+            MixCacheConfig,
             StepsMaskConfig,
             SmoothCacheConfig,
             LeMiCaConfig,
