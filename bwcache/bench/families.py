@@ -43,12 +43,14 @@ VARIANTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
     }
 )
 INTERVALS = (1, 2, 3, 4, 6, 8)
+GUIDANCE_PERIODS = (2, 3, 5, 10, 20)  # half of the work at best
 # The main knob, where it is not the first in sight, and its values, where they are not its kind's.
 MAIN: Mapping[str, tuple[str, tuple]] = MappingProxyType(
     {
         "bwcache_plus/loop": ("tolerance", ()),
         "bwcache/paper": ("reuse_interval", INTERVALS),
         "bwcache/forecast": ("reuse_interval", INTERVALS),
+        "fastercache": ("period", GUIDANCE_PERIODS),
     }
 )
 

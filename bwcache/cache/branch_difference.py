@@ -56,7 +56,8 @@ class FirstBranch:
         """Its tensors as they were; None where there are none, or somebody has altered them."""
         if self._held.altered():
             self.begin_step()
-        return None if self._held.tensors is None else [x for x in self._held.tensors if x is not None]
+        kept = self._held.tensors
+        return None if kept is None else [x for x in kept if x is not None]
 
 
 class BranchDifference:
@@ -85,9 +86,7 @@ class BranchDifference:
             return "what the first guidance branch gives changed shape or type"
         return None
 
-    def leave(
-        self, first: FirstBranch, output: Any
-    ) -> tuple[torch.Tensor, torch.Tensor] | None:
+    def leave(self, first: FirstBranch, output: Any) -> tuple[torch.Tensor, torch.Tensor] | None:
         """The branch's call was made, every block of it, as of the first: keep how they differ.
 
         Returns:
@@ -113,7 +112,8 @@ class BranchDifference:
             low, high: Weights of the difference's low and high spatial frequencies.
         """
         values, form = first.values(), first.form
-        assert values is not None and form is not None
+        assert values is not None
+        assert form is not None
         pairs = zip(values, self._difference, strict=True)
         return form.make([_estimate(x, difference, low, high) for x, difference in pairs])
 

@@ -24,7 +24,7 @@ def module_flops(module: torch.nn.Module, tokens: int, context: int | None = Non
         return 2.0 * tokens * _size(module)
     attention: Any = module
     there = tokens if context is None else context
-    # layers for a context's pictures stand beside `to_k` and `to_v`: a token passes one or the other
+    # layers for a context's pictures stand beside `to_k` and `to_v`: a token passes one of them
     here = _size(attention.to_q) + _size(attention.to_out)
     kept = _size(attention.to_k) + _size(attention.to_v)
     return 2.0 * (tokens * here + there * kept) + 4.0 * tokens * there * attention.to_q.out_features

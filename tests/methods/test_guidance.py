@@ -300,7 +300,7 @@ def test_mixcache_picks_the_least_distance_times_impact():
 def test_mixcache_charges_for_repeating():
     """0.15 of blocks, then 0.18 of the step against 0.15 · 1.5."""
     numbers = [{}, measured(0.18, 0.9)] + [{}] * 3
-    config = EVEN.having(penalty=1.5, interval=4)
+    config = EVEN.having(penalty=1.5, period=4)
     assert plans(config, numbers)[0][:5] == ["-", "-", "block", "step", "block"]
 
 
@@ -340,6 +340,4 @@ def test_mixcache_without_guidance_picks_among_the_others():
     with cached(pipe, MixCacheConfig(3)) as run:
         run_wan(pipe, steps=10, guidance_scale=1.0)
     said = {step.reason.partition(" ")[0] for step in run.trace.steps if step.action != "compute"}
-    assert said and said <= {"step", "block"}
-
-
+    assert said in ({"step"}, {"block"}, {"step", "block"})

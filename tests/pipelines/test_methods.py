@@ -24,7 +24,6 @@ INERT = {
     "period": {"period": 1},
     "pattern": {"pattern": "off"},
     "self_every": {"self_every": 1, "cross_every": 1},
-    "interval": {"interval": 1},
     "updates": {"updates": STEPS},
     "schedule": {"work_share": 1.0},
 }

@@ -47,7 +47,7 @@ def test_as_pytorch_counts_them(kind, context):
 
 
 def shares(pipe) -> dict[str, float]:
-    """What a block's self-attention, cross-attention and MLP are of its work, counted by PyTorch."""
+    """What self-attention, cross-attention and MLP are of a block's work, as PyTorch counts."""
     counter = FlopCounterMode(display=False)
     with counter, counting():
         run_wan(pipe, steps=2)

@@ -80,7 +80,7 @@ class FasterCacheConfig(Method):
         "number",
         "Turn",
         "Where fine detail is strengthened instead of coarse shape.",
-        "Share of the steps before which low frequencies of the difference are weighted, then high.",
+        "Share of the steps before which low frequencies are weighted, and from which high ones.",
         high=1,
     )
     weight: float = knob(

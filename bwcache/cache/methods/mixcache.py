@@ -64,7 +64,7 @@ class MixCacheConfig(Method):
     """How MixCache's decision is made.
 
     Args:
-        interval: Steps from one computed step to the next at first; 1 reuses nothing. It stays
+        period: N, the steps from one computed step to the next at first; 1 reuses nothing. It stays
             between 2 and twice this.
         deviation: Share by which the output's change may differ from that at the computed step
             before, without the interval growing or shrinking.
@@ -82,9 +82,9 @@ class MixCacheConfig(Method):
     about = "Picks at each step what to reuse: the whole step, a guidance branch or some blocks."
     source = "arXiv 2508.12691"
 
-    interval: int = whole(
+    period: int = whole(
         3,
-        "Interval",
+        "Period",
         "Every so many-th step is computed at first, the others reuse: higher is faster.",
         "N: steps from one computed step to the next; adapts between 2 and 2 N; 1 reuses nothing.",
         basic=True,
@@ -128,7 +128,7 @@ class MixCacheConfig(Method):
 
     @property
     def only_measures(self) -> bool:
-        return self.interval == 1
+        return self.period == 1
 
     @property
     def guidance(self) -> Guidance:
@@ -146,7 +146,7 @@ class MixCacheConfig(Method):
         return run.singly()
 
     def begin(self, run: RunFacts) -> MixCacheState:
-        return MixCacheState(run.num_blocks, self.interval)
+        return MixCacheState(run.num_blocks, self.period)
 
     def decide(self, state: MixCacheState, seen: Seen) -> tuple[Plan, MixCacheState]:
         step = seen.step
@@ -212,8 +212,9 @@ class MixCacheConfig(Method):
         """The state with the interval that follows a computed step."""
         interval, now, before = state.interval, state.output, state.before
         if now is not None and before:
-            interval += (now < before * (1 - self.deviation)) - (now > before * (1 + self.deviation))
-        interval = max(min(SHORTEST, self.interval), min(interval, 2 * self.interval))
+            ratio = now / before
+            interval += (ratio < 1 - self.deviation) - (ratio > 1 + self.deviation)
+        interval = max(min(SHORTEST, self.period), min(interval, 2 * self.period))
         return replace(state, interval=interval, before=now)
 
     def facts(self, state: MixCacheState) -> dict[str, object]:
