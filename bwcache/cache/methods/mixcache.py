@@ -27,7 +27,7 @@ from .schedule import warm_up_knob, whole
 
 CHANGE, MISS, BLOCKS = "change", "guidance_miss", "residual_change"
 GRANULARITIES = ("step", "guidance", "block")
-IMPACTS = (1.0, 0.25, 0.25)
+IMPACTS = (1.0, 0.6, 0.5)
 SHORTEST, TOKENS = 2, 1024
 
 
