@@ -19,30 +19,34 @@ from .in_place import Held
 from .method import NOT_CACHED
 
 RADIUS = 5  # low frequencies lie within this part of the shorter side, as published
+UNLIKE = "its guidance branches do not give tensors of one shape"
+ALTERED = "what the first guidance branch gave was altered in place"
 PICTURE_AXES = 4  # of fewer, such as packed tokens, the last two are no picture
 
 
 class FirstBranch:
     """What the first call of the running step has returned.
 
-    Args:
+    Attributes:
         computed: Whether every block of it ran.
+        why_none: Why there is nothing, where that is so.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._held = Held()
         self._form: OutputForm | None = None
-        self.computed = False
+        self.computed, self.why_none = False, NOT_CACHED
 
     def begin_step(self) -> None:
         """Forget the last step's."""
         self._held.drop()
-        self._form, self.computed = None, False
+        self._form, self.computed, self.why_none = None, False, NOT_CACHED
 
     def leave(self, output: Any, computed: bool) -> None:
         """The first call has returned this; whether every block of it ran."""
         values = output_tensors(output)
         if values is None:
+            self.why_none = UNLIKE
             return
         self._held.put(tuple(x.detach() for x in values))
         self._form, self.computed = OutputForm.of(output), computed
@@ -54,8 +58,9 @@ class FirstBranch:
 
     def values(self) -> list[torch.Tensor] | None:
         """Its tensors as they were; None where there are none, or somebody has altered them."""
-        if self._held.altered():
+        if self._held.altered():  # from now on copies are kept
             self.begin_step()
+            self.why_none = ALTERED
         kept = self._held.tensors
         return None if kept is None else [x for x in kept if x is not None]
 
@@ -81,7 +86,7 @@ class BranchDifference:
             return self.why_none
         values = first.values()
         if values is None:
-            return "what the first guidance branch gave is not known any more"
+            return first.why_none
         if kinds_of(values) != kinds_of(self._difference):
             return "what the first guidance branch gives changed shape or type"
         return None
@@ -96,7 +101,7 @@ class BranchDifference:
         values, before = output_tensors(output), first.values()
         if values is None or before is None or kinds_of(values) != kinds_of(before):
             self._difference = []
-            self.why_none = "its guidance branches do not give tensors of one shape"
+            self.why_none = first.why_none if before is None else UNLIKE
             return None
         ready = None
         if self._difference and kinds_of(self._difference) == kinds_of(before):

@@ -20,7 +20,7 @@ import torch
 
 from ..errors import CacheError
 from .branch import FORECAST, GUIDANCE, Branch, CallLayout
-from .branch_difference import FirstBranch
+from .branch_difference import UNLIKE, FirstBranch
 from .call_forecast import CallForecast
 from .in_place import Tensors
 from .method import (
@@ -539,8 +539,8 @@ class Controller:
         later = [x.difference for x in self.branches.values() if x.difference is not None][1:]
         if not later:
             self.refuse_unguided()
-        elif not any(each.tensors for each in later):
-            self.refuse_unguided(str(later[0].why_none))
+        elif all(each.why_none == UNLIKE for each in later):
+            self.refuse_unguided(UNLIKE)
 
     def _pass_call(self) -> None:
         """The running call is answered: none of its blocks runs."""

@@ -69,7 +69,7 @@ def test_what_cannot_be_estimated_is_refused_with_the_reason():
     kept.leave(first, (torch.ones(1, 1, 4, 4),))
     assert kept.refusal(first) is None
     changing.add_(1)
-    assert kept.refusal(first) == "what the first guidance branch gave is not known any more"
+    assert kept.refusal(first) == "what the first guidance branch gave was altered in place"
     first.leave((torch.zeros(1, 1, 8, 4),), True)
     assert "changed shape" in kept.refusal(first)
 
@@ -163,6 +163,52 @@ def test_the_estimate_is_that_of_diffusers():
     for step in range(steps):
         for mine, other in zip(ours[step], theirs[step], strict=True):
             assert torch.allclose(mine, other, atol=1e-5), step
+
+
+def test_a_first_branch_that_is_altered_is_copied_from_then_on():
+    """As by a pipeline that scales it in place: at step 0 nothing is kept, at step 1 there is."""
+
+    class Altering(ToyTransformer):
+        def forward(self, hidden_states):
+            last, self.last = getattr(self, "last", None), super().forward(hidden_states).clone()
+            if last is not None and hidden_states[0, 0, 0] >= 10:  # the second branch
+                last.mul_(0)
+            return self.last
+
+    pipe = ToyPipeline(branches=2, transformer=Altering())
+    with cached(pipe, HOLD) as run:
+        pipe(4)
+    assert [step.action for step in run.trace.steps] == ["compute", "compute", "partial", "compute"]
+    assert "altered in place" in run.trace.steps[1].reason
+    assert float(pipe.outputs[2][1].flatten()[0]) == 12 + 72
+
+
+def test_gradients_do_not_pass_an_estimated_branch():
+    pipe = ToyPipeline(branches=2)
+    pipe.start = torch.ones(1, 4, 3, requires_grad=True)
+    with pytest.raises(CacheError, match="gradients"), cached(pipe, HOLD):
+        pipe(3)
+
+
+def test_inference_mode_gives_the_same():
+    pipe, found = build_wan("euler", layers=2), []
+    for mode in (torch.no_grad, torch.inference_mode):
+        with cached(pipe, FasterCacheConfig(3, active_from=0.0)) as run, mode():
+            found.append(run_wan(pipe, steps=6))
+        assert run.trace.letters == "CppCpp"
+    assert torch.equal(*found)
+
+
+def test_nothing_is_kept_behind_the_run():
+    pipe, kept = build_wan("euler", layers=2), []
+
+    def look(record, latents):
+        kept.append([len(branch.replay_tensors) for branch in run.branches])
+
+    with cached(pipe, FasterCacheConfig(3, active_from=0.0), on_step=look) as run:
+        run_wan(pipe, steps=4)
+        assert run.branches == []
+    assert kept[0] == [0, 1]
 
 
 # -- where it works --------------------------------------------------------------------------------
