@@ -90,7 +90,12 @@ def _facts(name: str, config: Method) -> Iterator[str]:
     if modules:
         what = f"one for each of {spans // WAN_BLOCKS} modules a block"
     size = spans * each * WAN_BYTES
-    if spans:
+    if config.site == "call":
+        yield (
+            "- **Memory**, for each guidance branch: two tensors of the latents' size. On Wan 2.1 at "
+            f"480p about {2 * WAN_LATENTS / MIB:,.0f} MiB (reckoned, not measured)."
+        )
+    elif spans:
         yield (
             f"- **Memory**, for each guidance branch: {what}, {each} of a block's output each. On "
             f"Wan 2.1 1.3B at 480p about {size / MIB:,.0f} MiB (reckoned, not measured)."

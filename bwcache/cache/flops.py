@@ -3,6 +3,7 @@
 Multiplications and additions count as one operation each, as PyTorch's own counter has it: a linear
 layer of `[I, O]` is 2 · I · O a token, attention of N tokens to M is 4 · N · M · (its inner width).
 Norms, rotations and activations are left out. What matters is the ratio of a transformer's modules.
+Processes that share a video's tokens count their own, so that self-attention counts for less there.
 """
 
 from __future__ import annotations

@@ -48,6 +48,8 @@ def test_low_and_high_frequencies_have_weights_of_their_own():
     assert torch.allclose(estimated(chequered, 9.0, 1.5), 5 + 1.5 * chequered, atol=1e-5)
     both = estimated(flat + chequered, 1.5, 0.5)
     assert torch.allclose(both, 8 + 0.5 * chequered, atol=1e-5)
+    half = estimated(flat.bfloat16(), 1.5, 9.0)
+    assert (half.dtype, float(half[0, 0, 0, 0])) == (torch.bfloat16, 8.0)
     tokens = torch.full((1, 6, 6), 2.0)
     assert torch.allclose(estimated(tokens, 9.0, 1.5), torch.full_like(tokens, 8.0))
 
