@@ -92,8 +92,8 @@ def _facts(name: str, config: Method) -> Iterator[str]:
     size = spans * each * WAN_BYTES
     if config.site == "call":
         yield (
-            "- **Memory**, for each guidance branch: two tensors of the latents' size. On Wan 2.1 at "
-            f"480p about {2 * WAN_LATENTS / MIB:,.0f} MiB (reckoned, not measured)."
+            "- **Memory**, for each guidance branch: two tensors of the latents' size. On Wan 2.1 "
+            f"at 480p about {2 * WAN_LATENTS / MIB:,.0f} MiB (reckoned, not measured)."
         )
     elif spans:
         yield (
