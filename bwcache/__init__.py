@@ -16,10 +16,12 @@ if TYPE_CHECKING:  # for editors and type checkers; a program imports each name 
     from .cache.methods.bwcache_plus import BWCachePlusConfig
     from .cache.methods.dicache import DiCacheConfig
     from .cache.methods.easycache import EasyCacheConfig
+    from .cache.methods.fastercache import FasterCacheConfig
     from .cache.methods.first_block_cache import FirstBlockCacheConfig
     from .cache.methods.fora import FORAConfig
     from .cache.methods.lemica import LeMiCaConfig
     from .cache.methods.magcache import MagCacheConfig
+    from .cache.methods.mixcache import MixCacheConfig
     from .cache.methods.pab import PABConfig
     from .cache.methods.quantcache import QuantCacheConfig
     from .cache.methods.smoothcache import SmoothCacheConfig
@@ -45,10 +47,12 @@ __all__ = [
     "DiCacheConfig",
     "EasyCacheConfig",
     "FORAConfig",
+    "FasterCacheConfig",
     "FirstBlockCacheConfig",
     "LeMiCaConfig",
     "MagCacheConfig",
     "Method",
+    "MixCacheConfig",
     "PABConfig",
     "Plan",
     "Probe",
@@ -83,11 +87,13 @@ _HOME = {
     "DiCacheConfig": "cache.methods.dicache",
     "EasyCacheConfig": "cache.methods.easycache",
     "FORAConfig": "cache.methods.fora",
+    "FasterCacheConfig": "cache.methods.fastercache",
     "FirstBlockCacheConfig": "cache.methods.first_block_cache",
     "LeMiCaConfig": "cache.methods.lemica",
     "METHODS": "cache.methods",
     "MagCacheConfig": "cache.methods.magcache",
     "Method": "cache.method",
+    "MixCacheConfig": "cache.methods.mixcache",
     "PABConfig": "cache.methods.pab",
     "Plan": "cache.method",
     "Probe": "cache.method",

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator
 
 from ..cache import calibration
-from ..cache.block_stacks import MODULES
+from ..cache.block_stacks import CALLED_PER_BRANCH, MODULES
 from ..cache.method import Knob, Method, RunFacts
 from ..cache.methods import METHODS
 from ..files import ASSETS
@@ -24,6 +24,7 @@ BEGIN, END = "<!-- made by bwcache.bench.method_pages -->", "<!-- end -->"
 MIB = 2**20
 # what a block hands on in Wan 2.1 1.3B at 480p with 81 frames: tokens, channels, bytes in bfloat16
 WAN_BYTES = 21 * 30 * 52 * 1536 * 2
+WAN_LATENTS = 21 * 60 * 104 * 16 * 2  # of one video there
 WAN_BLOCKS, PARTS = 30, ("self", "cross", "mlp")
 FORETOLD = {
     "exact": "exactly, from any uncached run of as many steps",
@@ -89,10 +90,22 @@ def _facts(name: str, config: Method) -> Iterator[str]:
     if modules:
         what = f"one for each of {spans // WAN_BLOCKS} modules a block"
     size = spans * each * WAN_BYTES
-    yield (
-        f"- **Memory**, for each guidance branch: {what}, {each} of a block's output each. On Wan "
-        f"2.1 1.3B at 480p about {size / MIB:,.0f} MiB (reckoned, not measured)."
-    )
+    if config.site == "call":
+        yield (
+            "- **Memory**, for each guidance branch: two tensors of the latents' size. On Wan 2.1 "
+            f"at 480p about {2 * WAN_LATENTS / MIB:,.0f} MiB (reckoned, not measured)."
+        )
+    elif spans:
+        yield (
+            f"- **Memory**, for each guidance branch: {what}, {each} of a block's output each. On "
+            f"Wan 2.1 1.3B at 480p about {size / MIB:,.0f} MiB (reckoned, not measured)."
+        )
+    if config.guidance != "unused":
+        yield (
+            "- **Memory**, for each guidance branch but the first: how its output differs, a "
+            f"tensor of the latents' size. On Wan 2.1 at 480p about {WAN_LATENTS / MIB:,.0f} MiB "
+            "(reckoned, not measured)."
+        )
     yield f"- **What-if**: foretold {FORETOLD[config.forecast]}."
     probes = [probe.of for probe in config.probes(run)]
     measured = ", ".join(dict.fromkeys(_words(each) for each in probes)) or "nothing"
@@ -114,12 +127,18 @@ def _words(of: str) -> str:
         "call_input": "the transformer's input",
         "call_output": "its output",
         "call_motion": "how its output differs from frame to frame",
+        "guidance": "by how much the estimate of a guidance branch misses",
     }.get(of, f"the blocks' `{of}`")
 
 
 def _where(name: str, config: Method) -> str:
     if config.site == "modules":
         return f"{', '.join(MODULES)}, whose modules are known; others are refused before the run."
+    if config.guidance == "needed":
+        return (
+            f"{', '.join(CALLED_PER_BRANCH)}, which are called once for each guidance branch, with "
+            "guidance on; others, and runs without a second branch, are refused before they run."
+        )
     if not config.calibrated:
         return "every pipeline that `cached` works on."
     here, borrowed = [], []

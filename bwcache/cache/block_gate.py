@@ -18,6 +18,7 @@ from ..errors import CacheError
 from .block_stacks import MODULES, BlockStack
 from .branch import SAMPLE
 from .controller import GIVE
+from .flops import module_flops
 from .in_place import Tensors
 from .lanes import Switch
 from .method import Site
@@ -70,6 +71,8 @@ class BlockGate:
             )
         if controller.doing[index]:
             return self.passed_by(args, kwargs)
+        if controller.weighing:
+            controller.weigh(index, self._operations(args, kwargs))
         output = (self._compiled or self._block._call_impl)(*args, **kwargs)
         leaving = controller.left[index]
         if leaving == SAMPLE:
@@ -100,6 +103,14 @@ class BlockGate:
         if controller.doing[self._index] == GIVE:
             streams = controller.replay(self._index, streams)
         return streams if len(streams) > 1 else streams[0]
+
+    def _operations(self, args: tuple, kwargs: dict) -> float:
+        """How much work this module is."""
+        given = self.inputs(args, kwargs)[self._feature]
+        place = self._places.get(CONTEXT, len(args))
+        context = kwargs.get(CONTEXT, args[place] if place < len(args) else None)
+        tokens = context.shape[-2] if isinstance(context, torch.Tensor) else None
+        return module_flops(self._block, given.shape[-2], tokens)
 
     def check_argument(self, name: str) -> None:
         """Refuse a method that measures an argument which the block does not take."""
@@ -167,6 +178,7 @@ def gates_of(transformer: torch.nn.Module, stack: BlockStack, switch: Switch) ->
     ]
 
 
+CONTEXT = "encoder_hidden_states"  # what an attention attends to where that is not its own input
 MODULE = BlockStack(("modules",))  # what passes through an attention or an MLP
 
 

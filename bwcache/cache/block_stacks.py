@@ -89,6 +89,15 @@ MODULES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
     }
 )
 
+# whose pipelines call them once for each guidance branch, not with a batch of both
+CALLED_PER_BRANCH = (
+    *("WanTransformer3DModel", "WanVACETransformer3DModel", "WanAnimateTransformer3DModel"),
+    *("SkyReelsV2Transformer3DModel", "HunyuanVideoTransformer3DModel"),
+    *("HunyuanVideo15Transformer3DModel", "HunyuanVideoFramepackTransformer3DModel"),
+    *("CosmosTransformer3DModel", "Cosmos3OmniTransformer", "Kandinsky5Transformer3DModel"),
+    *("HeliosTransformer3DModel", "MotifVideoTransformer3DModel", "ChronoEditTransformer3DModel"),
+)
+
 GUESSES = ("blocks", "transformer_blocks")  # tried for a transformer that is not in the table
 
 _KEEPS_KEYS = "its blocks keep keys and values of earlier calls, which a passed-by block would miss"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from .branch_difference import BranchDifference
 from .call_forecast import CallForecast
 from .in_place import Held
 from .method import Method, Probe, RunFacts
@@ -16,7 +17,8 @@ from .probes import Samples, Shares
 from .ranks import Ranks
 from .replay import REPLAYS, Residual
 
-FORECAST = "forecast"  # a probe of calls that are forecast: what came against what stood ready
+# probes of calls that are forecast, or estimated: what came against what stood ready
+FORECAST, GUIDANCE = "forecast", "guidance"
 # measured at the transformer, not at a block
 CALL_PROBES = ("call_input", "call_output", "call_motion")
 BLOCK_PROBES = ("output", "residual")  # measured behind a block; all others are its arguments
@@ -71,7 +73,7 @@ class CallLayout:
             starts[span[0]].append(span)
             ends[span[1] - 1].append(span)
         for place, probe in enumerate(probes):
-            if probe.of not in (*CALL_PROBES, FORECAST):
+            if probe.of not in (*CALL_PROBES, FORECAST, GUIDANCE):
                 for block in probe.blocks:
                     at[block, probe.of in BLOCK_PROBES].append(place)
         starting = tuple(tuple(starts.get(i, ())) for i in range(count))
@@ -129,6 +131,8 @@ class Branch:
         self.call: CallForecast | None = None
         if method.site == "call" and method.kept(layout.facts):
             self.call = CallForecast(prediction, layout.facts.levels, method.reach)
+        estimates = method.guidance != "unused"
+        self.difference = BranchDifference() if estimates else None
         kind = REPLAYS[method.replay]
         self.replays: dict[tuple[int, int], Residual] = {
             (start, stop): kind(alternating and (stop - 1 - start) % 2 == 1, ranks)
@@ -140,7 +144,9 @@ class Branch:
     def replay_tensors(self) -> list[torch.Tensor]:
         """What the replays keep."""
         kept = [x for replay in self.replays.values() for x in replay.tensors]
-        return kept if self.call is None else [*kept, *self.call.tensors]
+        for each in (self.call, self.difference):
+            kept += [] if each is None else each.tensors
+        return kept
 
     @property
     def sample_tensors(self) -> list[torch.Tensor]:

@@ -27,17 +27,9 @@ from diffusers import (
 )
 
 from ..errors import CacheError
-from .block_stacks import MODULES, STACKS
+from .block_stacks import CALLED_PER_BRANCH, MODULES, STACKS
 from .install import BUILT_IN_CACHES, transformers_to_gate
 from .ranks import Ranks
-
-# whose pipelines call them once for each guidance branch, not with a batch of both
-CALLED_PER_BRANCH = (
-    *("WanTransformer3DModel", "WanVACETransformer3DModel", "WanAnimateTransformer3DModel"),
-    *("SkyReelsV2Transformer3DModel", "HunyuanVideoTransformer3DModel"),
-    *("HunyuanVideo15Transformer3DModel", "HunyuanVideoFramepackTransformer3DModel"),
-    *("CosmosTransformer3DModel", "Kandinsky5Transformer3DModel", "ChronoEditTransformer3DModel"),
-)
 
 
 @contextmanager

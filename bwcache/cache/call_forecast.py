@@ -9,12 +9,13 @@ methods or pipelines.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from .call_output import OutputForm, kinds_of, output_tensors
 from .in_place import Held
 from .method import NOT_CACHED
 from .prediction import Prediction
@@ -52,7 +53,7 @@ class CallForecast:
         self._input = Held()
         self._points: list[_Point] = []
         self._kind: list = []
-        self._form: _Form | None = None
+        self._form: OutputForm | None = None
         self._why_none = NOT_CACHED
         self._clean = self._direct = False
         self.note = ""  # what there is to say of how it forecasts
@@ -71,7 +72,7 @@ class CallForecast:
         """Why a call with these tensors cannot be forecast; None if it can."""
         if not self._points:
             return self._why_none
-        if _kind(given) != self._kind:
+        if kinds_of(given) != self._kind:
             return "what the call is given changed shape or type"
         if not (self._direct or self._clean) and not self._prediction.can_be_told(step):
             return "the latents are all noise"
@@ -80,9 +81,9 @@ class CallForecast:
     def compute(self, given: Sequence[torch.Tensor]) -> None:
         """The call is about to be made with these tensors."""
         self._input.put(tuple(given))
-        if _kind(given) != self._kind:
+        if kinds_of(given) != self._kind:
             self._points = []
-        self._kind = _kind(given)
+        self._kind = kinds_of(given)
 
     def leave(self, output: Any, step: int) -> tuple[torch.Tensor, torch.Tensor] | None:
         """The call has returned: keep what it predicts.
@@ -91,7 +92,7 @@ class CallForecast:
             The forecast that stood ready for its first output and what came instead, both as what
             is forecast, `[batch, …]`; None where none did.
         """
-        values = _tensors(output)
+        values = output_tensors(output)
         if values is None:
             self._forget("the call returns something else than tensors")
             return None
@@ -105,9 +106,9 @@ class CallForecast:
             self._kept(x.detach(), seen, step) for x, seen in zip(values, latents, strict=True)
         )
         self._input.drop()
-        self._form = _Form.of(output)
+        self._form = OutputForm.of(output)
         ready = None
-        if self._points and _kind(told) == _kind(self._points[-1].values):
+        if self._points and kinds_of(told) == kinds_of(self._points[-1].values):
             ready = self._line(step)[0].to(told[0].dtype), told[0]
         else:
             self._points = []
@@ -173,45 +174,6 @@ class CallForecast:
         self._points, self._why_none = [], why
 
 
-@dataclass(frozen=True)
-class _Form:
-    """The form in which a call returns its outputs.
-
-    Args:
-        like: An empty tensor of the shape and type of each.
-        make: Makes a tensor, a tuple or one of diffusers' outputs of them.
-    """
-
-    like: tuple[torch.Tensor, ...]
-    make: Callable[[Sequence[torch.Tensor]], Any]
-
-    @classmethod
-    def of(cls, output: Any) -> _Form:
-        like = tuple(
-            torch.empty(x.shape, dtype=x.dtype, device="meta") for x in _tensors(output) or ()
-        )
-        if isinstance(output, torch.Tensor):
-            return cls(like, lambda values: values[0])
-        kind = type(output)
-        if isinstance(output, dict):
-            names = list(output)
-            return cls(like, lambda values: kind(**dict(zip(names, values, strict=True))))
-        return cls(like, lambda values: kind(values))
-
-
-def _tensors(output: Any) -> tuple[torch.Tensor, ...] | None:
-    """What a call returns, as tensors; None where it is something else."""
-    if isinstance(output, torch.Tensor):
-        return (output,)
-    if isinstance(output, dict):  # diffusers' outputs are
-        output = tuple(output.values())
-    if type(output) not in (tuple, list) or not output:
-        return None
-    if not all(isinstance(x, torch.Tensor) and x.is_floating_point() for x in output):
-        return None
-    return tuple(output)
-
-
 def _latents(
     given: Sequence[torch.Tensor], place: int, output: torch.Tensor
 ) -> torch.Tensor | None:
@@ -228,7 +190,3 @@ def _latents(
     if place or len(differing) > 1 or found.shape[differing[0]] < output.shape[differing[0]]:
         return None
     return found.narrow(differing[0], 0, output.shape[differing[0]])
-
-
-def _kind(tensors: Sequence[torch.Tensor]) -> list:
-    return [(x.shape, x.dtype, x.device) for x in tensors]

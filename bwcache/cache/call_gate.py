@@ -1,4 +1,4 @@
-"""A gate before a transformer's call: it lets the call run, or answers it with a forecast.
+"""A gate before a transformer's call: it lets the call run, or answers it.
 
 Like a block's gate (`block_gate.py`) it stands where PyTorch puts a compiled version, outermost: a
 call that is answered runs no hook, so that no offloaded weight moves, and no layer at all.
@@ -35,7 +35,7 @@ class CallGate:
         self._announced = False
         self._announce(self._transformer, args, kwargs)
         controller = self._switch.controller
-        if controller.forecasts_calls:
+        if controller.answers_calls:
             tensors = tensors_of(args, kwargs)
             answer = controller.answer_call(tensors)
             if answer is not None:

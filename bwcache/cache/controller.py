@@ -18,7 +18,10 @@ from typing import Any
 
 import torch
 
-from .branch import FORECAST, Branch, CallLayout
+from ..errors import CacheError
+from .branch import FORECAST, GUIDANCE, Branch, CallLayout
+from .branch_difference import UNLIKE, FirstBranch
+from .call_forecast import CallForecast
 from .in_place import Tensors
 from .method import (
     FEATURES,
@@ -104,6 +107,7 @@ class _Expert:
     method: Method
     asked: Asked
     layout: CallLayout
+    work: list[float]  # of each block; of a module its operations, once it has been called
     numbers: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
@@ -129,8 +133,9 @@ class _RunState:
     read_early: dict[str, tuple[float, ...]] = field(default_factory=dict)
     calls: Counter[str | None] = field(default_factory=Counter)
     ran: list[bool] = field(default_factory=list)
-    evaluations: int = 0
-    evaluated: int = 0
+    evaluations: float = 0
+    evaluated: float = 0
+    first_branch: FirstBranch = field(default_factory=FirstBranch)
     # of the running call
     first_call: bool = True
     in_call: bool = False
@@ -175,8 +180,9 @@ class Controller:
             the run.
         interrupted: Whether the pipeline has been told to compute no further step.
 
-    `entered`, `left` and `doing` are what the gates read: whether block i is reported before it
-    runs, what is done after it ran, and whether it runs, is passed by, or gives a replay.
+    `entered`, `left`, `doing` and `weighing` are what the gates read: whether block i is reported
+    before it runs, what is done after it ran, whether it runs, is passed by, or gives a replay, and
+    whether it is not known yet how much work each module is.
     """
 
     def __init__(
@@ -197,6 +203,7 @@ class Controller:
         self.left: tuple[int, ...] = ()
         self.doing: list[int] = []
         self.site: Site = _gated_site(self.methods[0])
+        self.weighing = False
         self._branch: Branch | None = None
         self._run: _RunState | None = None
 
@@ -205,6 +212,7 @@ class Controller:
         self.branches, self._branch, self.doing = {}, None, []
         if self._run is not None:
             self._running.call = None
+            self._running.first_branch.begin_step()
 
     # -- what is reported to it, in this order --------------------------------------------------
 
@@ -224,6 +232,7 @@ class Controller:
         run.call, run.first_call = call, first
         if first:
             run.ran, run.refusal, run.spans = [False] * call.num_blocks, None, {}
+            run.first_branch.begin_step()
             self._ask(None, run.turn.numbers)
         key = (call.context, run.calls[call.context])
         run.calls[call.context] += 1
@@ -241,14 +250,15 @@ class Controller:
         self.doing = [RUN] * call.num_blocks
 
     @property
-    def may_forecast(self) -> bool:
-        """Whether one of its methods passes whole calls by."""
-        return any(method.site == "call" for method in self.methods)
+    def may_answer_calls(self) -> bool:
+        """Whether one of its methods answers whole calls: forecasts them, or estimates branches."""
+        return any(each.site == "call" or each.guidance != "unused" for each in self.methods)
 
     @property
-    def forecasts_calls(self) -> bool:
-        """Whether the running call is of a method that passes whole calls by."""
-        return self._branch is not None and self._branch.call is not None
+    def answers_calls(self) -> bool:
+        """Whether the running call is of a method that answers whole calls."""
+        branch = self._branch
+        return branch is not None and (branch.call is not None or branch.difference is not None)
 
     def answer_call(self, given: Sequence[torch.Tensor]) -> Any | None:
         """What the running call is answered with instead of being made; None where it is made.
@@ -256,31 +266,49 @@ class Controller:
         Args:
             given: The tensors that it is given, the latents first.
         """
-        run, call, whole = self._running, self._turn.call, (0, len(self.doing))
-        if self.traces[-1].adds_noise:
-            call.forecast_clean_video()
-        if run.spans.get(0) == whole:
-            run.refusal = call.refusal(given, run.step)
-            if run.refusal is None:
-                self.doing, run.reached = [PASS] * len(self.doing), True
-                if call.note and call.note not in run.decision.reason:
-                    reason = f"{run.decision.reason}; {call.note}".lstrip("; ")
-                    run.decision = replace(run.decision, reason=reason)
-                return call.give(given, run.step)
-            run.spans = {}
-        call.compute(given)
-        return None
+        if self._turn.call is not None:
+            return self._forecast(self._turn.call, given)
+        run, difference = self._running, self._turn.difference
+        weights = run.decision.estimate
+        if weights is None or run.first_call or difference is None:
+            return None
+        refusal = difference.refusal(run.first_branch)
+        if refusal is not None:
+            run.refusal = refusal
+            return None
+        self._pass_call()
+        return difference.give(run.first_branch, *weights)
 
     def call_returned(self, output: Any) -> None:
         """The running call was made, and returned this."""
-        run = self._running
-        found = self._turn.call.leave(output, run.step)
-        if found is None:
-            return
-        for place, probe in enumerate(run.layout.probes):
-            if probe.of == FORECAST and (run.first_call or not probe.first_branch):
-                for each in found:
-                    self._measure(place, each)
+        run, call, difference = self._running, self._turn.call, self._turn.difference
+        if call is not None:
+            self._note_miss(FORECAST, call.leave(output, run.step))
+        elif difference is not None:
+            computed = all(doing == RUN for doing in self.doing)
+            if run.first_call:
+                run.first_branch.leave(output, computed)
+            elif computed and run.first_branch.computed:
+                self._note_miss(GUIDANCE, difference.leave(run.first_branch, output))
+
+    def refuse_unguided(self, why: str = "this run calls its transformer once a step") -> None:
+        """No guidance branch can be estimated: raise where a method does nothing else.
+
+        Raises:
+            CacheError: It does nothing else.
+        """
+        for method in self.methods:
+            if method.guidance == "needed":
+                raise CacheError(
+                    f"method: {method.title} estimates one guidance branch from the other, but "
+                    f"{why}; give it a guidance scale above 1 where the model takes one, or use "
+                    "another method",
+                    "other-methods",
+                )
+
+    def weigh(self, index: int, operations: float) -> None:
+        """How much work a module is; see `weighing`."""
+        self._running.turn.work[index] = operations
 
     @property
     def unreached(self) -> bool:
@@ -401,8 +429,11 @@ class Controller:
             return
         if not run.step and isinstance(latents, torch.Tensor) and latents.ndim:
             run.videos = latents.shape[0]
+        if not run.step:
+            self._check_branches()
         run.indicator_time.start()
         self._end_call()
+        run.first_branch.begin_step()
         numbers = self._read_numbers()
         run.indicator_time.stop()
         synchronise(run.plan.device)
@@ -412,7 +443,7 @@ class Controller:
         expert = run.expert
         record = StepRecord(
             run.step,
-            action_of(blocks),
+            action_of(blocks, run.evaluated == run.evaluations),
             run.refusal or run.decision.reason,
             sum(distances) / len(distances) if distances else None,
             distances,
@@ -426,10 +457,13 @@ class Controller:
             run.current.expert,
         )
         expert.numbers = {**numbers, **({FEATURES: distances} if distances else {})}
+        branches = max(self.traces[-1].branches or 0, sum(run.calls.values()))
         run.step, run.calls, run.read_early = run.step + 1, Counter(), {}
         run.evaluations = run.evaluated = 0
         trace = self.traces[-1]
-        self.traces[-1] = replace(trace, steps=(*trace.steps, record), **self._states())
+        self.traces[-1] = replace(
+            trace, steps=(*trace.steps, record), branches=branches, **self._states()
+        )
         if self._on_step is not None:
             self._on_step(record, latents)
         if self._run is not run:  # reset from within
@@ -492,6 +526,45 @@ class Controller:
 
     # -- inside ---------------------------------------------------------------------------------
 
+    def _forecast(self, call: CallForecast, given: Sequence[torch.Tensor]) -> Any | None:
+        """The forecast of the running call, where the plan has one and there is one."""
+        run, whole = self._running, (0, len(self.doing))
+        if self.traces[-1].adds_noise:
+            call.forecast_clean_video()
+        if run.spans.get(0) == whole:
+            run.refusal = call.refusal(given, run.step)
+            if run.refusal is None:
+                self._pass_call()
+                if call.note and call.note not in run.decision.reason:
+                    reason = f"{run.decision.reason}; {call.note}".lstrip("; ")
+                    run.decision = replace(run.decision, reason=reason)
+                return call.give(given, run.step)
+            run.spans = {}
+        call.compute(given)
+        return None
+
+    def _check_branches(self) -> None:
+        """The first step is over: refuse a run none of whose branches can be estimated."""
+        later = [x.difference for x in self.branches.values() if x.difference is not None][1:]
+        if not later:
+            self.refuse_unguided()
+        elif all(each.why_none == UNLIKE for each in later):
+            self.refuse_unguided(UNLIKE)
+
+    def _pass_call(self) -> None:
+        """The running call is answered: none of its blocks runs."""
+        self.doing, self._running.reached = [PASS] * len(self.doing), True
+
+    def _note_miss(self, of: str, found: tuple[torch.Tensor, torch.Tensor] | None) -> None:
+        """What stood ready for a call and what came instead, for the probes that want it."""
+        if found is None:
+            return
+        run = self._running
+        for place, probe in enumerate(run.layout.probes):
+            if probe.of == of and (run.first_call or not probe.first_branch):
+                for each in found:
+                    self._measure(place, each)
+
     def _begin_run(self, call: Call, plan: RunPlan) -> None:
         self._run = _RunState(
             plan, Stopwatch(plan.device), Stopwatch(plan.device), len(plan.levels)
@@ -525,8 +598,10 @@ class Controller:
                 len(levels), call.num_blocks, levels, run.step, model, call.parts, noise
             )
             layout = CallLayout.of(method, facts)
-            run.experts[call.expert] = _Expert(method, start(method, facts), layout)
+            work = [0.0 if call.parts else 1.0] * call.num_blocks
+            run.experts[call.expert] = _Expert(method, start(method, facts), layout, work)
         run.expert = run.experts[call.expert]
+        self.weighing = not all(run.expert.work)
         self.entered, self.left = list(run.layout.entered), run.layout.left
         self.site = _gated_site(run.expert.method)
 
@@ -647,8 +722,11 @@ class Controller:
             run.indicator_time.start()
             self._settle(run.layout.elsewhere)
             run.indicator_time.stop()
-        run.evaluations += len(self.doing)
-        run.evaluated += self.doing.count(RUN)
+        if self.doing:
+            work = run.turn.work
+            self.weighing = not all(work)
+            run.evaluations += sum(work)
+            run.evaluated += sum(each for each, d in zip(work, self.doing, strict=True) if d == RUN)
         if any(self.doing):
             run.ran = [r or d == RUN for r, d in zip(run.ran, self.doing, strict=True)]
         else:

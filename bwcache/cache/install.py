@@ -32,8 +32,8 @@ from .block_gate import (
     in_calling_order,
     parts_of,
 )
-from .block_stacks import GUESSES, REFUSED, STACKS, BlockStack
-from .branch import BLOCK_PROBES, CALL_PROBES
+from .block_stacks import CALLED_PER_BRANCH, GUESSES, REFUSED, STACKS, BlockStack
+from .branch import BLOCK_PROBES, CALL_PROBES, GUIDANCE
 from .call_gate import CallGate
 from .controller import Call, Controller, StepCallback, model_of
 from .lanes import Lane, Switch
@@ -273,7 +273,9 @@ def _lane(
     interrupted = lambda: getattr(pipe, "_interrupt", False) is True  # noqa: E731
     methods = _methods(config, len(gated))
     for expert, transformer in enumerate(gated):
-        methods[min(expert, len(methods) - 1)].check_model(model_of(transformer))
+        method = methods[min(expert, len(methods) - 1)]
+        method.check_model(model_of(transformer))
+        _check_branches(method, transformer)
     controller = Controller(methods, on_step, interrupted)
 
     def check() -> None:
@@ -305,9 +307,20 @@ def _check_arguments(method: Method, gates: Sequence[BlockGate], model: str) -> 
     """Refuse a method that measures what these blocks are not given."""
     of_blocks = [gate for gate in gates if not isinstance(gate, SideGate)]
     for probe in method.probes(RunFacts(2, len(of_blocks), model=model)):
-        if probe.of not in (*CALL_PROBES, *BLOCK_PROBES):
+        if probe.of not in (*CALL_PROBES, *BLOCK_PROBES, GUIDANCE):
             for block in probe.blocks:
                 of_blocks[block].check_argument(probe.of)
+
+
+def _check_branches(method: Method, transformer: torch.nn.Module) -> None:
+    """Refuse a method that needs guidance branches apart where one call makes them all."""
+    name = type(transformer).__name__
+    if method.guidance == "needed" and name in STACKS and name not in CALLED_PER_BRANCH:
+        raise CacheError(
+            f"method: {method.title} estimates one guidance branch from the other, but {name} is "
+            "given both in one call; use another method on this model",
+            "other-methods",
+        )
 
 
 def _put_gates(
@@ -346,7 +359,7 @@ def _put_gates(
             gate.put()
         ranks = Ranks.of(transformer, group)
         place = _Place(transformer, stack, expert, ranks, gates, switch, parts)
-        whole_calls = any(controller.may_forecast for controller in controllers)
+        whole_calls = any(controller.may_answer_calls for controller in controllers)
         undo.enter_context(_announced(place, whole_calls))
 
 
@@ -706,6 +719,8 @@ def _announced(place: _Place, whole_calls: bool) -> Iterator[None]:
             lane.hold(module)
         if controller.idle:  # once a run: it looks at every module
             _check_no_other_cache(module)
+            if lane.stepping.unguided:
+                controller.refuse_unguided()
         check_lists()
         lane.stepping.follow()
         context = lane.contexts[-1][0] if lane.contexts else None
@@ -745,7 +760,7 @@ def _announced(place: _Place, whole_calls: bool) -> Iterator[None]:
             controller.measure_call("call_output", prediction)
             if (motion := _motion(module, prediction)) is not None:
                 controller.measure_call("call_motion", motion)
-        if controller.forecasts_calls:
+        if controller.answers_calls:
             controller.call_returned(output)
 
     def naming(cache_context: Callable) -> Callable:

@@ -23,6 +23,7 @@ Forecast = Literal["exact", "estimate", "none"]
 Against = Literal["computed", "measured", "neighbour"]
 Metric = Literal["relative_l1", "change", "size", "cosine", "cosine_ahead"]
 Site = Literal["blocks", "modules", "call"]
+Guidance = Literal["unused", "used", "needed"]
 KnobKind = Literal[
     "number", "whole", "steps", "count", "choice", "numbers", "start", "mask", "name"
 ]
@@ -99,8 +100,10 @@ class Probe:
             an argument of the block; "call_input" or "call_output", the transformer's first
             argument and what it returns, or "call_motion", how that differs from frame to frame;
             or "forecast", where calls are forecast (`Method.site`): what a computed call gave
-            against the forecast of it that stood ready, in noise predictions ("neighbour"). For
-            the call's the blocks are `(0,)`.
+            against the forecast of it that stood ready, in noise predictions ("neighbour"); or
+            "guidance", where branches are estimated (`Method.guidance`): what a later branch's
+            computed call gave against the estimate of it ("neighbour"). For the call's the blocks
+            are `(0,)`.
         blocks: Which blocks, in calling order.
         against: What it is compared with, of the same guidance branch: the last call that computed
             all of its blocks ("computed"), the last one in which all of the probe's blocks were
@@ -153,11 +156,20 @@ class Plan:
         until: The plan holds up to this block, before which the method is asked again; None where
             it holds for the step. Before it every block runs.
         reason: Why, in a few words.
+        estimate: Where every guidance branch but the step's first is not called but estimated, as
+            the first one's output and their last difference: the weights of the difference's low
+            and high spatial frequencies. None where every branch is called.
     """
 
     reused: tuple[Span, ...] = ()
     until: int | None = None
     reason: str = ""
+    estimate: tuple[float, float] | None = None
+
+    @property
+    def reuses(self) -> bool:
+        """Whether anything is replayed or estimated."""
+        return bool(self.reused) or self.estimate is not None
 
 
 @dataclass(frozen=True)
@@ -430,6 +442,15 @@ class Method:
         return "blocks"
 
     @property
+    def guidance(self) -> Guidance:
+        """Whether guidance branches are estimated from a step's first one (`Plan.estimate`).
+
+        "used" where a pipeline calls its transformer once for each; "needed" where these settings
+        do nothing else, so that other pipelines are refused.
+        """
+        return "unused"
+
+    @property
     def replay(self) -> str:
         """How a reused span's output is made: a name of `bwcache.cache.replay.REPLAYS`."""
         return "residual"
@@ -456,6 +477,10 @@ class Method:
     def kept(self, run: RunFacts) -> tuple[Span, ...]:
         """The spans whose replay is kept; they decide the memory."""
         return (WHOLE,)
+
+    def all_reused(self, run: RunFacts) -> Plan:
+        """A step that reuses all it can, as `step_mask` may ask for."""
+        return Plan(self.kept(run))
 
     def begin(self, run: RunFacts) -> Any:
         """The state before step 0; any immutable value."""
@@ -540,10 +565,10 @@ def ask(
         seen = Seen(step, block, good, why is not None)
         plan, state = method.decide(asked.state, seen)
         if why is not None:
-            plan = Plan((), plan.until, why if plan.reused or not healthy else plan.reason or why)
+            plan = Plan((), plan.until, why if plan.reuses or not healthy else plan.reason or why)
         elif _masked(method, step) == MASK_REUSE:
-            plan = Plan(method.kept(run), None, "the step mask says so")
-    reusing = bool(plan.reused) or (step == asked.step and asked.reusing)
+            plan = replace(method.all_reused(run), reason="the step mask says so")
+    reusing = plan.reuses or (step == asked.step and asked.reusing)
     return plan, Asked(method, run, state, healthy, step, reusing, stretch)
 
 
@@ -578,8 +603,13 @@ LETTERS: Mapping[Action, Literal["C", "r", "p"]] = MappingProxyType(
 )
 
 
-def action_of(blocks: str) -> Action:
-    """What a step does, from its blocks' letters."""
+def action_of(blocks: str, in_every_branch: bool = True) -> Action:
+    """What a step does.
+
+    Args:
+        blocks: Its blocks' letters.
+        in_every_branch: Whether those that ran did so in every guidance branch.
+    """
     if "r" not in blocks:
-        return "compute"
+        return "compute" if in_every_branch else "partial"
     return "partial" if "C" in blocks else "reuse"

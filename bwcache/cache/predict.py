@@ -29,6 +29,9 @@ class Prediction:
         predicted_seconds: The denoising loop, from the recorded run's own step times.
         exact: Whether the schedule is certain rather than an estimate.
         compute_share: Of all block evaluations, how many would run, 0 to 1.
+
+    A guidance branch that would be estimated counts as half of its step, unless the trace says how
+    many branches there were.
     """
 
     schedule: list[Action]
@@ -37,6 +40,9 @@ class Prediction:
     predicted_seconds: float
     exact: bool
     compute_share: float
+
+
+USUAL_BRANCHES = 2  # of guidance, where a trace does not say
 
 
 def predict(trace: Trace, config: Method | Sequence[Method]) -> Prediction:
@@ -68,7 +74,7 @@ def predict(trace: Trace, config: Method | Sequence[Method]) -> Prediction:
     blocks_of = {each.expert: each.num_blocks for each in trace.experts}
     expert: int | None = None
     numbers: dict[str, tuple[float, ...]] = {}
-    blocks, states = [], []
+    blocks, states, shares, schedule = [], [], [], []
     for step in trace.steps:
         if step.expert != expert:  # its state and its measurements are its own
             expert, first = step.expert, step.step_index
@@ -81,15 +87,17 @@ def predict(trace: Trace, config: Method | Sequence[Method]) -> Prediction:
         plan, asked = ask(asked, step.step_index, None, numbers)
         states[-1] = asked
         blocks.append(letters(plan, count))
+        ran = blocks[-1].count("C") / count
+        called = 1.0 if plan.estimate is None else 1 / (trace.branches or USUAL_BRANCHES)
+        shares.append(ran * called)
+        schedule.append(action_of(blocks[-1], called == 1))
         if step.step_index > first and (missing := needed - set(step.numbers)):
             raise TraceError(f"trace: it lacks {sorted(missing)[0]}, which {method.title} measures")
-        numbers = _measured(step, needed) if "r" not in blocks[-1] else {}
-    reused = [each.count("r") / len(each) for each in blocks]
+        numbers = _measured(step, needed) if schedule[-1] == "compute" else {}
     seconds = sum(
-        step.net_seconds - share * step.block_seconds
-        for step, share in zip(trace.steps, reused, strict=True)
+        step.net_seconds - (1 - share) * step.block_seconds
+        for step, share in zip(trace.steps, shares, strict=True)
     )
-    schedule = [action_of(each) for each in blocks]
     triggers = [each.method.facts(each.state).get("trigger_step") for each in states]
     trigger = next((step for step in triggers if step is not None), None)
     return Prediction(
@@ -97,14 +105,15 @@ def predict(trace: Trace, config: Method | Sequence[Method]) -> Prediction:
         trigger,
         schedule.count("reuse"),
         seconds,
-        all(_exact(each, trace) for each in configs) or "r" not in "".join(blocks),
-        1 - sum(reused) / len(reused),
+        all(_exact(each, trace) for each in configs) or set(schedule) == {"compute"},
+        sum(shares) / len(shares),
     )
 
 
 def _exact(config: Method, trace: Trace) -> bool:
     """Whether nothing that decides is measured behind a reused step, or was not recorded."""
     unknown = config.site == "call" and trace.noise is None  # a file of an earlier version
+    unknown = unknown or (config.guidance != "unused" and trace.branches is None)
     return config.forecast == "exact" and MASK_REUSE not in config.step_mask and not unknown
 
 

@@ -58,6 +58,11 @@ class Stepping:
         if isinstance(steps, _Old):
             self._pipe._num_timesteps = int(steps)
 
+    @property
+    def unguided(self) -> bool:
+        """Whether the pipeline says that its run has no second guidance branch."""
+        return getattr(self._pipe, "do_classifier_free_guidance", None) is False
+
     def follow(self) -> None:
         """Watch the pipeline's scheduler, which may have been replaced since."""
         scheduler = getattr(self._pipe, "scheduler", None)

@@ -50,7 +50,8 @@ class StepRecord:
         timestep: What the scheduler calls this step, on its 0-1000 scale.
         blocks: A letter for each block in calling order, "C" for one that ran in any guidance
             branch and "r" for one that was replayed; "" where it was not recorded.
-        compute_share: Of the step's block evaluations, over all branches, how many ran, 0 to 1.
+        compute_share: Of the step's block evaluations, over all branches, how many ran, 0 to 1;
+            where a method works inside blocks, of its attentions' and MLPs' operations.
         numbers: What the method's own probes measured, a number a block; not the distances.
         expert: Which of the run's transformers made it: 0, or 1 for Wan 2.2's second.
     """
@@ -113,6 +114,8 @@ class Trace:
             share only where its generator starts alike.
         noise: The share of noise at each step, see `RunFacts.noise`; empty where it could not be
             told, None where it was not recorded.
+        branches: How often a step calls the transformer, once for each guidance branch that is
+            not in a batch with the others; None where it was not recorded.
     """
 
     num_steps: int
@@ -124,6 +127,7 @@ class Trace:
     experts: tuple[ExpertRecord, ...] = ()
     adds_noise: bool = False
     noise: tuple[float, ...] | None = None
+    branches: int | None = None
 
     @property
     def trigger_step(self) -> int | None:
@@ -233,6 +237,7 @@ class Trace:
             ),
             data.get("adds_noise", False) is True,
             _numbers(data.get("noise"), f"{where}.noise"),
+            None if data.get("branches") is None else _count(data, "branches", where),
         )
         if len(read) > trace.num_steps:
             raise TraceError(
@@ -399,7 +404,8 @@ def _read_step(data: object, index: int, where: str) -> StepRecord:
         )
     if not isinstance(blocks, str) or set(blocks) - set("Cr"):
         raise TraceError(f"{where}.blocks: a text of C and r is needed, found {blocks!r}")
-    if blocks and action_of(blocks) != action:
+    in_part = action == "partial" and data.get("compute_share") != 1
+    if blocks and action_of(blocks, not in_part) != action:
         raise TraceError(f"{where}.blocks: {blocks!r} is not a step whose action is {action!r}")
     distances = _numbers(data.get("distances"), f"{where}.distances")
     own = _object(data.get("numbers", {}), f"{where}.numbers")

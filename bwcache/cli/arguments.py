@@ -93,7 +93,7 @@ def read_config(
         usual = usual_settings(spec, method, own[0] in asked)
     config = method.from_dict({**usual, **asked})
     if spec is not None:
-        config.check_model(spec.name)
+        spec.check_method(config)
     return config
 
 

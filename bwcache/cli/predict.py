@@ -50,7 +50,10 @@ def run(args: argparse.Namespace) -> int:
     letters = "".join(LETTERS[action] for action in prediction.schedule)
     certainty = "exact" if prediction.exact else "an estimate"
     part, whole = prediction.predicted_seconds, recorded.baseline.net_seconds
-    print(f"{letters}\n{prediction.steps_reused} of {len(letters)} steps reused ({certainty}),")
+    partly = prediction.schedule.count("partial")
+    said = f"{prediction.steps_reused} of {len(letters)} steps reused"
+    said += f", {partly} in part" if partly else ""
+    print(f"{letters}\n{said} ({certainty}),")
     print(f"about {part:.1f} s instead of {whole:.1f} s (estimated from that run's step times)")
     if older:
         print(f"this trace was {older}")

@@ -40,16 +40,20 @@ VARIANTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
             "loop": {"schedule": "tolerance"},
         },
         "taylorseer": {"stack": {"granularity": "stack"}, "modules": {"granularity": "modules"}},
+        "fastercache": {"published": {}, "holding": {"active_from": 0.1, "weight": 1.0}},
         "fora": {"stack": {"granularity": "stack"}, "modules": {"granularity": "modules"}},
     }
 )
 INTERVALS = (1, 2, 3, 4, 6, 8)
+GUIDANCE_PERIODS = (2, 3, 5, 8)  # of a branch: half of the work is left at best
 # The main knob, where it is not the first in sight, and its values, where they are not its kind's.
 MAIN: Mapping[str, tuple[str, tuple]] = MappingProxyType(
     {
         "bwcache_plus/loop": ("tolerance", ()),
         "bwcache/paper": ("reuse_interval", INTERVALS),
         "bwcache/forecast": ("reuse_interval", INTERVALS),
+        "fastercache/published": ("period", GUIDANCE_PERIODS),
+        "fastercache/holding": ("period", GUIDANCE_PERIODS),
     }
 )
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeGuard
 
-from ..cache.method import M
+from ..cache.method import M, Method
 from ..cache.methods.bwcache import BWCacheConfig
 from ..errors import ConfigError
 
+Branches = Literal["calls", "batch", "none"]
 ImageUse = Literal["none", "optional", "required"]
 Offload = Literal["none", "model", "sequential"]
 OFFLOADS: tuple[Offload, ...] = ("none", "model", "sequential")  # from fastest to lightest
@@ -158,6 +160,15 @@ class Part:
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
+WITHOUT_BRANCHES: Mapping[Branches, str] = MappingProxyType(
+    {
+        "batch": "a method that needs no guidance branch of its own: here one call makes both",
+        "none": "a method that needs no second guidance branch: this model has none",
+        "calls": "a method that needs no second guidance branch: none is made at this scale",
+    }
+)
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """One model of the catalogue.
@@ -184,6 +195,8 @@ class ModelSpec:
         call: Further arguments of the pipeline's call, guidance among them.
         activations_gb: Estimated peak memory beside the weights, at the size above, in GB
             (10^9 bytes). Nobody has measured it here.
+        branches: How guidance is computed: "calls" of the transformer, one for each branch, a
+            "batch" of both in one call, or "none" where there is no second branch.
         caching: Name of a caching method → what has been measured of it; absent where nothing has.
         indicator_blocks, indicator_tokens: How much of the features is measured on this model by
             default, as in `BWCacheConfig`; None for all.
@@ -219,6 +232,7 @@ class ModelSpec:
     scheduler_options: Mapping[str, Any] = field(default_factory=dict)
     call: Mapping[str, Any] = field(default_factory=dict)
     activations_gb: float = 0.0
+    branches: Branches = "calls"
     caching: Mapping[str, MethodFacts] = field(default_factory=dict)
     indicator_blocks: int | None = BWCacheConfig.indicator_blocks
     indicator_tokens: int | None = BWCacheConfig.indicator_tokens
@@ -245,6 +259,17 @@ class ModelSpec:
     def default_preset(self) -> Preset[BWCacheConfig]:
         """BWCache's; where nothing has been measured, one that only measures."""
         return self.facts().default_preset or MEASURE_ONLY
+
+    def check_method(self, config: Method) -> None:
+        """Refuse a caching method that cannot work on this model.
+
+        Raises:
+            ConfigError: Saying why, or what is missing.
+        """
+        config.check_model(self.name)
+        guided = self.branches == "calls" and self.call.get("guidance_scale", 2.0) > 1
+        if config.guidance == "needed" and not guided:
+            raise ConfigError("method", config.name, WITHOUT_BRANCHES[self.branches])
 
     def memory_gb(self, offload: Offload) -> float:
         """Device memory that a run takes, by offload mode, in GB (10^9 bytes): an estimate.

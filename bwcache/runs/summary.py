@@ -59,7 +59,8 @@ class Summary:
         baseline_remembered: Whether the uncached run was made earlier.
         steps_computed, steps_reused, steps_partial: Of the cached run; a partial step replays some
             of its blocks.
-        compute_share: Of all block evaluations of the cached run, how many ran, 0 to 1.
+        compute_share: Of all block evaluations of the cached run, how many ran, 0 to 1; of their
+            attentions' and MLPs' operations where the method works inside blocks.
         trigger_step: The first step whose indicator fell below the threshold; None if none did.
         indicator_share: Of the cached run's denoising time, spent measuring: 0 to 1.
         block_share: Of the uncached run's denoising time, spent in blocks.

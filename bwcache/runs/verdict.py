@@ -48,7 +48,7 @@ TEXTS: Mapping[str, str] = {
     "early": "Reuse began with step {step} of {steps}, where the picture's layout is still being "
     "decided: a lower threshold or warm-up steps keep the video closer.",
     "noise": "The scheduler adds noise at each step; both runs were given the same.",
-    "partly_reused": "in {partial} of {steps} steps part of the blocks was reused, "
+    "partly_reused": "in {partial} of {steps} steps part of the work was reused, "
     "{share:.0f} % of the blocks' work was done",
     "ruler_identical": "Identical in every pixel.",
     "ruler_beyond_exact": "Closer than the uncached video is to one made with twice the steps: "

@@ -266,7 +266,7 @@ def read_config(given: Given) -> Method:
             found[knob.name] = read_knob(knob, given[knob.name])
     check_calibration(found, method)
     config = method(**found)
-    config.check_model(spec.name)
+    spec.check_method(config)
     return config
 
 

@@ -89,6 +89,7 @@ def test_an_entry_goes_through_the_loader_and_a_comparison(name, on_disk):
     assert all(run.frames.shape == shape for run in last.runs)
     assert all(0 <= run.frames.min() < run.frames.max() <= 1 for run in last.runs)
     assert all((step.preview is None) == (name in PACKED) for step in steps)
+    assert last.trace_file.baseline.branches == (2 if spec.branches == "calls" else 1)
 
 
 @pytest.mark.parametrize("name", NAMES)

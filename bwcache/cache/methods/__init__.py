@@ -14,10 +14,12 @@ from .bwcache import BWCacheConfig
 from .bwcache_plus import BWCachePlusConfig
 from .dicache import DiCacheConfig
 from .easycache import EasyCacheConfig
+from .fastercache import FasterCacheConfig
 from .first_block_cache import FirstBlockCacheConfig
 from .fora import FORAConfig
 from .lemica import LeMiCaConfig
 from .magcache import MagCacheConfig
+from .mixcache import MixCacheConfig
 from .pab import PABConfig
 from .quantcache import QuantCacheConfig
 from .smoothcache import SmoothCacheConfig
@@ -39,6 +41,8 @@ METHODS: Mapping[str, type[Method]] = MappingProxyType(
             TaylorSeerConfig,
             FORAConfig,
             PABConfig,
+            FasterCacheConfig,
+            MixCacheConfig,
             StepsMaskConfig,
             SmoothCacheConfig,
             LeMiCaConfig,

@@ -39,6 +39,7 @@ ALLEGRO = ModelSpec(
         {"guidance_scale": 7.5, "max_sequence_length": 512, "clean_caption": False}
     ),
     activations_gb=12.0,
+    branches="batch",
     examples=(
         "A seaside harbor with bright sunlight and sparkling seawater, with many boats in the "
         "water, seen from the air",

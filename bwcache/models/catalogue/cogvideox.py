@@ -79,6 +79,7 @@ ENTRIES = (
         },
         scheduler_options=diffusion(3.0),
         activations_gb=5.0,
+        branches="batch",
         parts=MappingProxyType(
             {
                 "transformer": Part("CogVideoXTransformer3DModel"),
@@ -99,6 +100,7 @@ ENTRIES = (
         },
         scheduler_options=diffusion(1.0),
         activations_gb=6.0,
+        branches="batch",
         parts=MappingProxyType(
             {
                 "transformer": Part(

@@ -33,6 +33,7 @@ HUNYUANVIDEO = ModelSpec(
     scheduler_options=MappingProxyType({"shift": 7.0}),
     call=MappingProxyType({"guidance_scale": 6.0}),  # an input of the model, not a second branch
     activations_gb=16.0,
+    branches="none",
     examples=EXAMPLES,
     parts=MappingProxyType(
         {

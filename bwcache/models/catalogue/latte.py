@@ -42,6 +42,7 @@ LATTE_1 = ModelSpec(
     ),
     call=MappingProxyType({"guidance_scale": 7.5, "clean_caption": False}),
     activations_gb=5.0,
+    branches="batch",
     examples=(
         "A small cactus with a happy face in the Sahara desert.",
         "A dog in an astronaut suit and sunglasses floating in space",

@@ -39,6 +39,7 @@ LTX_VIDEO = ModelSpec(
         }
     ),
     activations_gb=8.0,
+    branches="batch",
     examples=(
         "A woman with long brown hair smiles at another woman with long blonde hair. The camera "
         "angle is a close-up, the lighting warm and natural, as from the setting sun.",

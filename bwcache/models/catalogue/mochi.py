@@ -27,6 +27,7 @@ MOCHI_1 = ModelSpec(
     scheduler_options=MappingProxyType({"invert_sigmas": True}),
     call=MappingProxyType({"guidance_scale": 4.5}),
     activations_gb=8.0,
+    branches="batch",
     examples=(
         "Close-up of a chameleon's eye, with its scaly skin changing color. Ultra high resolution.",
         "A hand with delicate fingers picks up a bright yellow lemon from a bowl of fruit",
