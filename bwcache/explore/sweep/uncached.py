@@ -43,18 +43,18 @@ class UncachedRuns(BaselineStore):
         """Whether a group's run lies on disk, of hardware like this."""
         return self._about(group).get("hardware") == self._hardware
 
-    def get(self, request: Request) -> RunFinished | None:
-        if (run := super().get(request)) is not None or not self.has(self._group):
+    def get(self, request: Request, device: str | None = None) -> RunFinished | None:
+        if (run := super().get(request, device)) is not None or not self.has(self._group):
             return run
         run = self._load(self._group)
         if run is not None:
-            super()._keep(request, run)
+            super()._keep(request, run, device)
         return run
 
-    def _keep(self, request: Request, run: RunFinished) -> None:
+    def _keep(self, request: Request, run: RunFinished, device: str | None) -> None:
         if not run.remembered:
             self._write(run)
-        super()._keep(request, run)
+        super()._keep(request, run, device)
 
     def _path(self, group: int) -> Path:
         return self._folder / self._plan.group_name(group)
