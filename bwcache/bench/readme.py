@@ -45,7 +45,7 @@ def cost() -> str:
     return f"""\
 The paper's indicator takes 10.6–22.5 % of the time and keeps every block's output. Ours samples 128
 tokens of each block, reads them once a step, and keeps one tensor a guidance branch to replay. On
-TinyWorld's first version, of 64×64 pixels (`{time["device"]}`):
+TinyWorld (`{time["device"]}`):
 
 | | measured | spread |
 |---|---|---|

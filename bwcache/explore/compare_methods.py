@@ -134,7 +134,7 @@ def compare_methods(
         raise ConfigError("methods", [], "one method at least")
     store = BaselineStore() if store is None else store
     request = replace(request, control=False, sequential=False)
-    baseline = store.get(request)
+    baseline = store.get(request, device)
     remembered = baseline is not None
     if baseline is None:
         yield BaselineStarted(request.steps)
