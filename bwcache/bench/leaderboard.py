@@ -124,14 +124,30 @@ def _lead(each: Sequence[Mapping[str, Any]], name: str) -> float | None:
     return max(ours) - max(others) if ours and others else None
 
 
+def of_all(rows: Iterable[Row]) -> list[Row]:
+    """On each grid the rows of those prompts that every family has made there.
+
+    Where few families were run on more prompts, all can be compared on these.
+    """
+    rows, found = list(rows), []
+    for grid in dict.fromkeys((row["steps"], row["shift"]) for row in rows):
+        here = [row for row in rows if (row["steps"], row["shift"]) == grid]
+        made: dict[str, set[str]] = defaultdict(set)
+        for row in here:
+            made[row["family"]].add(row["prompt"])
+        common = set.intersection(*made.values())
+        found += [row for row in here if row["prompt"] in common]
+    return found
+
+
 def add_to(path: Path, points: Iterable[Row]) -> dict[str, Any]:
     """A leaderboard file with these points in it: each in the place of an earlier one of its kind.
 
     A kind is model, device, steps, shift, family and value.
     """
-    kept = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.is_file() else []
-    by_kind = {_kind(row): row for row in [*kept, *points]}
-    return {"rows": list(by_kind.values())}
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"rows": []}
+    by_kind = {_kind(row): row for row in [*kept["rows"], *points]}
+    return {**kept, "rows": list(by_kind.values())}
 
 
 def _kind(row: Row) -> str:

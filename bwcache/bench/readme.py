@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..files import ASSETS
 from . import gpu_numbers, scale_text
+from .methods_text import on_the_same_work
 
 ROOT = ASSETS.parent
 README = ROOT / "README.md"
@@ -134,6 +135,26 @@ def tried_in_docs() -> str:
     return tried().replace(f"]({RESULTS}", f"](../{RESULTS}")
 
 
+def compared() -> str:
+    """Who is how close at equal work."""
+    found = on_the_same_work(result("leaderboard"), f"{RESULTS}/leaderboard.json")
+    return f"""\
+`python -m bwcache bench methods` runs every method over its main setting on the same prompts,
+seeds and noise, chooses the values on some prompts ([these](assets/prompts/methods-choose.txt))
+and reports on others ([these](assets/prompts/methods-report.txt)). Work is the share of block
+evaluations; attentions and MLPs that are replayed singly are weighed by their operations. The
+uncached runs are what a cache has to beat: fewer steps, fewer steps at a larger flow shift, and
+fewer steps on the very noise levels that BWCache+ computes.
+
+{found}
+![Median speed-up against mean PSNR, a line for each method](assets/figures/methods.png)
+
+Where ours is behind it is mostly an uncached run that is ahead: a larger flow shift makes the time
+grid itself dense where it matters, and leaves a cache less to gain. One small model says nothing of
+larger ones: measure yours. On the page, “Compare the methods” does it for one prompt.
+"""
+
+
 def visitors() -> str:
     """How many visitors some devices hold, and what they cost."""
     return scale_text.visitors(result("scale"))
@@ -143,6 +164,7 @@ SECTIONS = {
     README: {
         "What it costs": cost,
         "A replay that follows the trend": forecast,
+        "Every method on the same work": compared,
         "What was tried to break it": tried,
     },
     GPU: {"Results": on_a_gpu},

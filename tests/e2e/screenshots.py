@@ -3,13 +3,14 @@
     python -m tests.e2e.screenshots [FOLDER]      (assets/figures without one)
 
 `page-…`: the whole page. `screen-…`: what one sees without scrolling, midway and finished.
-`stage-…`: the stage. And the picture that link previews show. Needs Playwright and a Chromium: the
-one on the path, or Playwright's own.
+`stage-…`: the stage. `methods.png`: the leaderboard's chart. And the picture of link previews.
+Needs Playwright and a Chromium: the one on the path, or Playwright's own.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 from pathlib import Path
@@ -18,11 +19,14 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from bwcache.bench.methods_chart import chart_page
+from bwcache.bench.methods_results import RESULTS
 from bwcache.models.machine import default_device
 from bwcache.runs.compare import compare
 from bwcache.ui import Host, build, launch
 from bwcache.ui.link_preview import PICTURE, SIZE
 
+FLAGS = ["--no-sandbox", "--disable-quic"]
 FIGURES = Path(__file__).parents[2] / "assets" / "figures"
 PAGES = {390: 844, 768: 1024, 1440: 900}  # width: height, CSS pixels
 SCREENS = {1280: 720, 1440: 900, 1920: 1080}
@@ -37,14 +41,32 @@ SETTLING = 1500  # ms: the charts take the new size
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", type=Path, default=FIGURES)
-    folder = parser.parse_args().folder
+    parser.add_argument("--chart", action="store_true", help="the methods' chart alone")
+    args = parser.parse_args()
+    folder = args.folder
     folder.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        methods_chart(browser, folder)
+        browser.close()
+    if not args.chart:
+        of_the_page(folder)
+
+
+def methods_chart(browser: Browser, folder: Path) -> None:
+    """The leaderboard's chart."""
+    found = json.loads(RESULTS.read_text(encoding="utf-8"))
+    visit = browser.new_page(viewport={"width": 1200, "height": 640})
+    visit.set_content(chart_page(found))
+    visit.wait_for_selector("#chart .main-svg")
+    shoot(visit, folder / "methods.png")
+
+
+def of_the_page(folder: Path) -> None:
     page = build(compare, Host(default_device()))
     _, address, _ = launch(page, prevent_thread_lock=True, quiet=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-quic"]
-        )
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         visit = browser.new_page(viewport={"width": 1440, "height": 900})
         visit.set_default_timeout(PATIENCE)
         visit.goto(address)

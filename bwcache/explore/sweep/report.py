@@ -120,7 +120,7 @@ def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 
 def _chart(tally: Tally) -> str:
-    library = _plotly()
+    library = plotly_library()
     if library is None:
         return f"<p>{html.escape(NO_CHART)}</p>"
     # a prompt or an error may hold what ends a script
@@ -128,7 +128,8 @@ def _chart(tally: Tally) -> str:
     return CHART.format(library=library.read_text(encoding="utf-8"), figure=figure)
 
 
-def _plotly() -> Path | None:
+def plotly_library() -> Path | None:
+    """Plotly's JavaScript, of the Python package; None without it."""
     found = importlib.util.find_spec("plotly")
     for folder in (found.submodule_search_locations or []) if found is not None else []:
         path = Path(folder) / "package_data" / "plotly.min.js"

@@ -16,6 +16,7 @@ import { createWhatIf } from "../steps/what_if.js";
 import { createHistory } from "../page/history.js";
 import { createRefusal } from "../page/refusal.js";
 import { createSliderWatch } from "../page/slider_watch.js";
+import { createServerWatch } from "../page/server_watch.js";
 import { createShownSettings } from "../page/shown_settings.js";
 import { createPlayer } from "../videos/player.js";
 import { createScrubber } from "../videos/scrubber.js";
@@ -33,7 +34,7 @@ const NEAR_TOP = 0.3; // of the window's height: what is taller than the window 
 const PARTS = [
   createTransformer, createScrubber, createWhatIf, createViews, createResult, createRuler,
   createGallery, createTour, createProgress, createShownSettings, createRefusal, createHistory,
-  createSliderWatch,
+  createSliderWatch, createServerWatch,
 ];
 
 // `element`, `props`, `watch` and `trigger` are what Gradio hands to a component's script.

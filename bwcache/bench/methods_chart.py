@@ -1,0 +1,111 @@
+"""Every method's frontier, speed-up against closeness, as one HTML page with Plotly in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import ConfigError
+from ..explore.sweep.report import COLOURS, MARKS, plotly_library
+from .frontier import frontier
+
+OURS, UNCACHED = "#0f766e", "#64748b"
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Every method on the same work</title>
+<link rel="icon" href="data:,">
+<style>
+body {{ margin: 0; background: #fff; }}
+#chart {{ height: 100vh; min-height: 560px; }}
+</style>
+<div id="chart" role="img" aria-label="{title}"></div>
+<script>{library}</script>
+<script>
+const figure = {figure};
+Plotly.newPlot("chart", figure.data, figure.layout, {{ responsive: true, displaylogo: false }});
+</script>
+"""
+
+
+def chart_page(found: Mapping[str, Any], steps: int = 30, shift: float | None = None) -> str:
+    """The page of one grid.
+
+    Args:
+        found: As `methods_results.leaderboard` gives it.
+        steps, shift: Of the grid.
+
+    Raises:
+        ConfigError: Nothing was measured there, or Plotly is not installed.
+    """
+    rows = [row for row in found["rows"] if (row["steps"], row["shift"]) == (steps, shift)]
+    library = plotly_library()
+    if not rows:
+        raise ConfigError("chart", f"{steps} steps", "a grid on which something was measured")
+    if library is None:
+        raise ConfigError("chart", "", 'left out without Plotly: pip install "bwcache[page]"')
+    shown = json.dumps(figure(rows)).replace("<", "\\u003c")
+    title = "Median speed-up against mean PSNR, a line for each method"
+    return PAGE.format(title=title, library=library.read_text(encoding="utf-8"), figure=shown)
+
+
+def figure(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Plotly's figure: each family's frontier; ours is drawn strong, uncached runs dotted."""
+    families: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        families.setdefault(row["family"], []).append(row)
+    data = [_trace(number, members) for number, members in enumerate(families.values()) if members]
+    first = rows[0]
+    shift = "the model's own flow shift" if first["shift"] is None else f"shift {first['shift']:g}"
+    title = f"{first['model']}, {first['steps']} steps, {shift}, {first['device']}"
+    axis = {"zeroline": False, "gridcolor": "#e5e5e5", "linecolor": "#888"}
+    layout = {
+        "title": {"text": title, "font": {"size": 15}},
+        "xaxis": {
+            **axis,
+            "title": {"text": "Speed-up, from median steps (right is faster)"},
+            "ticksuffix": "×",
+        },
+        "yaxis": {
+            **axis,
+            "title": {"text": "Mean PSNR to the uncached video, dB (up is closer)"},
+        },
+        "legend": {"font": {"size": 11}},
+        "margin": {"t": 50, "r": 20, "b": 60, "l": 70},
+        "plot_bgcolor": "#fff",
+        "font": {"family": "system-ui, sans-serif"},
+    }
+    return {"data": data, "layout": layout}
+
+
+def _trace(number: int, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    first = members[0]
+    by_gain = {(row["speedup"], row["psnr_db"]): row for row in members}
+    line = [by_gain[point] for point in frontier(by_gain)]
+    is_uncached = first["family"].startswith("uncached/")
+    colour = COLOURS[number % len(COLOURS)]
+    colour = OURS if first["ours"] else UNCACHED if is_uncached else colour
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": f"{first['title']} ({max(row['prompts'] for row in members)} prompts)",
+        "x": [row["speedup"] for row in line],
+        "y": [row["psnr_db"] for row in line],
+        "text": [
+            f"{row['value']}: {100 * row['compute_share']:.0f} % of the work, "
+            f"worst prompt {row['psnr_db_worst']:.1f} dB"
+            for row in line
+        ],
+        "hovertemplate": "%{fullData.name}<br>%{x:.2f}×, %{y:.1f} dB<br>%{text}<extra></extra>",
+        "marker": {
+            "size": 11 if first["ours"] else 8,
+            "color": colour,
+            "symbol": MARKS[number % len(MARKS)] + ("-open" if is_uncached else ""),
+        },
+        "line": {
+            "color": colour,
+            "width": 3 if first["ours"] else 1.3,
+            "dash": "dot" if is_uncached else "solid",
+        },
+    }

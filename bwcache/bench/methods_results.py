@@ -1,0 +1,79 @@
+"""Make the leaderboard of the runs that `bench methods` has made, whatever calls made them.
+
+    python -m bwcache.bench.methods_results LOG --out assets/results/leaderboard.json --chart FILE
+
+The log is that of `bench methods --log`. The chart is one HTML file that asks no other host.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError
+from ..files import ASSETS, check_file, finite, parse_json, read_text, write, write_text
+from ..runs.metrics import PSNR_CONVENTION
+from .frontier import IDENTICAL_DB
+from .leaderboard import of_all, points_of, standings
+from .methods import CHOOSE, REPORT
+from .methods_chart import chart_page
+from .program import run_program
+
+RESULTS = ASSETS / "results" / "leaderboard.json"
+
+
+def leaderboard(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What reported rows say.
+
+    Args:
+        rows: Of the log, those of the prompts that chose values left out.
+
+    Returns:
+        `rows`: a point for each family, grid and value, with its date, commit and device;
+        `standings`: who is how close at equal work on all prompts, of the families that were run
+        on all; `standings_of_all`: the same on those prompts that every family was run on.
+    """
+    return {
+        "psnr_convention": f"{PSNR_CONVENTION}; {IDENTICAL_DB:g} dB where identical",
+        "chosen_on": f"assets/prompts/{CHOOSE.name}",
+        "reported_on": f"assets/prompts/{REPORT.name}",
+        "rows": points_of(rows),
+        "standings": standings(rows),
+        "standings_of_all": standings(of_all(rows)),
+    }
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The reported rows of a log, the last of each kind.
+
+    Raises:
+        ConfigError: It cannot be read, or has none.
+    """
+    try:
+        rows = [parse_json(line) for line in read_text(path).splitlines() if line]
+        found = {row["key"]: row for row in rows if row["set"] == "report"}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError("log", str(path), "a file of `bench methods --log`") from error
+    if not found:
+        raise ConfigError("log", str(path), "a file with reported rows")
+    return list(found.values())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("log", type=Path)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--chart", type=Path, help="an HTML file")
+    args = parser.parse_args()
+    for path in filter(None, (args.out, args.chart)):
+        check_file(path)
+    found = finite(leaderboard(read_log(args.log)))
+    write(found, args.out)
+    if args.chart is not None:
+        write_text(args.chart, chart_page(json.loads(args.out.read_text(encoding="utf-8"))))
+
+
+if __name__ == "__main__":
+    run_program("methods_results", main)

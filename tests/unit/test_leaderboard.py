@@ -1,0 +1,90 @@
+"""The leaderboard: which prompts all have in common, its text by hand, its chart, its program."""
+
+import json
+
+import pytest
+
+from bwcache.bench.leaderboard import add_to, of_all, standings
+from bwcache.bench.methods_chart import chart_page, figure
+from bwcache.bench.methods_results import leaderboard, main, read_log
+from bwcache.bench.methods_text import leads, on_the_same_work
+from bwcache.errors import ConfigError
+from tests.unit.test_bench_methods import row
+
+ROWS = [
+    row("bwcache_plus/budget", "a", 0.4, 50.0, ours=True),
+    row("bwcache_plus/budget", "b", 0.4, 40.0, ours=True),
+    row("fora", "a", 0.4, 44.0),
+    row("fora", "b", 0.4, 41.0),
+    row("uncached/fewer", "a", 0.4, 52.0),
+    row("rare", "a", 0.4, 30.0),
+]
+
+
+def logged(tmp_path, rows):
+    path = tmp_path / "log.jsonl"
+    lines = [{"key": str(at), "set": "report", **row} for at, row in enumerate(rows)]
+    lines.append({"key": "x", "set": "choose", "compute_share": 0.4})
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return path
+
+
+def test_on_the_prompts_that_all_have():
+    assert {each["prompt"] for each in of_all(ROWS)} == {"a"}
+    (found,) = standings(of_all(ROWS))
+    order = [one["family"] for one in found["families"]]
+    assert order == ["uncached/fewer", "bwcache_plus/budget", "fora", "rare"]
+    (all_prompts,) = standings(ROWS)
+    assert [one["family"] for one in all_prompts["families"]] == ["bwcache_plus/budget", "fora"]
+
+
+def test_its_text_by_hand():
+    said = on_the_same_work(leaderboard(ROWS), "x.json")
+    lines = said.splitlines()
+    assert "30 steps, 1 prompts" in lines[0]
+    assert lines[2] == "| PSNR, mean / worst prompt, dB | 40% of the work |"
+    assert "| uncached/fewer | 52.0 / 52.0 |" in lines
+    assert "| **bwcache_plus/budget** | 50.0 / 50.0 |" in lines
+    assert "| 30, own | 2 | 40% | +2.5 / -1.0 dB | +2.5 / -1.0 dB | 40.0 dB |" in lines
+    assert leads(leaderboard(ROWS)["standings_of_all"][0]["families"]) == (-2.0, -2.0)
+    assert leads([]) is None
+
+
+def test_its_chart_has_every_frontier_and_asks_nobody():
+    found = leaderboard(ROWS)
+    drawn = figure(found["rows"])
+    assert [trace["name"] for trace in drawn["data"]] == [
+        "bwcache_plus/budget (2 prompts)",
+        "fora (2 prompts)",
+        "uncached/fewer (1 prompts)",
+        "rare (1 prompts)",
+    ]
+    assert drawn["data"][0]["y"] == [45.0]
+    assert drawn["data"][2]["line"]["dash"] == "dot"
+    page = chart_page(found)
+    assert "Plotly.newPlot" in page
+    assert ' src="' not in page.split("<script>")[0]
+    with pytest.raises(ConfigError, match="^chart: got '50 steps'"):
+        chart_page(found, 50)
+
+
+def test_as_a_program(tmp_path, monkeypatch, capsys):
+    log, out, chart = logged(tmp_path, ROWS), tmp_path / "out.json", tmp_path / "chart.html"
+    monkeypatch.setattr("sys.argv", ["x", str(log), "--out", str(out), "--chart", str(chart)])
+    main()
+    found = json.loads(out.read_text())
+    assert len(found["rows"]) == 4
+    assert {"date", "commit", "device"} <= set(found["rows"][0])
+    assert chart.read_text().startswith("<!doctype html>")
+    kept = add_to(out, found["rows"][:1])
+    assert (len(kept["rows"]), kept["standings"]) == (4, found["standings"])
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]\n", '{"key": "x", "set": "choose"}\n', "5\n"])
+def test_what_is_no_log_is_refused(tmp_path, text):
+    path = tmp_path / "log"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="^log: got"):
+        read_log(path)
+    with pytest.raises(ConfigError, match="^log: got"):
+        read_log(tmp_path / "missing")
