@@ -227,7 +227,7 @@ def test_record_says_what_cannot_be_kept_in_a_line(tmp_path, monkeypatch, capsys
     before = content(folder)
     monkeypatch.setattr("bwcache.models.loading.loading", lambda *_, **__: iter(()))
     monkeypatch.setattr("bwcache.models.loading.result_of", lambda *_: None)
-    monkeypatch.setattr("bwcache.runs.compare.compare", lambda r, device: FakeBackend()(r))
+    monkeypatch.setattr("bwcache.runs.compare.compare", lambda r, **_: FakeBackend()(r))
     monkeypatch.setattr(record_command, "_with_progress", lambda events: events)
     way = "writes a good file but fails"
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", stand_in(tmp_path, way, after=2))

@@ -23,7 +23,7 @@ from torch._subclasses import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bwcache import BWCacheConfig, Method, cached
-from bwcache.cache import controller
+from bwcache.cache import readings
 from bwcache.files import ASSETS
 
 FILE = ASSETS / "results" / "wan-1.3b-budget.json"
@@ -131,7 +131,7 @@ def added(method: Method | None = None) -> Added:
     scheduler = FlowMatchEulerDiscreteScheduler()
     pipe = SimpleNamespace(transformer=model, scheduler=scheduler, device=torch.device("cpu"))
     kept = (0, 0)
-    with mock.patch.object(controller, "_on_host", read), cached(pipe, method) as run:
+    with mock.patch.object(readings, "_on_host", read), cached(pipe, method) as run:
         run.begin(STEPS, levels)
         for level in levels:
             before = len(reads)
