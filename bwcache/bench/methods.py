@@ -114,6 +114,7 @@ def plan_of(
     prompts: int | None = None,
     quick: bool = False,
     converged: bool = True,
+    model: str = "",
 ) -> Plan:
     """The usual plan, or with `quick` one of about five minutes on TinyWorld.
 
@@ -124,11 +125,12 @@ def plan_of(
         prompts: So many of the reported ones; all where None.
         quick: One prompt to choose on, two to report, no race and no converged run.
         converged: Whether each prompt's converged run is made, which takes as long as four others.
+        model: Whose calibrations the calibrated ones take.
     """
     choose, report = _lines(CHOOSE), _lines(REPORT)
     if prompts is not None and not 1 <= prompts <= len(report):
         raise ConfigError("prompts", prompts, f"a whole number from 1 to {len(report)}")
-    chosen = find_families(names, threshold)
+    chosen = find_families(names, threshold, model)
     if quick:
         few = report[12 : 12 + (prompts or 2)]
         return Plan(chosen, grids, choose[-1:], few, 2, False, 0, 0)

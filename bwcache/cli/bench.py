@@ -253,7 +253,7 @@ def _methods(workload: Workload, args: argparse.Namespace):
     grids = [Grid.read(each) for each in given]
     threshold = workload.spec.default_preset.config.threshold
     of = (args.methods, threshold, grids, args.prompts, args.quick, not args.no_converged)
-    plan = plan_of(*of)
+    plan = plan_of(*of, workload.model)
     for path in (args.log, args.leaderboard):
         if path is not None:
             check_file(path)
