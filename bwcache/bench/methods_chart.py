@@ -39,7 +39,7 @@ def chart_page(found: Mapping[str, Any], steps: int = 30, shift: float | None = 
     Raises:
         ConfigError: Nothing was measured there, or Plotly is not installed.
     """
-    rows = [row for row in found["rows"] if (row["steps"], row["shift"]) == (steps, shift)]
+    rows = [row for row in found["rows_of_all"] if (row["steps"], row["shift"]) == (steps, shift)]
     library = plotly_library()
     if not rows:
         raise ConfigError("chart", f"{steps} steps", "a grid on which something was measured")
@@ -58,7 +58,10 @@ def figure(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     data = [_trace(number, members) for number, members in enumerate(families.values()) if members]
     first = rows[0]
     shift = "the model's own flow shift" if first["shift"] is None else f"shift {first['shift']:g}"
-    title = f"{first['model']}, {first['steps']} steps, {shift}, {first['device']}"
+    title = (
+        f"{first['model']}, {first['steps']} steps, {shift}, {first['prompts']} prompts, "
+        f"{first['device']}"
+    )
     axis = {"zeroline": False, "gridcolor": "#e5e5e5", "linecolor": "#888"}
     layout = {
         "title": {"text": title, "font": {"size": 15}},
@@ -89,7 +92,7 @@ def _trace(number: int, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "lines+markers",
-        "name": f"{first['title']} ({max(row['prompts'] for row in members)} prompts)",
+        "name": first["title"],
         "x": [row["speedup"] for row in line],
         "y": [row["psnr_db"] for row in line],
         "text": [
@@ -101,7 +104,8 @@ def _trace(number: int, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "marker": {
             "size": 11 if first["ours"] else 8,
             "color": colour,
-            "symbol": MARKS[number % len(MARKS)] + ("-open" if is_uncached else ""),
+            "symbol": MARKS[(number + number // len(MARKS)) % len(MARKS)]
+            + ("-open" if is_uncached else ""),
         },
         "line": {
             "color": colour,

@@ -33,7 +33,7 @@ def leaderboard(rows: list[dict[str, Any]]) -> dict[str, Any]:
     Returns:
         `rows`: a point for each family, grid and value, with its date, commit and device;
         `standings`: who is how close at equal work on all prompts, of the families that were run
-        on all; `standings_of_all`: the same on those prompts that every family was run on.
+        on all; `standings_of_all`, `rows_of_all`: on those prompts that every family was run on.
     """
     return {
         "psnr_convention": f"{PSNR_CONVENTION}; {IDENTICAL_DB:g} dB where identical",
@@ -42,6 +42,7 @@ def leaderboard(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "rows": points_of(rows),
         "standings": standings(rows),
         "standings_of_all": standings(of_all(rows)),
+        "rows_of_all": points_of(of_all(rows)),
     }
 
 

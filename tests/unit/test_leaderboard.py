@@ -52,15 +52,15 @@ def test_its_text_by_hand():
 
 def test_its_chart_has_every_frontier_and_asks_nobody():
     found = leaderboard(ROWS)
-    drawn = figure(found["rows"])
-    assert [trace["name"] for trace in drawn["data"]] == [
-        "bwcache_plus/budget (2 prompts)",
-        "fora (2 prompts)",
-        "uncached/fewer (1 prompts)",
-        "rare (1 prompts)",
-    ]
-    assert drawn["data"][0]["y"] == [45.0]
+    drawn = figure(found["rows_of_all"])
+    names = ["bwcache_plus/budget", "fora", "uncached/fewer", "rare"]
+    assert [trace["name"] for trace in drawn["data"]] == names
+    assert "1 prompts" in drawn["layout"]["title"]["text"]
+    assert drawn["data"][0]["y"] == [50.0]
     assert drawn["data"][2]["line"]["dash"] == "dot"
+    many = [{**found["rows_of_all"][1], "family": str(at)} for at in range(30)]
+    looks = {(one["marker"]["color"], one["marker"]["symbol"]) for one in figure(many)["data"]}
+    assert len(looks) == 30  # each is told from the others
     page = chart_page(found)
     assert "Plotly.newPlot" in page
     assert ' src="' not in page.split("<script>")[0]
