@@ -87,6 +87,7 @@ def _trace(number: int, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     by_gain = {(row["speedup"], row["psnr_db"]): row for row in members}
     line = [by_gain[point] for point in frontier(by_gain)]
     is_uncached = first["family"].startswith("uncached/")
+    mark = MARKS[(number + number // len(MARKS)) % len(MARKS)]  # with its colour once in 64
     colour = COLOURS[number % len(COLOURS)]
     colour = OURS if first["ours"] else UNCACHED if is_uncached else colour
     return {
