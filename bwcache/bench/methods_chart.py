@@ -105,8 +105,7 @@ def _trace(number: int, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "marker": {
             "size": 11 if first["ours"] else 8,
             "color": colour,
-            "symbol": MARKS[(number + number // len(MARKS)) % len(MARKS)]
-            + ("-open" if is_uncached else ""),
+            "symbol": f"{mark}-open" if is_uncached else mark,
         },
         "line": {
             "color": colour,
