@@ -56,7 +56,7 @@ def main() -> None:
 def methods_chart(browser: Browser, folder: Path) -> None:
     """The leaderboard's chart."""
     found = json.loads(RESULTS.read_text(encoding="utf-8"))
-    visit = browser.new_page(viewport={"width": 1200, "height": 640})
+    visit = browser.new_page(viewport={"width": 1200, "height": 760})
     visit.set_content(chart_page(found))
     visit.wait_for_selector("#chart .main-svg")
     shoot(visit, folder / "methods.png")
