@@ -60,7 +60,8 @@ def _cell(one: Mapping[str, Any] | None) -> str:
 def _leads(standings: Sequence[Mapping[str, Any]]) -> str:
     lines = [
         "How far the best of BWCache+ is ahead of the best of all others, uncached runs included, "
-        "and of the best other cache; mean and worst prompt, negative where it is behind:",
+        "and of the best other cache, of those that were run on all prompts of the row (the "
+        "strongest ones); mean and worst prompt, negative where it is behind:",
         "",
         "| steps, flow shift | prompts | work | ahead of all | of the other caches | its worst |",
         "|---|---|---|---|---|---|",
