@@ -52,7 +52,7 @@ def search(visit: Visit, value: float, speed: bool = False) -> None:
 def over(visit: Visit) -> str:
     """Wait for the end; what it says."""
     visit.page.wait_for_selector(OVER)
-    return visit.text(".bwf-sentence")
+    return visit.text(".bw-finder .bwf-sentence")
 
 
 @pytest.mark.parametrize(("value", "speed"), [(40, False), (2, True)])
@@ -65,9 +65,9 @@ def test_a_rerun_of_what_is_recommended_meets_the_goal(visit, value, speed):
     best = page.locator(f"{ROWS}.best td").all_inner_texts()
     assert f"threshold {best[0]} with reuse interval {best[1]}" in said
     assert "met" in best[-1]
-    page.wait_for_selector(".bwf-chart .main-svg")
+    page.wait_for_selector(".bw-finder .bwf-chart .main-svg")
     button(visit, "Use this setting").click()
-    page.wait_for_selector(".bwf-used >> text=Generate")
+    page.wait_for_selector(".bw-finder .bwf-used >> text=Generate")
     shown = "document.querySelector('#bw-threshold input[type=number]').value"
     page.wait_for_function(f"Number({shown}) === {best[0]}")
     visit.generate()
@@ -100,24 +100,25 @@ def test_a_trial_can_be_looked_at_with_the_keyboard(visit):
     second = button(visit, "Look at trial 2")
     second.focus()
     threshold = visit.page.locator(f"{ROWS}:nth-child(2) td").first.inner_text()
-    assert visit.text(".bwf-detail-title").startswith(f"Trial 2: threshold {threshold}")
-    pictures = visit.page.locator(".bwf-detail figure:visible img")
+    assert visit.text(".bw-finder .bwf-detail-title").startswith(f"Trial 2: threshold {threshold}")
+    pictures = visit.page.locator(".bw-finder .bwf-detail figure:visible img")
     assert pictures.count() == 2
-    loaded = "[...document.querySelectorAll('.bwf-detail img')].every(i => i.naturalWidth > 200)"
+    found = "[...document.querySelectorAll('.bw-finder .bwf-detail img')]"
+    loaded = f"{found}.every(i => i.naturalWidth > 200)"
     visit.page.wait_for_function(loaded)
     assert all("frames" in pictures.nth(i).get_attribute("alt") for i in range(2))
-    assert visit.page.locator(".bwf-schedule i").count() == STEPS
+    assert visit.page.locator(".bw-finder .bwf-schedule i").count() == STEPS
 
 
 def test_stopping_and_searching_again(visit, backend):
     quick, backend.pause = backend.pause, 0.5
     visit.page.get_by_label("Prompt").fill("a green circle moving up on a white background")
     search(visit, 40)
-    visit.page.wait_for_selector(".bwf-status >> text=step 2 of")
+    visit.page.wait_for_selector(".bw-finder .bwf-status >> text=step 2 of")
     button(visit, "Stop search").click()
     visit.page.wait_for_selector(".bw-finder[data-state=stopped]")
     backend.pause = quick
-    assert "Stopped" in visit.text(".bwf-status")
+    assert "Stopped" in visit.text(".bw-finder .bwf-status")
     visit.page.wait_for_function(
         "() => ![...document.querySelectorAll('button')].find(b => b.innerText === 'Find').disabled"
     )
@@ -138,9 +139,9 @@ def test_nothing_sticks_out_at_any_width(browser, address, width, scheme):
     visit = opened(browser, address, viewport={"width": width, "height": 900}, color_scheme=scheme)
     search(visit, 40)
     over(visit)
-    visit.page.wait_for_selector(".bwf-chart .main-svg")
+    visit.page.wait_for_selector(".bw-finder .bwf-chart .main-svg")
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
-    table = "(() => {const t = document.querySelector('.bwf-table');"
+    table = "(() => {const t = document.querySelector('.bw-finder .bwf-table');"
     assert visit.page.evaluate(f"{table} return t.scrollWidth - t.clientWidth}})()") <= 0
     assert not visit.faults
     assert not visit.outside
