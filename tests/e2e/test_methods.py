@@ -50,13 +50,12 @@ def test_points_appear_as_they_are_measured_and_can_be_looked_at(visit):
     page.wait_for_function(f"{POINTS} >= 2")
     assert "Run " in visit.text(".bw-methods .bwf-status")
     page.wait_for_selector(".bw-methods[data-state=met]", timeout=120_000)
-    assert (
-        page.locator(ROWS).count() == page.evaluate(POINTS) == 8
-    )  # of few steps, two shares are one
+    # of so few steps, two shares are one
+    assert page.locator(ROWS).count() == page.evaluate(POINTS) == 8
     said = visit.text(".bw-methods .bwf-sentence")
     assert said.startswith("At ")
     assert "came closest to the uncached video" in said
-    legend = page.locator(".bw-methods .legendtext").all_inner_texts()
+    legend = page.locator(".bw-methods .legendtext").all_text_contents()
     assert "BWCache+ (budget)" in legend
     assert "fewer uncached steps" in legend
     page.locator(f"{ROWS} .bwm-look").first.focus()
