@@ -42,13 +42,14 @@ def button(visit: Visit, name: str):
     return visit.page.get_by_role("button", name=name, exact=True)
 
 
-def test_points_appear_as_they_are_measured_and_can_be_looked_at(visit):
+def test_points_appear_as_they_are_measured_and_can_be_looked_at(visit, backend):
     page = visit.page
+    backend.pause = 0.1
     button(visit, "Compare").click()
-    page.wait_for_selector(f"{ROWS}:nth-child(2)")
-    assert page.locator(".bw-methods").get_attribute("data-state") == "running"
+    page.wait_for_selector(".bw-methods[data-state=running] tbody tr:nth-child(2)")
+    page.wait_for_selector(".bw-methods[data-state=running] .bwf-status >> text=Run ")
     page.wait_for_function(f"{POINTS} >= 2")
-    assert "Run " in visit.text(".bw-methods .bwf-status")
+    backend.pause = 0.002
     page.wait_for_selector(".bw-methods[data-state=met]", timeout=120_000)
     # of so few steps, two shares are one
     assert page.locator(ROWS).count() == page.evaluate(POINTS) == 8
