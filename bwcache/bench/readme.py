@@ -144,7 +144,8 @@ seeds and noise, chooses the values on some prompts ([these](assets/prompts/meth
 and reports on others ([these](assets/prompts/methods-report.txt)). Work is the share of block
 evaluations; attentions and MLPs that are replayed singly are weighed by their operations. The
 uncached runs are what a cache has to beat: fewer steps, fewer steps at a larger flow shift, and
-fewer steps on the very noise levels that BWCache+ computes.
+fewer steps on the very noise levels that BWCache+ computes. Each run is a line of
+[methods-rows.jsonl](assets/results/methods-rows.jsonl): `--log` with a copy of it goes on from there.
 
 {found}
 ![Median speed-up against mean PSNR, a line for each method](assets/figures/methods.png)
