@@ -39,6 +39,7 @@ def test_a_restart_in_a_run_is_said_and_the_next_run_works(browser, start, numbe
     page.get_by_label("Prompt").fill("a green square still on a white background")
     page.get_by_role("button", name="Generate").click()
     page.wait_for_selector(".bw-strip[data-run=baseline] span:nth-child(3)")
+    page.wait_for_function("location.search.includes('run=')")
     server.process.send_signal(number)
     server.process.communicate(timeout=60)
     if number == signal.SIGTERM:  # it says so itself, or is gone before that arrives
