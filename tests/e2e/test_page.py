@@ -52,7 +52,8 @@ def test_steps_arrive_one_by_one_in_small_updates(visit):
     with_step = [m for m in updates if '"k":"step"' in m]
     assert len(with_step) == 60
     assert all(m.count('"k":"step"') == 1 for m in with_step)
-    assert max(len(m.encode()) for m in messages) <= LIMIT
+    # the form's own messages grow with the methods' settings, once a load
+    assert max(len(m.encode()) for m in updates) <= LIMIT
 
 
 def test_plotly_is_fetched_once_and_only_when_a_chart_is_in_sight(browser, address):
