@@ -14,7 +14,7 @@ from .api import add_api
 from .devices import Devices
 from .fields import advanced_fields, main_fields
 from .finder import Finder, finder_controls, finder_panel, search_job
-from .handlers import Handlers
+from .handlers import Handlers, refusal
 from .host import Host
 from .languages import TITLE, label
 from .line import Line, in_line
@@ -28,6 +28,19 @@ from .service import Service
 from .sessions import Visitors
 
 CACHE_SECONDS = (600, KEPT_SECONDS)  # how often files are looked at, and how old they get
+
+
+class Page(gr.Blocks):
+    """Gradio's, which tells a caller of too few values so, and keeps what was given out of the log.
+
+    Gradio itself prints all of it there: a prompt, too.
+    """
+
+    def validate_inputs(self, block_fn, inputs) -> None:
+        wanted, given = len(block_fn.inputs), len(inputs)
+        if given < wanted:
+            text = f"data: got {given} values; allowed is all {wanted}, or /call/v2 with named ones"
+            raise refusal(text)
 
 
 def build(
@@ -49,7 +62,7 @@ def build(
     """
     host = host or Host()
     first = host.specs[0]
-    with gr.Blocks(
+    with Page(
         title=TITLE, delete_cache=CACHE_SECONDS, analytics_enabled=False, fill_width=True
     ) as page:
         head = gr.HTML(header(first, host.device), elem_id="bw-header", apply_default_css=False)

@@ -26,11 +26,18 @@ class Visitor(HttpUser):
 
     @task(5)
     def predict(self):
-        data = [TRACE, random.choice([0.02, 0.06, 0.1, 0.3])]
-        with self.client.post(
-            "/gradio_api/call/predict", json={"data": data}, catch_response=True
-        ) as answer:
-            if answer.status_code not in (200, 429):
+        data = {"trace": TRACE, "threshold": random.choice([0.02, 0.06, 0.1, 0.3])}
+        at = "/gradio_api/call/v2/predict"
+        with self.client.post(at, json=data, catch_response=True) as answer:
+            if answer.status_code == 429:  # refused, and said to be
+                return
+            if answer.status_code != 200:
+                answer.failure(answer.text[:200])
+                return
+        name = "/gradio_api/call/v2/predict/[id]"
+        at = f"{at}/{answer.json()['event_id']}"
+        with self.client.get(at, name=name, catch_response=True) as answer:
+            if "event: complete" not in answer.text:
                 answer.failure(answer.text[:200])
 
     @task(1)
