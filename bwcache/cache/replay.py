@@ -132,12 +132,16 @@ class Residual:
 
 
 class Output(Residual):
-    """Replays what the span last gave."""
+    """Replays what the span last gave.
+
+    A copy is kept: blocks that are replayed as CUDA graphs write the result of every call, another
+    guidance branch's too, into the same memory, which no version counter tells.
+    """
 
     needs_input = False
 
     def leave(self, outputs: Tensors, level: float) -> None:
-        self._results.put(tuple(None if x is None else x.detach() for x in outputs))
+        self._results.put(tuple(None if x is None else x.detach().clone() for x in outputs))
 
     def give(self, passed: Tensors, level: float) -> Tensors:
         if self._results.copying:  # what is kept must not be altered by whoever is given it
