@@ -150,6 +150,7 @@ def export(
         check=check,
         curve=curve,
         notes=notes,
+        long_skips=getattr(transformer.config, "long_skips", 0),
     )
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)

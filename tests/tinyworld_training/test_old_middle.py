@@ -103,6 +103,10 @@ def test_training_begins_from_a_model_without_skips_and_is_exported(run, codec_f
     assert loaded.config.long_skips == 2
     assert all(block.skip_projection.weight.abs().max() > 0 for block in loaded.blocks[-2:])
     index = json.loads((tmp_path / "skipping" / "model_index.json").read_text())
+    card = (tmp_path / "skipping" / "README.md").read_text()
+    assert "# TinyWorld with long skips" in card
+    assert "last 2 blocks" in card
+    assert "unchanged" not in (card.split("WanTransformer3DModel")[1])
     assert index["transformer"] == [LongSkipWanTransformer3DModel.__module__, type(loaded).__name__]
     again = flow_trainer(
         tmp_path / "again", codec_folder, "--init", str(tmp_path / "skipping"), "--layers", "4"
@@ -145,7 +149,7 @@ def test_what_cannot_be_trained_is_refused(given, named, tmp_path, capsys):
 def test_the_recipe_begins_from_the_shipped_weights(tmp_path):
     for small in (True, False):
         commands = recipe.skip_commands(tmp_path, 5, small)
-        assert [command for command, *_ in commands] == ["train", "export", "check"]
+        assert [command for command, *_ in commands] == ["train", "export", "check", "export"]
         args = transformer.parser().parse_args(commands[0][1:])
         assert (args.init, args.long_skips) == (ASSETS / "tinyworld", 3)
         assert 0 < args.old_middle <= 1
@@ -154,15 +158,19 @@ def test_the_recipe_begins_from_the_shipped_weights(tmp_path):
 
 
 def test_a_recipe_ends_at_the_command_that_fails(monkeypatch, tmp_path):
-    ran = []
+    ran, statuses = [], {"export": 3}
 
     def run(command):
         ran.append(command[3])
-        return subprocess.CompletedProcess(command, 3 if command[3] == "export" else 0)
+        return subprocess.CompletedProcess(command, statuses.get(command[3], 0))
 
     monkeypatch.setattr(recipe.subprocess, "run", run)
     assert recipe.main(["long-skips", "--out", str(tmp_path), "--small"]) == 3
     assert ran == ["train", "export"]
+    ran.clear()
+    statuses = {"check": 1}  # goals are missed: that is told, and written down
+    assert recipe.main(["long-skips", "--out", str(tmp_path), "--small"]) == 1
+    assert ran == ["train", "export", "check", "export"]
     with pytest.raises(SystemExit) as ended:
         recipe.main(["long-skips", "--out", str(tmp_path), "--minutes", "0"])
     assert ended.value.code == 2
