@@ -69,8 +69,8 @@ def velocity_with_old_middle(
         now, before: Of the same clips.
         text: Embedded captions `[B, words, C]`.
         anew: How many first, and as many last, blocks are computed now.
-        precision: Makes the context to compute in; a new one each time, since autocast keeps the
-            weights that it has rounded, those rounded without gradients as well.
+        precision: Makes the context to compute in; one for each part, so that no weight which
+            autocast rounded and kept for the part without gradients is used in the other.
     """
     layers = len(transformer.blocks)
     late = layers - anew

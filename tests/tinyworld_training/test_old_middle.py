@@ -56,7 +56,7 @@ def test_a_middle_of_the_same_moment_changes_nothing(small):
 
 
 def test_an_old_middle_gives_no_gradients_and_the_rest_does_in_bfloat16(small):
-    """Rounded weights that autocast kept from the part without gradients would have none."""
+    """Each block that is computed anew learns, and no other."""
     now, before = noised(small, 1, 0.4), noised(small, 2, 0.5)
     velocity_with_old_middle(
         small, now, before, TEXT, 1, bfloat16
