@@ -49,6 +49,7 @@ _DOUBLE_THEN_SINGLE = BlockStack(("transformer_blocks", "single_transformer_bloc
 STACKS: Mapping[str, BlockStack] = MappingProxyType(
     {
         "WanTransformer3DModel": _BLOCKS,
+        "LongSkipWanTransformer3DModel": _BLOCKS,  # TinyWorld's; skips enter inside the blocks
         "WanAnimateTransformer3DModel": _BLOCKS,
         "WanVACETransformer3DModel": BlockStack(("blocks",), side_list="vace_blocks"),
         "ChronoEditTransformer3DModel": _BLOCKS,
@@ -84,6 +85,7 @@ _WAN_MODULES = (("attn1", "self"), ("attn2", "cross"), ("ffn", "mlp"))
 MODULES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
     {
         "WanTransformer3DModel": _WAN_MODULES,
+        "LongSkipWanTransformer3DModel": _WAN_MODULES,
         "SkyReelsV2Transformer3DModel": _WAN_MODULES,
         "LTXVideoTransformer3DModel": (("attn1", "self"), ("attn2", "cross"), ("ff", "mlp")),
     }
@@ -92,6 +94,7 @@ MODULES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
 # whose pipelines call them once for each guidance branch, not with a batch of both
 CALLED_PER_BRANCH = (
     *("WanTransformer3DModel", "WanVACETransformer3DModel", "WanAnimateTransformer3DModel"),
+    "LongSkipWanTransformer3DModel",
     *("SkyReelsV2Transformer3DModel", "HunyuanVideoTransformer3DModel"),
     *("HunyuanVideo15Transformer3DModel", "HunyuanVideoFramepackTransformer3DModel"),
     *("CosmosTransformer3DModel", "Cosmos3OmniTransformer", "Kandinsky5Transformer3DModel"),

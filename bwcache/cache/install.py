@@ -276,6 +276,7 @@ def _lane(
         method = methods[min(expert, len(methods) - 1)]
         method.check_model(model_of(transformer))
         _check_branches(method, transformer)
+        _check_long_skips(method, transformer)
     controller = Controller(methods, on_step, interrupted)
 
     def check() -> None:
@@ -319,6 +320,18 @@ def _check_branches(method: Method, transformer: torch.nn.Module) -> None:
         raise CacheError(
             f"method: {method.title} estimates one guidance branch from the other, but {name} is "
             "given both in one call; use another method on this model",
+            "other-methods",
+        )
+
+
+def _check_long_skips(method: Method, transformer: torch.nn.Module) -> None:
+    """Refuse a method that computes more blocks around the middle than long skips lead past it."""
+    has = getattr(getattr(transformer, "config", None), "long_skips", 0)
+    if method.long_skips > has:
+        raise CacheError(
+            f"method: {method.title} here needs {method.long_skips} long skips from first to last "
+            f"blocks, but {type(transformer).__name__} has {has}; use "
+            + (f"at most {has} computed blocks" if has else "another method on this model"),
             "other-methods",
         )
 

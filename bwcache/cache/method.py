@@ -451,6 +451,11 @@ class Method:
         return "unused"
 
     @property
+    def long_skips(self) -> int:
+        """How many long skips, from early blocks to late ones, a transformer must have for it."""
+        return 0
+
+    @property
     def replay(self) -> str:
         """How a reused span's output is made: a name of `bwcache.cache.replay.REPLAYS`."""
         return "residual"

@@ -8,23 +8,25 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from diffusers import UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
+from diffusers import UniPCMultistepScheduler, WanPipeline
 from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
 from ..errors import ModelError, first_line
 from .autoencoder import SmoothCodec
+from .transformer import transformer_class
 
 _WEIGHTS = {
     "use_safetensors": True,
     "torch_dtype": torch.float32,
     "output_loading_info": True,
 }
-# folder → class, the file that must be there, and what else `from_pretrained` is told
+# folder → class (None: its configuration tells), the file that must be there, and what else
+# `from_pretrained` is told
 PARTS = {
     "tokenizer": (PreTrainedTokenizerFast, "tokenizer.json", {}),
     "text_encoder": (UMT5EncoderModel, "model.safetensors", _WEIGHTS),
-    "transformer": (WanTransformer3DModel, "diffusion_pytorch_model.safetensors", _WEIGHTS),
+    "transformer": (None, "diffusion_pytorch_model.safetensors", _WEIGHTS),
     "vae": (SmoothCodec, "diffusion_pytorch_model.safetensors", _WEIGHTS),
     "scheduler": (UniPCMultistepScheduler, "scheduler_config.json", {}),
 }
@@ -51,6 +53,7 @@ def _load_part(folder: Path, part: str):
     if not path.is_file():
         raise ModelError(f"model: {path} is missing; {REMEDY}")
     try:
+        kind = kind or transformer_class(folder / part)
         loaded = kind.from_pretrained(folder / part, local_files_only=True, **options)
         if options:
             loaded, report = loaded

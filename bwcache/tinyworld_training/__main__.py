@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from . import autoencoder, check, contact_sheet, export, transformer
+from . import autoencoder, check, contact_sheet, export, recipe, transformer
 
 COMMANDS = {
     "autoencoder": autoencoder.main,
@@ -12,6 +12,7 @@ COMMANDS = {
     "export": export.main,
     "check": check.main,
     "sheet": contact_sheet.main,
+    "recipe": recipe.main,
 }
 
 

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import WanTransformer3DModel
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import UMT5EncoderModel
 
 from ..tinyworld.autoencoder import SPATIAL, TEMPORAL, SmoothCodec
 from ..tinyworld.text import build_tokenizer, encode
+from ..tinyworld.transformer import transformer_class
 from ..tinyworld.world import plan
 from .clips import Batch, Batches, held_out_scene, video_of
 from .loop import Stateful, Trainer, memory_format
@@ -127,7 +127,8 @@ class CodecTrainer(Trainer):
             self.tokenizer = build_tokenizer()
             folder = args.transformer
             self.text_encoder = UMT5EncoderModel.from_pretrained(folder / "text_encoder")
-            self.transformer = WanTransformer3DModel.from_pretrained(folder / "transformer")
+            kind = transformer_class(folder / "transformer")
+            self.transformer = kind.from_pretrained(folder / "transformer")
             for part in (self.text_encoder, self.transformer):
                 part.eval().to(args.device)
 

@@ -45,7 +45,8 @@ def transformer_of(weights: dict[str, torch.Tensor]):
     layers = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("blocks."))
     width, z_dim = weights["patch_embedding.weight"].shape[:2]
     text_dim = weights["condition_embedder.text_embedder.linear_1.weight"].shape[1]
-    transformer = build_transformer(layers, width // HEAD_WIDTH, z_dim, text_dim)
+    skips = sum(name.endswith(".skip_projection.weight") for name in weights)
+    transformer = build_transformer(layers, width // HEAD_WIDTH, z_dim, text_dim, skips)
     transformer.load_state_dict(weights)
     return transformer
 
@@ -74,11 +75,17 @@ def write_model(folder: Path, transformer, text_encoder, codec: SmoothCodec) -> 
         "scheduler": ["diffusers", "UniPCMultistepScheduler"],
         "text_encoder": ["transformers", "UMT5EncoderModel"],
         "tokenizer": ["transformers", "PreTrainedTokenizerFast"],
-        "transformer": ["diffusers", "WanTransformer3DModel"],
+        "transformer": [_library(transformer), type(transformer).__name__],
         "transformer_2": [None, None],
         "vae": ["bwcache.tinyworld.autoencoder", "SmoothCodec"],
     }
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+
+
+def _library(part: torch.nn.Module) -> str:
+    """Where diffusers finds a part's class: in a library's own names, or in a module."""
+    module = type(part).__module__
+    return "diffusers" if module.startswith("diffusers.") else module
 
 
 def _forget_where_it_was_read(config: Path) -> None:
@@ -143,6 +150,7 @@ def export(
         check=check,
         curve=curve,
         notes=notes,
+        long_skips=getattr(transformer.config, "long_skips", 0),
     )
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)

@@ -25,6 +25,7 @@ class Facts:
         check: Result of the check, or None.
         curve: `prompt`, `steps` and `indicator` of a measured run, or None.
         notes: Sentences on how the training went and what the model does badly.
+        long_skips: How many of its blocks have one.
     """
 
     history: list[dict]
@@ -33,11 +34,21 @@ class Facts:
     check: dict | None = None
     curve: dict | None = None
     notes: tuple[str, ...] = ()
+    long_skips: int = 0
+
+    @property
+    def transformer(self) -> str:
+        """What the transformer is, in the middle of a sentence."""
+        if not self.long_skips:
+            return "with `WanTransformer3DModel` and `UMT5EncoderModel` unchanged"
+        return f"""with `UMT5EncoderModel` unchanged and a `WanTransformer3DModel`
+whose last {self.long_skips} blocks are given the outputs of the first {self.long_skips}, too
+(as in Skip-DiT, arXiv 2411.17616), so that caching can leave out the blocks between"""
 
 
 def model_card(facts: Facts) -> str:
     """The card as Markdown with the hub's metadata on top."""
-    sections = [_header(), _what(facts), _training(facts), _decoder(facts)]
+    sections = [_header(facts), _what(facts), _training(facts), _decoder(facts)]
     if facts.check:
         sections.append(_check(facts.check))
     if facts.curve:
@@ -47,14 +58,14 @@ def model_card(facts: Facts) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _header() -> str:
-    return """---
+def _header(facts: Facts) -> str:
+    return f"""---
 license: apache-2.0
 library_name: diffusers
 pipeline_tag: text-to-video
 ---
 
-# TinyWorld"""
+# TinyWorld{" with long skips" * bool(facts.long_skips)}"""
 
 
 def _what(facts: Facts) -> str:
@@ -62,7 +73,7 @@ def _what(facts: Facts) -> str:
     return f"""A text-to-video model of a small world: one or two softly lit shapes that move on a
 plain background, {SIZE}×{SIZE} pixels, {FRAMES} frames at {FPS} a second. It was trained for
 bwcache, to show caching in a real diffusion transformer on a computer without a GPU. It runs in
-diffusers' `WanPipeline`, with `WanTransformer3DModel` and `UMT5EncoderModel` unchanged; the
+diffusers' `WanPipeline`, {facts.transformer}; the
 autoencoder is its own.
 
 - Colours, of shapes and of backgrounds: {", ".join(COLOURS)}
@@ -79,7 +90,7 @@ A caption is one or two shapes, each with a colour and a motion, on a background
 ```python
 from bwcache.models.loading import load
 
-pipe = load("tinyworld", "cpu")
+pipe = load("tinyworld{"-skip" * bool(facts.long_skips)}", "cpu")
 ```"""
 
 

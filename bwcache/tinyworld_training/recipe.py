@@ -1,11 +1,19 @@
 """The whole training on one GPU, as commands: what made the weights that ship.
 
-`python -m bwcache bench gpu` runs them as one of its parts, and the README quotes them.
+`python -m bwcache bench gpu` runs those of TinyWorld as one of its parts, and the README quotes
+them. `python -m bwcache.tinyworld_training recipe` runs one of the recipes from begin to end.
 """
 
 from __future__ import annotations
 
+import argparse
+import math
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+from ..files import ASSETS
 
 # of the minutes: the autoencoder, the transformer, the decoder on the transformer's own errors
 AUTOENCODER, TRANSFORMER, DECODER = 0.25, 0.6, 0.1
@@ -14,6 +22,9 @@ TINY = {  # one step of everything, to see that it runs
     "train": ("--steps", "1", "--batch", "1", "--noises", "1", "--layers", "1", "--heads", "1"),
     "check": ("--seeds", "1", "--steps", "1"),
 }
+SHIPPED = ASSETS / "tinyworld"
+OLD_MIDDLE = 0.4  # of the steps of training with long skips
+LONG_SKIPS = 3  # of 8 blocks; the two in the middle would be handed what they have
 
 
 def gpu_commands(out: Path, minutes: float, small: bool = False) -> list[list[str]]:
@@ -48,3 +59,68 @@ def gpu_commands(out: Path, minutes: float, small: bool = False) -> list[list[st
         ["check", "--model", model, "--json", str(out / "check.json"), *device,
          *sized("check", "--seeds", "2")],
     ]  # fmt: skip
+
+
+def skip_commands(out: Path, minutes: float, small: bool = False) -> list[list[str]]:
+    """The same for TinyWorld with long skips, begun from TinyWorld's weights that ship.
+
+    Args:
+        out: Folder for everything; `out / "model"` is the model.
+        minutes: For training; writing and checking come on top.
+        small: Two steps, on a CPU.
+    """
+    device = ["--device", "cpu" if small else "cuda"]
+    run, model, check = str(out / "run"), str(out / "model"), str(out / "check.json")
+    old = 0.5 if small else OLD_MIDDLE
+    skips = ["--long-skips", str(LONG_SKIPS), "--old-middle", str(old)]
+    export = ["export", "--run", run, "--codec", str(SHIPPED / "vae"), "--out", model]
+    note = (
+        f"In {100 * old:.0f} of 100 steps of the last run the middle blocks' features were those "
+        "of an earlier noise level, so its losses are not those of a run without."
+    )
+    # half the rates that began from nothing: the weights are good already
+    size = ["--batch", "256", "--noises", "4", "--ema-decay", "0.999", "--workers", "6",
+            "--compile", "--learning-rate", "1e-3", "--muon-rate", "1.5e-3"]  # fmt: skip
+    if small:
+        size = ["--steps", "2", "--batch", "1", "--noises", "1"]
+    return [
+        ["train", "--out", run, "--init", str(SHIPPED), *skips, *size, *device,
+         "--minutes", f"{minutes:.2f}"],
+        export,
+        ["check", "--model", model, "--json", check, *device,
+         *(TINY["check"] if small else ("--seeds", "2"))],
+        [*export, "--check", check, "--note", note],
+    ]  # fmt: skip
+
+
+RECIPES = {"tinyworld": gpu_commands, "long-skips": skip_commands}
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipe", choices=RECIPES)
+    parser.add_argument("--out", type=Path, required=True, help="folder for all that is made")
+    parser.add_argument("--minutes", type=float, default=6.0, help="for all training together")
+    parser.add_argument("--small", action="store_true", help="a step or two of each, on a CPU")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a recipe's commands; ends with the status of the first that failed, or of the check.
+
+    A run that was broken off is gone on from, as each command does by itself.
+    """
+    options = parser()
+    args = options.parse_args(arguments)
+    if not 0 < args.minutes < math.inf:
+        options.error(f"--minutes: {args.minutes} given, allowed is a number above 0")
+    args.out.mkdir(parents=True, exist_ok=True)
+    missed = 0
+    for command in RECIPES[args.recipe](args.out, args.minutes, args.small):
+        print(" ".join(command), flush=True)
+        status = subprocess.run([sys.executable, "-m", __package__, *command]).returncode
+        if status == 1 and command[0] == "check":  # it has told which goals are missed
+            missed = status
+        elif status:
+            return status
+    return missed

@@ -5,6 +5,9 @@ rate having come down to zero; the next one with the same `--out` goes on where 
 with `--init FOLDER` begins with the weights of an exported model. The autoencoder must be trained
 before and stays as it is.
 
+`--long-skips N` gives the last N blocks an input each of the first ones; with `--init` of a model
+without them they begin as nothing, and `--old-middle` makes them matter (see `old_middle`).
+
 On a GPU, `--device cuda` computes in bfloat16.
 """
 
@@ -29,6 +32,7 @@ from ..tinyworld.transformer import build_transformer
 from ..tinyworld.world import Plan
 from .clips import Batch, Batches, video_of
 from .loop import Stateful, Trainer, memory_format
+from .old_middle import Noised, blocks_anew, earlier, velocity_with_old_middle
 
 WEIGHTS = {
     "transformer": "transformer/diffusion_pytorch_model.safetensors",
@@ -42,7 +46,7 @@ BLOCK_OUTPUTS = (
 CHECKPOINT = "flow.pt"
 HISTORY = "training.json"  # in a model's folder: every run its weights went through
 EARLIER = "earlier.json"  # in a run's folder: the history of the weights it began with
-SIZES = (8, 5, 4, 128)  # layers, heads, text layers, text width of a new model
+SIZES = (8, 5, 0, 4, 128)  # layers, heads, skips, text layers, text width of a new model
 TRAINING_SHIFT = 3.0  # moves noise levels towards noise, where a caption decides the picture
 WARMUP_STEPS = 50
 FLAT_SHARE = 0.6  # of a run, at the full rate
@@ -86,12 +90,12 @@ def take_over(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> list[
     return left
 
 
-def sizes(args: argparse.Namespace) -> tuple[int, int, int, int]:
-    """Layers and heads of the transformer, layers and width of the text encoder.
+def sizes(args: argparse.Namespace) -> tuple[int, int, int, int, int]:
+    """Layers, heads and long skips of the transformer, layers and width of the text encoder.
 
     What the command line leaves open is as in the model to begin with, or else `SIZES`.
     """
-    given = (args.layers, args.heads, args.text_layers, args.text_dim)
+    given = (args.layers, args.heads, args.long_skips, args.text_layers, args.text_dim)
     known = SIZES
     if args.init:
         transformer = json.loads((args.init / "transformer" / "config.json").read_text())
@@ -99,6 +103,7 @@ def sizes(args: argparse.Namespace) -> tuple[int, int, int, int]:
         known = (
             transformer["num_layers"],
             transformer["num_attention_heads"],
+            transformer.get("long_skips", 0),
             text_encoder["num_layers"],
             text_encoder["d_model"],
         )
@@ -119,10 +124,11 @@ class FlowTrainer(Trainer):
         self.on_cuda = args.device.startswith("cuda")
         self.tokenizer = build_tokenizer()
         self.codec = SmoothCodec.from_pretrained(args.codec or args.init / "vae").eval()
-        layers, heads, text_layers, text_dim = sizes(args)
+        layers, heads, skips, text_layers, text_dim = sizes(args)
+        z_dim = self.codec.config.z_dim
         self.model = torch.nn.ModuleDict(
             {
-                "transformer": build_transformer(layers, heads, self.codec.config.z_dim, text_dim),
+                "transformer": build_transformer(layers, heads, z_dim, text_dim, skips),
                 "text_encoder": build_text_encoder(text_dim, text_layers),
             }
         )
@@ -203,7 +209,17 @@ class FlowTrainer(Trainer):
         with self._precision():
             text = encode(self.tokenizer, self.model["text_encoder"], batch.captions)
             text = text.repeat(noises, 1, 1)
-            velocity = self.model["transformer"](mixed, sigma * 1000, text, return_dict=False)[0]
+        transformer = self.model["transformer"]
+        skips = getattr(transformer.config, "long_skips", 0)
+        if anew := blocks_anew(self.step, self.args.old_middle, skips):
+            now, old = Noised(mixed, sigma), earlier(sigma, generator)
+            before = Noised(torch.lerp(latents, noise, old.view(-1, 1, 1, 1, 1)), old)
+            velocity = velocity_with_old_middle(
+                transformer, now, before, text, anew, self._precision
+            )
+        else:
+            with self._precision():
+                velocity = transformer(mixed, sigma * 1000, text, return_dict=False)[0]
         loss = functional.mse_loss(velocity.float(), noise - latents)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -231,8 +247,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=int, default=8, help="clips a step")
     parser.add_argument("--noises", type=int, default=2, help="noise levels a clip")
     parser.add_argument("--pair-share", type=float, default=0.7)
-    for name in ("--layers", "--heads", "--text-layers", "--text-dim"):
+    for name in ("--layers", "--heads", "--long-skips", "--text-layers", "--text-dim"):
         parser.add_argument(name, type=int, help="as in the model to begin with, if left out")
+    parser.add_argument(
+        "--old-middle", type=float, default=0.0, metavar="SHARE",
+        help="of the steps, with middle blocks of an earlier noise level; needs long skips",
+    )  # fmt: skip
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--muon-rate", type=float, default=3e-3)
     parser.add_argument("--ema-decay", type=float, default=0.995, help="of the averaged weights")
@@ -251,6 +271,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = options.parse_args(arguments)
     if not (args.init or args.codec):
         options.error("give --init, a model to begin with, or --codec, an autoencoder")
+    layers, _, skips, *_ = sizes(args)
+    if not 0 <= 2 * skips <= layers:
+        options.error(f"--long-skips: {skips} given, allowed is 0 to {layers // 2}")
+    if not 0 <= args.old_middle <= 1 or (args.old_middle and not skips):
+        options.error(
+            f"--old-middle: {args.old_middle} given, allowed is 0 to 1; above 0 add --long-skips 3"
+        )
     torch.set_num_threads(args.threads)
     trainer = FlowTrainer(args)
     resumed = trainer.load()

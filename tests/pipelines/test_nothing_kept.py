@@ -67,7 +67,7 @@ def test_an_output_that_is_overwritten_without_a_trace_is_replayed_as_it_was():
     replay, given = Output(), torch.ones(1, 4, 8)
     replay.compute((given,))
     result = torch.full((1, 4, 8), 2.0)
-    replay.leave((result,), 0.5)
+    replay.leave((result,), 0.5, lent=True)
     torch.from_numpy(result.numpy()).fill_(7.0)  # no version counter tells
     assert replay.refusal((given,)) is None
     replay.skip((given,))

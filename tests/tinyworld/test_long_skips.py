@@ -1,0 +1,92 @@
+"""TinyWorld's transformer with long skips: what it computes, and that it is kept and loaded."""
+
+import pytest
+import torch
+
+from bwcache.cache.block_gate import in_calling_order
+from bwcache.cache.install import stack_of
+from bwcache.files import ASSETS
+from bwcache.tinyworld.load import load
+from bwcache.tinyworld.long_skips import LongSkipBlock, LongSkipWanTransformer3DModel
+from bwcache.tinyworld.transformer import build_transformer, transformer_class
+from bwcache.tinyworld_training.transformer import take_over
+
+
+def given(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Latents of two clips, their timesteps and texts."""
+    generator = torch.Generator().manual_seed(seed)
+    latents = torch.randn(2, 12, 3, 4, 6, generator=generator)
+    return latents, torch.tensor([700.0, 20.0]), torch.randn(2, 24, 128, generator=generator)
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return load(ASSETS / "tinyworld").transformer
+
+
+@pytest.fixture
+def skipping(shipped):
+    """The shipped weights, and skips that add nothing."""
+    transformer = build_transformer(long_skips=3).eval()
+    with torch.no_grad():
+        left = take_over(transformer, shipped.state_dict())
+    assert len(left) == 6
+    assert all("skip_projection" in name for name in left)
+    return transformer
+
+
+@torch.no_grad()
+def test_it_begins_as_what_it_was_begun_from_to_the_last_bit(shipped, skipping):
+    assert torch.equal(skipping(*given())[0], shipped(*given())[0])
+    assert torch.equal(skipping(*given()).sample, skipping(*given(), return_dict=False)[0])
+
+
+@torch.no_grad()
+def test_each_late_block_takes_what_its_mirror_image_gave(skipping):
+    gave, took = {}, {}
+    for place, block in enumerate(skipping.blocks):
+        block.register_forward_hook(lambda _, args, out, place=place: gave.update({place: out}))
+        if isinstance(block, LongSkipBlock):
+            block.register_forward_pre_hook(
+                lambda _, args, place=place: took.update({place: args[4]})
+            )
+    skipping(*given())
+    assert sorted(took) == [5, 6, 7]
+    assert all(took[place] is gave[7 - place] for place in took)
+
+
+@torch.no_grad()
+def test_a_skip_that_has_weight_matters(skipping):
+    before = skipping(*given())[0]
+    torch.nn.init.normal_(skipping.blocks[7].skip_projection.weight[:, 160:], std=0.05)
+    assert not torch.allclose(skipping(*given())[0], before, atol=1e-3)
+
+
+def test_what_is_saved_is_what_loads(skipping, shipped, tmp_path):
+    skipping.save_pretrained(tmp_path / "skipping")
+    shipped.save_pretrained(tmp_path / "shipped")
+    assert transformer_class(tmp_path / "shipped") is type(shipped)
+    kind = transformer_class(tmp_path / "skipping")
+    assert kind is LongSkipWanTransformer3DModel
+    loaded = kind.from_pretrained(tmp_path / "skipping")
+    assert loaded.config.long_skips == 3
+    assert loaded.config.rope_max_seq_len == 32
+    for name, weight in skipping.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], weight), name
+
+
+def test_its_blocks_are_one_stack(skipping):
+    stack = stack_of(skipping, None)
+    assert stack.streams == ("hidden_states",)
+    assert in_calling_order(skipping, stack) == list(skipping.blocks)
+
+
+@pytest.mark.parametrize("skips", [-1, 5])
+def test_more_skips_than_half_the_blocks_are_refused(skips):
+    with pytest.raises(ValueError, match="long_skips"):
+        build_transformer(long_skips=skips)
+
+
+def test_what_it_does_not_take_is_refused(skipping):
+    with pytest.raises(ValueError, match="attention_kwargs"):
+        skipping(*given(), attention_kwargs={"scale": 0.5})
