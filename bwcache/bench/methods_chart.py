@@ -39,11 +39,7 @@ def chart_page(found: Mapping[str, Any], steps: int = 30, shift: float | None = 
     Raises:
         ConfigError: Nothing was measured there, or Plotly is not installed.
     """
-    rows = [
-        row
-        for row in found["rows_of_all"]
-        if (row["steps"], row["shift"]) == (steps, shift) and row["speedup"] is not None
-    ]
+    rows = with_a_speed(found["rows_of_all"], steps, shift)
     library = plotly_library()
     if not rows:
         raise ConfigError("chart", f"{steps} steps", "a grid on which something was measured")
@@ -52,6 +48,14 @@ def chart_page(found: Mapping[str, Any], steps: int = 30, shift: float | None = 
     shown = json.dumps(figure(rows)).replace("<", "\\u003c")
     title = "Median speed-up against mean PSNR, a line for each method"
     return PAGE.format(title=title, library=library.read_text(encoding="utf-8"), figure=shown)
+
+
+def with_a_speed(
+    rows: Sequence[Mapping[str, Any]], steps: int, shift: float | None
+) -> list[Mapping[str, Any]]:
+    """The rows of a grid whose speed was measured."""
+    grid = (steps, shift)
+    return [row for row in rows if (row["steps"], row["shift"]) == grid and row["speedup"]]
 
 
 def figure(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

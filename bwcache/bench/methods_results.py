@@ -1,18 +1,21 @@
 """Make the leaderboard of the runs that `bench methods` has made, whatever calls made them.
 
-    python -m bwcache.bench.methods_results LOG --timed LOG --out FILE --chart FILE
+    python -m bwcache.bench.methods_results LOG… --out assets/results/leaderboard.json --chart FILE
 
-The logs are those of `bench methods --log`. Where several processes made the runs of the first, it
-tells no speed: that is taken from the same settings' rows of the second. The chart is one HTML file
-that asks no other host.
+The logs are those of `bench methods --log`. A grid is taken whole from the first one that has it:
+no comparison mixes devices. What its runs do not tell (no speed where several were made at a time)
+is taken from the same settings' runs in the others, and named so. The chart is one HTML file that
+asks no other host.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ..errors import ConfigError
@@ -25,15 +28,21 @@ from .methods_plan import CHOOSE, REPORT
 from .program import run_program
 
 Row = dict[str, Any]
+ELSEWHERE: Mapping[str, tuple[str, ...]] = MappingProxyType(  # what may be measured in other runs
+    {
+        "speedup": ("speedup", "speedup_in_turns"),
+        "vmaf": ("vmaf", "vmaf_median", "vmaf_worst", "vmaf_spread"),
+    }
+)
 RESULTS = ASSETS / "results" / "leaderboard.json"
 
 
-def leaderboard(rows: list[Row], timed: Sequence[Row] = ()) -> dict[str, Any]:
+def leaderboard(rows: list[Row], others: Sequence[Row] = ()) -> dict[str, Any]:
     """What reported rows say.
 
     Args:
-        rows: Of the log, those of the prompts that chose values left out.
-        timed: Rows of the same settings, for the speed of those that have none.
+        rows: Of logs, those of the prompts that chose values left out; a grid's of one device.
+        others: Rows of the same settings, for what the first do not tell.
 
     Returns:
         `rows`: a point for each family, grid and value, with its date, commit and device;
@@ -44,33 +53,53 @@ def leaderboard(rows: list[Row], timed: Sequence[Row] = ()) -> dict[str, Any]:
         "psnr_convention": f"{PSNR_CONVENTION}; {IDENTICAL_DB:g} dB where identical",
         "chosen_on": f"assets/prompts/{CHOOSE.name}",
         "reported_on": f"assets/prompts/{REPORT.name}",
-        "rows": with_speed(points_of(rows), timed),
+        "rows": completed(points_of(rows), others),
         "standings": standings(rows),
         "standings_of_all": standings(of_all(rows)),
-        "rows_of_all": with_speed(points_of(of_all(rows)), timed),
+        "rows_of_all": completed(points_of(of_all(rows)), others),
     }
 
 
-def with_speed(points: list[dict[str, Any]], timed: Sequence[Row]) -> list[dict[str, Any]]:
-    """The points, those without a speed with that of the same setting's rows.
+def completed(points: Sequence[Row], others: Sequence[Row]) -> list[Row]:
+    """The points, with what they lack from the same settings' rows elsewhere.
 
     Returns:
-        Each has `speedup_device` and `speedup_prompts`: where, and on how many prompts, it was
-        measured; both None where it was nowhere.
+        Each has `speedup_device`, `speedup_prompts`, `vmaf_device` and `vmaf_prompts`: where, and
+        on how many prompts, that was measured; None where it was nowhere.
     """
-    found = {identity(point): point for point in points_of(timed)}
-    return [_with_speed(point, found.get(identity(point), {})) for point in points]
+    elsewhere: dict[tuple, list[Row]] = defaultdict(list)
+    for row in others:
+        elsewhere[identity(row)].append(row)
+    return [_completed(each, elsewhere[identity(each)]) for each in points]
 
 
-def _with_speed(point: dict[str, Any], timed: Mapping[str, Any]) -> dict[str, Any]:
-    source = timed if point["speedup"] is None else point
-    speeds = {name: source.get(name) for name in ("speedup", "speedup_in_turns")}
-    measured = speeds["speedup"] is not None
-    where = {
-        "speedup_device": source["device"] if measured else None,
-        "speedup_prompts": source["prompts"] if measured else None,
-    }
-    return {**point, **speeds, **where}
+def _completed(point: Row, rows: Sequence[Row]) -> Row:
+    found = dict(point)
+    for group, names in ELSEWHERE.items():
+        measured = [row for row in rows if row.get(group) is not None]
+        if point[group] is None and measured:
+            (other,) = points_of(measured)
+            found |= {name: other[name] for name in names}
+        source = measured[0]["device"] if point[group] is None and measured else point["device"]
+        count = len(measured) if point[group] is None else point["prompts"]
+        known = found[group] is not None
+        found[f"{group}_device"] = source if known else None
+        found[f"{group}_prompts"] = count if known else None
+    return found
+
+
+def of_grids(logs: Sequence[Sequence[Row]]) -> tuple[list[Row], list[Row]]:
+    """Each grid's rows of the first log that has it, and all the others."""
+    taken: set[tuple] = set()
+    first: list[Row] = []
+    others: list[Row] = []
+    for rows in logs:
+        here = {(row["model"], row["steps"], row["shift"]) for row in rows}
+        for row in rows:
+            is_first = (row["model"], row["steps"], row["shift"]) not in taken
+            (first if is_first else others).append(row)
+        taken |= here
+    return first, others
 
 
 def read_log(path: Path) -> list[Row]:
@@ -91,15 +120,13 @@ def read_log(path: Path) -> list[Row]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("log", type=Path)
-    parser.add_argument("--timed", type=Path, help="a log whose runs were made one at a time")
+    parser.add_argument("log", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--chart", type=Path, help="an HTML file")
     args = parser.parse_args()
     for path in filter(None, (args.out, args.chart)):
         check_file(path)
-    timed = [] if args.timed is None else read_log(args.timed)
-    found = finite(leaderboard(read_log(args.log), timed))
+    found = finite(leaderboard(*of_grids([read_log(path) for path in args.log])))
     write(found, args.out)
     if args.chart is not None:
         write_text(args.chart, chart_page(json.loads(args.out.read_text(encoding="utf-8"))))

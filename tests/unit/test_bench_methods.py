@@ -1,6 +1,7 @@
 """`bench methods`: its arithmetic by hand, and one small run that is made, resumed and reported."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from bwcache.bench.leaderboard import add_to, points_of, standings
 from bwcache.bench.methods import methods
 from bwcache.bench.methods_plan import CHOOSE, REPORT, Grid, Plan, plan_of, prompts_of
 from bwcache.bench.methods_runs import Runs
+from bwcache.bench.oracle import Batch, search
 from bwcache.bench.workload import Workload
 from bwcache.cache.method import Knob
 from bwcache.cli import main
@@ -143,6 +145,57 @@ def test_a_run_is_made_once_and_goes_on(small_model, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Runs, "_call", none)
     assert methods(workload, plan, log)["points"] == found["points"]
+
+
+def test_several_processes_make_the_same_and_tell_no_speed(tmp_path):
+    """A second call, alone, has nothing left to make."""
+    plan = Plan(find_families(["fora/stack", "uncached/fewer"]), [Grid(4)], [OTHER], [PROMPT], 1)
+    plan = replace(plan, converged=False, seen=0, raced=0)
+    workload = Workload(device="cpu", steps=4, random_weights=True)
+    log = tmp_path / "log.jsonl"
+    found = methods(workload, plan, log, processes=2)
+    assert {p["family"] for p in found["points"]} == {"fora/stack", "uncached/fewer"}
+    assert all(point["speedup"] is None for point in found["points"])
+    lines = log.read_text()
+    alone = methods(workload, plan, tmp_path / "alone.jsonl")
+    assert all(point["speedup"] for point in alone["points"])
+    for one, other in zip(found["points"], alone["points"], strict=True):
+        assert (one["family"], one["psnr_db"]) == (other["family"], other["psnr_db"])
+    assert methods(workload, plan, log)["points"] == found["points"]
+    assert log.read_text() == lines
+
+
+@pytest.mark.parametrize("processes", [0, -1, 1000])
+def test_processes_that_are_none(processes):
+    with pytest.raises(ConfigError, match="^processes: "):
+        methods(Workload(device="cpu"), plan_of(["fora"]), processes=processes)
+
+
+def test_a_search_moves_steps_and_keeps_their_number():
+    """The closer, the nearer the computed steps are to 0 3 6: found from 0 1 2 or wherever."""
+
+    class Batch:
+        noise = tuple(1 - i / 9 for i in range(9))
+
+        def decibels(self, computed):
+            return [50.0 - abs(sum(computed) - 9), 30.0 - abs(computed[1] - 3)]
+
+    found = search(Batch(), 3, 60, seed=0)
+    assert len(found["shared"]["steps"]) == 3
+    assert found["shared"]["steps"][0] == 0
+    assert found["shared"]["psnr_db"] == 40.0
+    assert found["of_each_prompt"]["psnr_db_of_each"] == [50.0, 30.0]
+    assert found["rule"]["psnr_db"] <= found["shared"]["psnr_db"]
+
+
+@pytest.mark.usefixtures("small_model")
+def test_a_batch_is_as_close_as_its_prompts_alone():
+    workload, grid = Workload(device="cpu", steps=6), Grid(6)
+    pipe = workload.pipe()
+    steps = (0, 2, 4)
+    together = Batch(pipe, workload, grid, [PROMPT, OTHER]).decibels(steps)
+    alone = [Batch(pipe, workload, grid, [each]).decibels(steps)[0] for each in (PROMPT, OTHER)]
+    assert together == pytest.approx(alone, abs=0.01)
 
 
 def test_the_command_refuses_a_prompt(capsys):

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from bwcache.bench.leaderboard import add_to, of_all, standings
-from bwcache.bench.methods_chart import chart_page, figure
-from bwcache.bench.methods_results import leaderboard, main, read_log
+from bwcache.bench.methods_chart import chart_page, figure, with_a_speed
+from bwcache.bench.methods_results import leaderboard, main, of_grids, read_log
 from bwcache.bench.methods_text import leads, on_the_same_work
 from bwcache.errors import ConfigError
 from tests.unit.test_bench_methods import row
@@ -66,6 +66,30 @@ def test_its_chart_has_every_frontier_and_asks_nobody():
     assert ' src="' not in page.split("<script>")[0]
     with pytest.raises(ConfigError, match="^chart: got '50 steps'"):
         chart_page(found, 50)
+
+
+def test_a_grid_is_of_one_log_and_what_it_lacks_of_the_others():
+    """Of the GPU's log 30 steps, with the CPU's speed; 20 steps are the CPU's alone."""
+    made = [
+        row("fora", "a", 0.4, 44.0, device="gpu", speedup=None),
+        row("rare", "a", 0.4, 30.0, device="gpu", speedup=None),
+    ]
+    known = [
+        row("fora", "a", 0.4, 43.0, vmaf=90.0),
+        row("fora", "b", 0.4, 41.0, vmaf=80.0),
+        row("fora", "a", 0.4, 39.0, steps=20),
+    ]
+    found = leaderboard(*of_grids([made, known]))
+    fora, rare, other = found["rows"]
+    assert (fora["device"], fora["psnr_db"], fora["prompts"]) == ("gpu", 44.0, 1)
+    assert (fora["speedup"], fora["speedup_device"], fora["speedup_prompts"]) == (2.5, "cpu", 2)
+    assert (fora["vmaf"], fora["vmaf_worst"], fora["vmaf_device"]) == (85.0, 80.0, "cpu")
+    assert (rare["speedup"], rare["speedup_device"], rare["speedup_prompts"]) == (None, None, None)
+    assert (other["steps"], other["device"], other["speedup_device"]) == (20, "cpu", "cpu")
+    names = [
+        trace["name"] for trace in figure(with_a_speed(found["rows_of_all"], 30, None))["data"]
+    ]
+    assert names == ["fora"]
 
 
 def test_as_a_program(tmp_path, monkeypatch, capsys):
