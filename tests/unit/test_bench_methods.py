@@ -151,7 +151,8 @@ def test_several_processes_make_the_same_and_tell_no_speed(tmp_path):
     """A second call, alone, has nothing left to make."""
     plan = Plan(find_families(["fora/stack", "uncached/fewer"]), [Grid(4)], [OTHER], [PROMPT], 1)
     plan = replace(plan, converged=False, seen=0, raced=0)
-    workload = Workload(device="cpu", steps=4, random_weights=True)
+    size = {"height": 64, "width": 64, "frames": 5}
+    workload = Workload(device="cpu", steps=4, random_weights=True, **size)
     log = tmp_path / "log.jsonl"
     found = methods(workload, plan, log, processes=2)
     assert {p["family"] for p in found["points"]} == {"fora/stack", "uncached/fewer"}
