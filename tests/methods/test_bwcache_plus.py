@@ -40,13 +40,14 @@ def letters(method, noise, misses=(), first=0) -> str:
 
 
 def test_each_computed_step_has_so_many_times_the_signal_of_the_last():
-    """Signal and floor are 1.02 · 2^(i/3 − 6), so that the logarithm is even in steps.
+    """Signal and floor are 1.05 · 2^(i/4 − 4), so that the logarithm is even in steps.
 
-    From step 2 sixteen thirds are left for two and a half stretches: 6.4 each, so step 8 (8.4);
-    from there ten for one and a half: 6.7, so step 15 (14.7).
+    From step 0 sixteen quarters are left for four and a half stretches: 3.6 each, so step 4; from
+    there twelve for three and a half, so step 7 (7.4); nine for two and a half: step 11 (10.6);
+    five for one and a half: step 14 (14.3).
     """
-    noise = [1 - (1.02 * 2 ** (i / 3 - 6) - 0.02) for i in range(18)]
-    assert computed_steps(noise, 5) == (0, 1, 2, 8, 15)
+    noise = [1 - (1.05 * 2 ** (i / 4 - 4) - 0.05) for i in range(16)]
+    assert computed_steps(noise, 5) == (0, 4, 7, 11, 14)
 
 
 @pytest.mark.parametrize("steps", [2, 3, 7, 20, 30, 50, 200])
