@@ -145,6 +145,28 @@ class Output(Residual):
         return self.kept
 
 
+class ChunkResidual(Residual):
+    """Replays each chunk's residual from when that chunk was last computed.
+
+    `held` are the tokens whose residual stays in the running call, in which the others are
+    computed; None where all are.
+    """
+
+    keeps_old = True
+
+    def __init__(self, swapped: bool = False, ranks: Ranks | None = None):
+        super().__init__(swapped, ranks)
+        self.held: torch.Tensor | None = None
+
+    def leave(self, outputs: Tensors, level: float) -> None:
+        before, held, self.held = self.kept, self.held, None
+        super().leave(outputs, level)
+        if held is not None and before is not None and self.kept is not None:
+            # not what adding and subtracting made of it, which would drift
+            put_back = lambda now, then: now.index_copy(1, held, then[:, held])  # noqa: E731
+            self._results.put(_each(put_back, self.kept, before), own=True)
+
+
 class ForecastResidual(Residual):
     """Continues the residual along its last change, linear in the noise level, and damped."""
 
@@ -317,6 +339,7 @@ def _of_order(kind: type[Taylor], order: int) -> type[Taylor]:
 HIGHEST_ORDER = 4
 REPLAYS: Mapping[str, type[Residual]] = MappingProxyType(
     {"residual": Residual, "output": Output, "forecast": ForecastResidual, "mix": Mix}
+    | {"chunks": ChunkResidual}
     | {f"taylor:{n}": _of_order(Taylor, n) for n in range(HIGHEST_ORDER + 1)}
     | {f"taylor_output:{n}": _of_order(TaylorOutput, n) for n in range(HIGHEST_ORDER + 1)}
 )

@@ -169,6 +169,9 @@ WITHOUT_BRANCHES: Mapping[Branches, str] = MappingProxyType(
 )
 
 
+ONE_TIMESTEP = "a method of whole frames: those of this model have no timesteps of their own"
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """One model of the catalogue.
@@ -233,6 +236,7 @@ class ModelSpec:
     call: Mapping[str, Any] = field(default_factory=dict)
     activations_gb: float = 0.0
     branches: Branches = "calls"
+    timestep_per_frame: bool = False
     caching: Mapping[str, MethodFacts] = field(default_factory=dict)
     indicator_blocks: int | None = BWCacheConfig.indicator_blocks
     indicator_tokens: int | None = BWCacheConfig.indicator_tokens
@@ -270,6 +274,8 @@ class ModelSpec:
         guided = self.branches == "calls" and self.call.get("guidance_scale", 2.0) > 1
         if config.guidance == "needed" and not guided:
             raise ConfigError("method", config.name, WITHOUT_BRANCHES[self.branches])
+        if config.site == "chunks" and not self.timestep_per_frame:
+            raise ConfigError("method", config.name, ONE_TIMESTEP)
 
     def memory_gb(self, offload: Offload) -> float:
         """Device memory that a run takes, by offload mode, in GB (10^9 bytes): an estimate.
