@@ -194,7 +194,8 @@ class Chunks:
         kept = list(self._kept.values())
         if len(kept) != 2 * self._blocks or any(x.shape[:2] != tokens.shape[:2] for x in kept):
             return NOT_KEPT
-        assert replay.kept is not None and isinstance(replay, ChunkResidual)
+        assert isinstance(replay, ChunkResidual)
+        assert replay.kept is not None
         is_held = torch.zeros(count, dtype=torch.bool)
         for chunk in reused:
             start, stop = self._bounds[chunk]

@@ -382,14 +382,14 @@ class Controller:
             return
         if not run.block_time.running:
             run.block_time.start()
-        for span in layout.starting[index]:
-            self._turn.replays[span].compute(inputs())
         if run.decision.chunks and not index and self.chunks is not None:
             replay = self._turn.replays[0, len(self.doing)]
             why = self.chunks.enter(run.decision.chunks, replay, inputs(), argument)
             if why is not None:  # all are computed, in all branches to come
                 run.refusal, run.decision = why, replace(run.decision, chunks=())
             self.part = self.chunks.part
+        for span in layout.starting[index]:
+            self._turn.replays[span].compute(inputs())
         if layout.adding[index]:
             self._turn.entering[index].put(inputs())
 

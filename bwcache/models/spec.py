@@ -169,7 +169,7 @@ WITHOUT_BRANCHES: Mapping[Branches, str] = MappingProxyType(
 )
 
 
-ONE_TIMESTEP = "a method of whole frames: those of this model have no timesteps of their own"
+ONE_TIMESTEP = "a method of whole videos: this model's frames have no timesteps of their own"
 
 
 @dataclass(frozen=True)
@@ -200,6 +200,7 @@ class ModelSpec:
             (10^9 bytes). Nobody has measured it here.
         branches: How guidance is computed: "calls" of the transformer, one for each branch, a
             "batch" of both in one call, or "none" where there is no second branch.
+        timestep_per_frame: Whether each latent frame has a timestep of its own (diffusion forcing).
         caching: Name of a caching method → what has been measured of it; absent where nothing has.
         indicator_blocks, indicator_tokens: How much of the features is measured on this model by
             default, as in `BWCacheConfig`; None for all.

@@ -58,7 +58,7 @@ class FlowCacheConfig(Method):
 
     name = "flowcache"
     title = "FlowCache-style"
-    about = "Lets each chunk of frames replay until its own change has added up."
+    about = "Replays each chunk of frames until its own change adds up; on SkyReels-V2."
     source = "arXiv 2602.10825; without compression of keys and values"
 
     threshold: float = knob(
@@ -124,8 +124,8 @@ class FlowCacheConfig(Method):
         if len(reused) == count:
             return Plan((WHOLE,), reason="no chunk of frames has changed much"), after
         if reused:
-            reason = f"{len(reused)} of {count} chunks reused: {_numbers(reused)}"
-            return Plan(chunks=reused, reason=reason), after
+            which = ", ".join(str(i + 1) for i in reused)  # as people count
+            return Plan(chunks=reused, reason=f"chunks reused: {which} of {count}"), after
         return Plan(reason="every chunk of frames has changed, or is to be computed"), after
 
     def _may_be(
@@ -143,8 +143,3 @@ class FlowCacheConfig(Method):
             return chunk > 0 and moves[chunk - 1] == 0
         at_rest = changes[chunk] == 0
         return totals[chunk] == 0 if at_rest else moves[chunk] >= warm_up
-
-
-def _numbers(chunks: tuple[int, ...]) -> str:
-    """As people count."""
-    return ", ".join(str(chunk + 1) for chunk in chunks)
