@@ -65,7 +65,7 @@ def gates_of_chunks(
         raise _refusal("processes share the video's tokens, each a part of every chunk")
     gates = []
     for place, block in enumerate(in_calling_order(transformer, stack)):
-        _refuse_compiled(block._compiled_call_impl is not None)
+        _refuse_compiled(any(each._compiled_call_impl is not None for each in block.modules()))
         attention = getattr(block, ATTENTION)
         processor = type(attention.processor).__name__
         if processor not in PROCESSORS or getattr(attention, "fused_projections", False):

@@ -23,6 +23,7 @@ Projection = Literal["queries", "keys", "values"]
 Rotary = tuple[torch.Tensor, torch.Tensor]
 TIMESTEP, ROTARY, MASK = "temb", "rotary_emb", "attention_mask"  # what a block is given by token
 NOT_BY_TOKEN = "what its blocks are given cannot be told apart by token"
+NONE_LEFT = "a plan without any chunk to compute"
 NOT_KEPT = "not all blocks' keys and values are kept for this call yet"
 # a frame that has not begun is at timestep 999, of which its first one may be 1 above
 WAITING = 1.0
@@ -196,6 +197,8 @@ class Chunks:
             return NOT_KEPT
         assert isinstance(replay, ChunkResidual)
         assert replay.kept is not None
+        if len({*reused}) == self.count:
+            return NONE_LEFT
         is_held = torch.zeros(count, dtype=torch.bool)
         for chunk in reused:
             start, stop = self._bounds[chunk]

@@ -164,7 +164,7 @@ class Plan:
             the first one's output and their last difference: the weights of the difference's low
             and high spatial frequencies. None where every branch is called.
         chunks: Chunks of frames, by number, that are replayed while the blocks compute the others;
-            see `Method.site`.
+            where all are, `reused` is `WHOLE`. See `Method.site`.
     """
 
     reused: tuple[Span, ...] = ()
