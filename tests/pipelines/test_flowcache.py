@@ -4,6 +4,7 @@ That some chunks can be computed alone is shown without tolerance for a doubt: o
 changed they give what the whole gives, and a chunk that has, attends to what the others were.
 """
 
+import copy
 import gc
 from dataclasses import dataclass, replace
 
@@ -14,8 +15,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from bwcache import BWCacheConfig, CacheError, FlowCacheConfig, cached, disable, enable
-from bwcache.cache.install import remove_leftovers
+from bwcache.cache.chunk_gates import gates_of_chunks
+from bwcache.cache.install import remove_leftovers, stack_of
 from bwcache.cache.method import Plan
+from bwcache.cache.ranks import Ranks
 from bwcache.explore.compare_methods import LeftOut, Point, compare_methods
 from bwcache.explore.families import find_families
 from bwcache.runs.request import Request
@@ -115,6 +118,18 @@ def test_chunks_that_run_behind_one_another():
     # at 2 the second begins and the third waits; at 3 the third might begin, at 4 it does; at 7 and
     # 9 the first and the second are done
     assert reused == {2: "1, 3", 3: "1", 4: "1, 2", 5: "1, 2", 7: "2, 3", 9: "1, 3"}
+
+
+def test_in_causal_blocks_resting_chunks_cost_nothing_and_change_nothing():
+    """A threshold that no change stays below: those that wait and those that are done remain."""
+    tiny = skyreels_df_async()
+    plain = tiny.run()
+    with cached(tiny.pipe, FlowCacheConfig(1e-9, warm_up_steps=0)) as run:
+        given = tiny.run()
+    torch.testing.assert_close(given, plain, **CLOSE)
+    # 2 steps with the third waiting; 2 with the first done, then 1 with the second done, too
+    assert run.trace.letters == "CppCCCCppp"
+    assert run.trace.compute_share < 0.85
 
 
 # -- some chunks computed alone -------------------------------------------------------------------
@@ -365,6 +380,27 @@ def test_beside_an_uncached_run_each_is_what_it_is_alone():
     assert torch.equal(out[1], alone)
 
 
+@pytest.mark.parametrize("kind", ["leaf_level", "block_level"])
+def test_offloaded_weights_change_nothing(kind):
+    one, other = skyreels_df_async(), skyreels_df_async()
+    groups = {"num_blocks_per_group": 1} if kind == "block_level" else {}
+    cpu = torch.device("cpu")
+    other.pipe.transformer.enable_group_offload(cpu, cpu, kind, **groups)
+    with cached(one.pipe, EAGER), cached(other.pipe, EAGER) as run:
+        assert torch.equal(one.run(), other.run())
+    assert "p" in run.trace.letters
+
+
+def test_a_copy_made_inside_is_not_cached():
+    tiny = skyreels_df()
+    plain = tiny.run()
+    with cached(tiny.pipe, EAGER):
+        tiny.run()
+        copied = replace(tiny, pipe=copy.deepcopy(tiny.pipe))
+        assert torch.equal(copied.run(), plain)
+    assert torch.equal(copied.run(), plain)
+
+
 # -- what it does not work on ---------------------------------------------------------------------
 
 
@@ -417,6 +453,12 @@ def test_attentions_that_are_not_as_known_are_refused_before_they_run(made):
     with pytest.raises(CacheError, match="^method: it reuses chunks of frames"):
         cached(tiny.pipe, EAGER).__enter__()
     assert tiny.insides() == before
+
+
+def test_processes_that_share_a_video_are_refused():
+    transformer = model()
+    with pytest.raises(CacheError, match="processes share the video's tokens"):
+        gates_of_chunks(transformer, stack_of(transformer, None), None, Ranks(None, 0, 2))
 
 
 def test_gradients_do_not_pass_a_call_of_some_chunks():
