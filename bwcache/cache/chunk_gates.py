@@ -47,10 +47,11 @@ class ProjectionGate(ModuleGate):
         self._what, self._place, self._heads = what, block, heads
 
     def __call__(self, *args, **kwargs):
-        projected, chunks = self.run(args, kwargs), self._switch.controller.chunks
-        if chunks is None:
+        projected, controller = self.run(args, kwargs), self._switch.controller
+        if controller.chunks is None:
             return projected
-        return chunks.seen(self._what, self._place, projected, self._heads)
+        given = self._what, self._place, projected, self._heads
+        return controller.chunks.seen(controller.part, *given)
 
 
 def gates_of_chunks(

@@ -105,7 +105,6 @@ class Chunks:
         self._moves: list[int] = []
         self._ready: list[bool] = []
         self._modules: Sequence[tuple[str, str]] = ()
-        self.part: Part | None = None
 
     @property
     def tensors(self) -> list[torch.Tensor]:
@@ -134,7 +133,7 @@ class Chunks:
             `CHUNK_CHANGE`, of the least similar video, and `CHUNK_MOVES`; nothing where there is
             nothing alike to compare with.
         """
-        self.part, self._modules = None, MODULES.get(type(owner).__name__, ())
+        self._modules = MODULES.get(type(owner).__name__, ())
         tokens = _only(inputs)
         frames = timestep.shape[1]
         causal = getattr(getattr(owner, "config", None), "num_frame_per_block", 1)
@@ -174,7 +173,7 @@ class Chunks:
         replay: Residual,
         inputs: Tensors,
         argument: Callable[[str], Any],
-    ) -> str | None:
+    ) -> Part | str:
         """Compute only some chunks in the running call.
 
         Args:
@@ -184,7 +183,7 @@ class Chunks:
             argument: Gives the first block's argument of that name.
 
         Returns:
-            Why that cannot be, in which case all are computed; None where it can.
+            What is computed, or why all has to be.
         """
         tokens, rotary = _only(inputs), argument(ROTARY)
         count, refusal = tokens.shape[1], replay.refusal(inputs)
@@ -205,23 +204,22 @@ class Chunks:
             is_held[start:stop] = True
         held = is_held.nonzero().flatten().to(tokens.device)
         computed = (~is_held).nonzero().flatten().to(tokens.device)
-        replay.held = held
+        replay.hold(held)
         output = tokens.detach() + _only(replay.kept)
-        self.part = Part(computed, tokens, output, rotary, self._blocks, self._modules)
-        return None
+        return Part(computed, tokens, output, rotary, self._blocks, self._modules)
 
     def seen(
-        self, what: Projection, block: int, projected: torch.Tensor, heads: int
+        self, part: Part | None, what: Projection, block: int, projected: torch.Tensor, heads: int
     ) -> torch.Tensor:
         """What an attention goes on with, behind one of its projections.
 
         Args:
+            part: Of the running call.
             what: Which.
             block: Whose attention it is.
             projected: `[B, N, C]`, or `[B, n, C]` in a call of some tokens.
             heads: Of the attention.
         """
-        part = self.part
         if part is None:
             if self._keeping and what != "queries":
                 self._kept[what, block] = projected.detach()

@@ -384,10 +384,11 @@ class Controller:
             run.block_time.start()
         if run.decision.chunks and not index and self.chunks is not None:
             replay = self._turn.replays[0, len(self.doing)]
-            why = self.chunks.enter(run.decision.chunks, replay, inputs(), argument)
-            if why is not None:  # all are computed, in all branches to come
-                run.refusal, run.decision = why, replace(run.decision, chunks=())
-            self.part = self.chunks.part
+            entered = self.chunks.enter(run.decision.chunks, replay, inputs(), argument)
+            if isinstance(entered, Part):
+                self.part = entered
+            else:  # all are computed, in all branches to come
+                run.refusal, run.decision = entered, replace(run.decision, chunks=())
         for span in layout.starting[index]:
             self._turn.replays[span].compute(inputs())
         if layout.adding[index]:
@@ -750,6 +751,7 @@ class Controller:
             run.evaluations += sum(work)
             ran = sum(each for each, d in zip(work, self.doing, strict=True) if d == RUN)
             run.evaluated += ran * (1.0 if self.part is None else self.part.share)
+            self.part = None
         if any(self.doing):
             run.ran = [r or d == RUN for r, d in zip(run.ran, self.doing, strict=True)]
         else:

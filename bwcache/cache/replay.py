@@ -146,20 +146,25 @@ class Output(Residual):
 
 
 class ChunkResidual(Residual):
-    """Replays each chunk's residual from when that chunk was last computed.
-
-    `held` are the tokens whose residual stays in the running call, in which the others are
-    computed; None where all are.
-    """
+    """Replays each chunk's residual from when that chunk was last computed."""
 
     keeps_old = True
 
     def __init__(self, swapped: bool = False, ranks: Ranks | None = None):
         super().__init__(swapped, ranks)
-        self.held: torch.Tensor | None = None
+        self._to_hold: torch.Tensor | None = None
+        self._held: torch.Tensor | None = None
+
+    def hold(self, tokens: torch.Tensor) -> None:
+        """In the call that is about to run, the residual of these tokens stays what it is."""
+        self._to_hold = tokens
+
+    def compute(self, inputs: Tensors) -> None:
+        self._held, self._to_hold = self._to_hold, None
+        super().compute(inputs)
 
     def leave(self, outputs: Tensors, level: float) -> None:
-        before, held, self.held = self.kept, self.held, None
+        before, held, self._held = self.kept, self._held, None
         super().leave(outputs, level)
         if held is not None and before is not None and self.kept is not None:
             # not what adding and subtracting made of it, which would drift
