@@ -8,7 +8,11 @@ import torch
 from bwcache import ConfigError, FlowCacheConfig
 from bwcache.cache.chunks import Chunks
 from bwcache.cache.method import CHUNK_CHANGE, CHUNK_MOVES, WHOLE, RunFacts, ask, start
+from bwcache.cli import main
 from bwcache.models import CATALOGUE
+from bwcache.ui import form
+from bwcache.ui.phrases import refused
+from tests.ui.given import given
 
 INF, NAN = float("inf"), float("nan")
 
@@ -140,3 +144,26 @@ def test_causal_blocks_of_frames_are_the_chunks():
 def test_models_of_the_catalogue_are_refused_in_one_line(name):
     with pytest.raises(ConfigError, match="^method: got 'flowcache'; allowed is a method of whole"):
         CATALOGUE[name].check_method(FlowCacheConfig())
+
+
+@pytest.mark.parametrize(
+    "line", [["compare", "--method", "flowcache"], ["sweep", "--methods", "fora,flowcache"]]
+)
+def test_on_the_command_line_too_and_nothing_is_written(line, tmp_path, capsys):
+    words = "a red circle moving right on a white background"
+    assert main([*line, "--prompt", words, "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("bwcache: method: got 'flowcache'; allowed is")
+    assert said.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "Method: flowcache is not possible here."), ("de", "Methode: flowcache geht hier")],
+)
+def test_on_the_page_in_the_visitors_language(language, said):
+    with pytest.raises(ConfigError) as caught:
+        form.read(given(method="flowcache"))
+    assert refused(caught.value, language).startswith(said)
+    assert form.read(given(method="fora")).config.name == "fora"

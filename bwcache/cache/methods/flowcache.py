@@ -112,7 +112,8 @@ class FlowCacheConfig(Method):
         changes, moves = seen.numbers.get(CHUNK_CHANGE), seen.numbers.get(CHUNK_MOVES)
         if changes is None or moves is None:
             return Plan(reason="nothing to compare with yet"), replace(state, totals=())
-        before = state.totals or (0.0,) * len(changes)
+        known = len(state.totals) == len(changes)
+        before = state.totals if known else (0.0,) * len(changes)
         totals = tuple(x + y for x, y in zip(before, changes, strict=True))
         reused = tuple(
             i
