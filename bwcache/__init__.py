@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # for editors and type checkers; a program imports each name 
     from .cache.methods.easycache import EasyCacheConfig
     from .cache.methods.fastercache import FasterCacheConfig
     from .cache.methods.first_block_cache import FirstBlockCacheConfig
+    from .cache.methods.flowcache import FlowCacheConfig
     from .cache.methods.fora import FORAConfig
     from .cache.methods.lemica import LeMiCaConfig
     from .cache.methods.magcache import MagCacheConfig
@@ -49,6 +50,7 @@ __all__ = [
     "FORAConfig",
     "FasterCacheConfig",
     "FirstBlockCacheConfig",
+    "FlowCacheConfig",
     "LeMiCaConfig",
     "MagCacheConfig",
     "Method",
@@ -89,6 +91,7 @@ _HOME = {
     "FORAConfig": "cache.methods.fora",
     "FasterCacheConfig": "cache.methods.fastercache",
     "FirstBlockCacheConfig": "cache.methods.first_block_cache",
+    "FlowCacheConfig": "cache.methods.flowcache",
     "LeMiCaConfig": "cache.methods.lemica",
     "METHODS": "cache.methods",
     "MagCacheConfig": "cache.methods.magcache",

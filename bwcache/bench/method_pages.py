@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator
 
 from ..cache import calibration
-from ..cache.block_stacks import CALLED_PER_BRANCH, MODULES
+from ..cache.block_stacks import CALLED_PER_BRANCH, CALLED_PER_FRAME, MODULES
 from ..cache.method import Knob, Method, RunFacts
 from ..cache.methods import METHODS
 from ..files import ASSETS
@@ -95,6 +95,14 @@ def _facts(name: str, config: Method) -> Iterator[str]:
             "- **Memory**, for each guidance branch: two tensors of the latents' size. On Wan 2.1 "
             f"at 480p about {2 * WAN_LATENTS / MIB:,.0f} MiB (reckoned, not measured)."
         )
+    elif config.site == "chunks":
+        what, each = "one for the stack, keys and values of each block", 1 + 2 * WAN_BLOCKS
+        size = each * WAN_BYTES
+        yield (
+            f"- **Memory**, for each guidance branch: {what}, {each} of a block's output in all, "
+            "and one more for the first branch. At the size of Wan 2.1 1.3B at 480p about "
+            f"{size / MIB:,.0f} MiB (reckoned, not measured)."
+        )
     elif spans:
         yield (
             f"- **Memory**, for each guidance branch: {what}, {each} of a block's output each. On "
@@ -127,6 +135,7 @@ def _words(of: str) -> str:
         "call_input": "the transformer's input",
         "call_output": "its output",
         "call_motion": "how its output differs from frame to frame",
+        "chunks": "how each chunk's tokens differ from the step before, ahead of the first block",
         "guidance": "by how much the estimate of a guidance branch misses",
     }.get(of, f"the blocks' `{of}`")
 
@@ -134,6 +143,12 @@ def _words(of: str) -> str:
 def _where(name: str, config: Method) -> str:
     if config.site == "modules":
         return f"{', '.join(MODULES)}, whose modules are known; others are refused before the run."
+    if config.site == "chunks":
+        return (
+            f"{', '.join(CALLED_PER_FRAME)} in the pipelines of diffusion forcing (text, image or "
+            "video to video), in one process, its blocks not compiled; others are refused before "
+            "the run."
+        )
     if config.guidance == "needed":
         return (
             f"{', '.join(CALLED_PER_BRANCH)}, which are called once for each guidance branch, with "

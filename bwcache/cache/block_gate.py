@@ -9,7 +9,7 @@ graph, of which the gate is no part.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ import torch
 from ..errors import CacheError
 from .block_stacks import MODULES, BlockStack
 from .branch import SAMPLE
+from .chunks import Part
 from .controller import GIVE
 from .flops import module_flops
 from .in_place import Tensors
@@ -24,7 +25,53 @@ from .lanes import Switch
 from .method import Site
 
 
-class BlockGate:
+class ModuleGate:
+    """What may stand at a module's call.
+
+    Args:
+        block: The module.
+        switch: Knows who decides: the controller of the run whose turn it is.
+    """
+
+    def __init__(self, block: torch.nn.Module, switch: Switch):
+        self._block, self._switch = block, switch
+        self._compiled: Callable[..., Any] | None = None
+
+    def __call__(self, *args, **kwargs):
+        raise NotImplementedError(f"{type(self).__name__}.__call__")
+
+    def run(self, args: Sequence[Any], kwargs: Mapping[str, Any]):
+        """What the module itself gives."""
+        return (self._compiled or self._block._call_impl)(*args, **kwargs)
+
+    @property
+    def block(self) -> torch.nn.Module:
+        return self._block
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the module is compiled."""
+        return (self._compiled or self._block._compiled_call_impl) not in (None, self)
+
+    @property
+    def in_place(self) -> bool:
+        return vars(self._block).get("_compiled_call_impl") is self
+
+    def put(self) -> None:
+        """Stand before the module, and before its compiled version if it has one."""
+        if not self.in_place:
+            self._compiled = self._block._compiled_call_impl
+            self._block._compiled_call_impl = self
+
+    def remove(self) -> None:
+        """Leave the module as it would be without the gate."""
+        if self.in_place:
+            del self._block._compiled_call_impl
+            if self._compiled is not None:
+                self._block._compiled_call_impl = self._compiled
+
+
+class BlockGate(ModuleGate):
     """The gate of one block.
 
     Args:
@@ -43,9 +90,8 @@ class BlockGate:
         switch: Switch,
         site: Site = "blocks",
     ):
-        self._site = site
-        self._block, self._index = block, index
-        self._stack, self._switch = stack, switch
+        super().__init__(block, switch)
+        self._site, self._index, self._stack = site, index, stack
         self._feature = stack.streams.index(stack.feature)
         names = list(inspect.signature(type(block).forward).parameters)[1:]
         self._places = {name: place for place, name in enumerate(names)}
@@ -56,7 +102,6 @@ class BlockGate:
                     f"{', '.join(names)}; say what it returns: BlockStack(lists=…, streams=…)",
                     "unknown-models",
                 )
-        self._compiled: Callable[..., Any] | None = None
 
     def __call__(self, *args, **kwargs):
         controller, index = self._switch.controller, self._index
@@ -73,7 +118,10 @@ class BlockGate:
             return self.passed_by(args, kwargs)
         if controller.weighing:
             controller.weigh(index, self._operations(args, kwargs))
-        output = (self._compiled or self._block._call_impl)(*args, **kwargs)
+        if controller.part is not None:
+            output = self._run_part(controller.part, args, kwargs)
+        else:
+            output = (self._compiled or self._block._call_impl)(*args, **kwargs)
         leaving = controller.left[index]
         if leaving == SAMPLE:
             whole = isinstance(output, tuple)
@@ -84,14 +132,6 @@ class BlockGate:
             lent = self._compiled is not None  # perhaps as CUDA graphs
             controller.after(index, lambda: self.inputs(args, kwargs), streams, self._feature, lent)
         return output
-
-    @property
-    def block(self) -> torch.nn.Module:
-        return self._block
-
-    def run(self, args: tuple, kwargs: dict):
-        """What the block itself gives."""
-        return (self._compiled or self._block._call_impl)(*args, **kwargs)
 
     def inputs(self, args: tuple, kwargs: dict) -> Tensors:
         """The streams, as the block is given them."""
@@ -104,6 +144,15 @@ class BlockGate:
         if controller.doing[self._index] == GIVE:
             streams = controller.replay(self._index, streams)
         return streams if len(streams) > 1 else streams[0]
+
+    def _run_part(self, part: Part, args: tuple, kwargs: dict):
+        """What the block gives for some of its tokens; the last one gives those of all."""
+        refuse_gradients((part.tokens,))
+        given = {**dict(zip(self._places, args, strict=False)), **kwargs}
+        if not self._index:
+            part.weigh(self._block, given[CONTEXT].shape[1])
+        output = self.run((), part.given(given))
+        return part.whole(output) if self._index == part.blocks - 1 else output
 
     def _operations(self, args: tuple, kwargs: dict) -> float:
         """How much work this module is."""
@@ -125,25 +174,6 @@ class BlockGate:
     def _argument(self, name: str, args: tuple, kwargs: dict):
         self.check_argument(name)
         return kwargs[name] if name in kwargs else args[self._places[name]]
-
-    # -- putting it there and taking it away ----------------------------------------------------
-
-    @property
-    def in_place(self) -> bool:
-        return vars(self._block).get("_compiled_call_impl") is self
-
-    def put(self) -> None:
-        """Stand before the block, and before its compiled version if it has one."""
-        if not self.in_place:
-            self._compiled = self._block._compiled_call_impl
-            self._block._compiled_call_impl = self
-
-    def remove(self) -> None:
-        """Leave the block as it would be without the gate."""
-        if self.in_place:
-            del self._block._compiled_call_impl
-            if self._compiled is not None:
-                self._block._compiled_call_impl = self._compiled
 
 
 def refuse_gradients(streams: Sequence[torch.Tensor]) -> None:

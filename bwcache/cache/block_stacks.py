@@ -91,6 +91,10 @@ MODULES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
     }
 )
 
+# whose pipelines may give each latent frame a timestep of its own (diffusion forcing); what stands
+# in an attention of theirs when it is called is known, see `chunk_gates.py`
+CALLED_PER_FRAME = ("SkyReelsV2Transformer3DModel",)
+
 # whose pipelines call them once for each guidance branch, not with a batch of both
 CALLED_PER_BRANCH = (
     *("WanTransformer3DModel", "WanVACETransformer3DModel", "WanAnimateTransformer3DModel"),

@@ -10,6 +10,7 @@ import torch
 
 from .branch_difference import BranchDifference
 from .call_forecast import CallForecast
+from .chunks import Chunks
 from .in_place import Held
 from .method import Method, Probe, RunFacts
 from .prediction import UNKNOWN, Prediction
@@ -19,6 +20,7 @@ from .replay import REPLAYS, Residual
 
 # probes of calls that are forecast, or estimated: what came against what stood ready
 FORECAST, GUIDANCE = "forecast", "guidance"
+CHUNKS = "chunks"  # before the first block, of each chunk of frames
 # measured at the transformer, not at a block
 CALL_PROBES = ("call_input", "call_output", "call_motion")
 BLOCK_PROBES = ("output", "residual")  # measured behind a block; all others are its arguments
@@ -73,7 +75,7 @@ class CallLayout:
             starts[span[0]].append(span)
             ends[span[1] - 1].append(span)
         for place, probe in enumerate(probes):
-            if probe.of not in (*CALL_PROBES, FORECAST, GUIDANCE):
+            if probe.of not in (*CALL_PROBES, FORECAST, GUIDANCE, CHUNKS):
                 for block in probe.blocks:
                     at[block, probe.of in BLOCK_PROBES].append(place)
         starting = tuple(tuple(starts.get(i, ())) for i in range(count))
@@ -133,6 +135,10 @@ class Branch:
             self.call = CallForecast(prediction, layout.facts.levels, method.reach)
         estimates = method.guidance != "unused"
         self.difference = BranchDifference() if estimates else None
+        self.chunks: Chunks | None = None
+        if method.site == "chunks":
+            keeping = not method.only_measures
+            self.chunks = Chunks(method.frames_per_chunk, layout.facts.num_blocks, keeping)
         kind = REPLAYS[method.replay]
         self.replays: dict[tuple[int, int], Residual] = {
             (start, stop): kind(alternating and (stop - 1 - start) % 2 == 1, ranks)
@@ -144,7 +150,7 @@ class Branch:
     def replay_tensors(self) -> list[torch.Tensor]:
         """What the replays keep."""
         kept = [x for replay in self.replays.values() for x in replay.tensors]
-        for each in (self.call, self.difference):
+        for each in (self.call, self.difference, self.chunks):
             kept += [] if each is None else each.tensors
         return kept
 

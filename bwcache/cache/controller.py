@@ -22,6 +22,7 @@ from ..errors import CacheError
 from .branch import FORECAST, GUIDANCE, Branch, CallLayout
 from .branch_difference import UNLIKE, FirstBranch
 from .call_forecast import CallForecast
+from .chunks import Chunks, Part
 from .in_place import Tensors
 from .method import (
     FEATURES,
@@ -85,6 +86,7 @@ class Call:
         parts: See `RunFacts`; then `num_blocks` counts modules.
         feature: The stream of the blocks that is measured.
         shape: Of the latents that it is given, alike in all processes.
+        timestep: What it is given as such.
     """
 
     owner: object
@@ -98,6 +100,7 @@ class Call:
     parts: tuple[str, ...] = ()
     feature: str = ""
     shape: tuple[int, ...] = ()
+    timestep: Any = None
 
 
 @dataclass
@@ -182,7 +185,8 @@ class Controller:
 
     `entered`, `left`, `doing` and `weighing` are what the gates read: whether block i is reported
     before it runs, what is done after it ran, whether it runs, is passed by, or gives a replay, and
-    whether it is not known yet how much work each module is.
+    whether it is not known yet how much work each module is. `part` is set in a call that computes
+    some chunks of frames only.
     """
 
     def __init__(
@@ -204,12 +208,13 @@ class Controller:
         self.doing: list[int] = []
         self.site: Site = _gated_site(self.methods[0])
         self.weighing = False
+        self.part: Part | None = None
         self._branch: Branch | None = None
         self._run: _RunState | None = None
 
     def free(self) -> None:
         """Free every tensor, but go on counting steps: nothing more is to be computed."""
-        self.branches, self._branch, self.doing = {}, None, []
+        self.branches, self._branch, self.doing, self.part = {}, None, [], None
         if self._run is not None:
             self._running.call = None
             self._running.first_branch.begin_step()
@@ -236,7 +241,7 @@ class Controller:
             self._ask(None, run.turn.numbers)
         key = (call.context, run.calls[call.context])
         run.calls[call.context] += 1
-        run.in_call, run.reached, run.giving = True, False, {}
+        run.in_call, run.reached, run.giving, self.part = True, False, {}, None
         if run.over:  # nothing would ever be made of what is measured or kept here
             self.doing, self._branch = [], None
             return
@@ -311,6 +316,11 @@ class Controller:
         self._running.turn.work[index] = operations
 
     @property
+    def chunks(self) -> Chunks | None:
+        """The running call's chunks of frames, where the method reuses them one by one."""
+        return None if self._branch is None or not self.doing else self._branch.chunks
+
+    @property
     def unreached(self) -> bool:
         """Whether the running call has ended without any of its blocks."""
         run = self._run
@@ -356,8 +366,14 @@ class Controller:
                 # what the first block is given is not split yet
                 part = probe.of == run.current.feature and index > 0
                 self._measure(place, argument(probe.of), part)
+        seen: dict[str, tuple[float, ...]] = {}
+        if not index and (chunks := self.chunks) is not None:
+            run.indicator_time.start()
+            seen = chunks.begin(inputs(), run.current.timestep, run.current.owner, run.first_call)
+            run.indicator_time.stop()
+            run.read_early.update(seen)
         if run.first_call and run.decision.until == index:
-            self._ask(index, self._read_early())
+            self._ask(index, {**seen, **self._read_early()})
         if self.doing[index] != RUN:
             return
         if (span := run.spans.get(index)) is not None:
@@ -366,6 +382,13 @@ class Controller:
             return
         if not run.block_time.running:
             run.block_time.start()
+        if run.decision.chunks and not index and self.chunks is not None:
+            replay = self._turn.replays[0, len(self.doing)]
+            entered = self.chunks.enter(run.decision.chunks, replay, inputs(), argument)
+            if isinstance(entered, Part):
+                self.part = entered
+            else:  # all are computed, in all branches to come
+                run.refusal, run.decision = entered, replace(run.decision, chunks=())
         for span in layout.starting[index]:
             self._turn.replays[span].compute(inputs())
         if layout.adding[index]:
@@ -734,7 +757,9 @@ class Controller:
             work = run.turn.work
             self.weighing = not all(work)
             run.evaluations += sum(work)
-            run.evaluated += sum(each for each, d in zip(work, self.doing, strict=True) if d == RUN)
+            ran = sum(each for each, d in zip(work, self.doing, strict=True) if d == RUN)
+            run.evaluated += ran * (1.0 if self.part is None else self.part.share)
+            self.part = None
         if any(self.doing):
             run.ran = [r or d == RUN for r, d in zip(run.ran, self.doing, strict=True)]
         else:

@@ -26,6 +26,7 @@ from diffusers.hooks.hooks import CacheContext, _set_cache_context
 from ..errors import CacheError, ConfigError
 from .block_gate import (
     BlockGate,
+    ModuleGate,
     SideGate,
     gates_of,
     gates_of_modules,
@@ -35,6 +36,7 @@ from .block_gate import (
 from .block_stacks import CALLED_PER_BRANCH, GUESSES, REFUSED, STACKS, BlockStack
 from .branch import BLOCK_PROBES, CALL_PROBES, GUIDANCE
 from .call_gate import CallGate
+from .chunk_gates import check_call, check_chunks, gates_of_chunks
 from .controller import Call, Controller, StepCallback, model_of
 from .lanes import Lane, Switch
 from .method import Method, RunFacts
@@ -59,7 +61,7 @@ SAFE = BWCacheConfig(reuse_interval=1, gate="recheck", warm_up_steps=0.2, max_co
 of the first fifth is reused, none after another reused one, and each is asked for anew. So at most
 two steps of five are reused, whatever the model's indicator is like."""
 
-GATES = (BlockGate, CallGate)  # whatever may stand at a module's call
+GATES = (ModuleGate, CallGate)  # whatever may stand at a module's call
 
 OTHER_CACHES = ("cache_dit", "para_attn")  # whose wrapped forward is known by its module
 
@@ -277,6 +279,7 @@ def _lane(
         method.check_model(model_of(transformer))
         _check_branches(method, transformer)
         _check_long_skips(method, transformer)
+        check_chunks(method, pipe, transformer)
     controller = Controller(methods, on_step, interrupted)
 
     def check() -> None:
@@ -358,19 +361,21 @@ def _put_gates(
     _open.add(undo)
     undo.callback(_open.discard, undo)
     for expert, (transformer, stack) in enumerate(transformers):
-        gates = all_gates[expert]
+        gates: list[ModuleGate] = [*all_gates[expert]]
         parts: tuple[str, ...] = ()
         methods = [controller.method_of(expert) for controller in controllers]
         for method in methods:
             if method.site == "blocks":
-                _check_arguments(method, gates, model_of(transformer))
+                _check_arguments(method, all_gates[expert], model_of(transformer))
         if any(method.site == "modules" for method in methods):
             gates += gates_of_modules(transformer, stack, switch)
             parts = parts_of(transformer, stack)
+        ranks = Ranks.of(transformer, group)
+        if any(method.site == "chunks" for method in methods):
+            gates += gates_of_chunks(transformer, stack, switch, ranks)
         for gate in gates:
             undo.callback(gate.remove)
             gate.put()
-        ranks = Ranks.of(transformer, group)
         place = _Place(transformer, stack, expert, ranks, gates, switch, parts)
         whole_calls = any(controller.may_answer_calls for controller in controllers)
         undo.enter_context(_announced(place, whole_calls))
@@ -664,7 +669,7 @@ class _Place:
     stack: BlockStack
     expert: int
     ranks: Ranks | None
-    gates: list[BlockGate]
+    gates: list[ModuleGate]
     switch: Switch
     parts: tuple[str, ...] = ()
 
@@ -737,11 +742,15 @@ def _announced(place: _Place, whole_calls: bool) -> Iterator[None]:
         check_lists()
         lane.stepping.follow()
         context = lane.contexts[-1][0] if lane.contexts else None
-        lane.stepping.called(context, timestep_of(module, args, kwargs))
+        timestep = timestep_of(module, args, kwargs)
+        lane.stepping.called(context, timestep)
         for gate in place.gates:
             gate.put()  # compiling a block inside the `with` takes its place
         given = args[0] if args else next(iter(kwargs.values()), None)
-        modules = controller.method_of(place.expert).site == "modules"
+        site = controller.method_of(place.expert).site
+        if site == "chunks":
+            check_call(timestep, place.gates)
+        modules = site == "modules"
         call = Call(
             module,
             len(place.parts) if modules else num_blocks,
@@ -754,6 +763,7 @@ def _announced(place: _Place, whole_calls: bool) -> Iterator[None]:
             place.parts if modules else (),
             stack.feature,
             tuple(given.shape) if isinstance(given, torch.Tensor) else (),
+            timestep,
         )
         controller.begin_call(call, lane.stepping.plan)
         if controller.measures_calls:

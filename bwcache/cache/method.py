@@ -22,7 +22,7 @@ Action = Literal["compute", "reuse", "partial"]
 Forecast = Literal["exact", "estimate", "none"]
 Against = Literal["computed", "measured", "neighbour"]
 Metric = Literal["relative_l1", "change", "size", "cosine", "cosine_ahead"]
-Site = Literal["blocks", "modules", "call"]
+Site = Literal["blocks", "modules", "call", "chunks"]
 Guidance = Literal["unused", "used", "needed"]
 KnobKind = Literal[
     "number", "whole", "steps", "count", "choice", "numbers", "start", "mask", "name"
@@ -30,6 +30,9 @@ KnobKind = Literal[
 M = TypeVar("M", bound="Method")
 
 FEATURES = "features"  # the probe that the trace shows as distances and indicator
+# of each chunk of frames (`Method.site`): by how much its tokens differ from the step before, as
+# ‖now − before‖₁ / ‖before‖₁, and how many steps of its own it has begun, the first one not counted
+CHUNK_CHANGE, CHUNK_MOVES = "chunk_change", "chunk_moves"
 NOT_FINITE = "the last measurement is not a finite number"
 NOT_CACHED = "nothing is cached for this call yet"
 MASK_COMPUTE, MASK_REUSE, MASK_METHOD = "C", "R", "?"
@@ -102,8 +105,9 @@ class Probe:
             or "forecast", where calls are forecast (`Method.site`): what a computed call gave
             against the forecast of it that stood ready, in noise predictions ("neighbour"); or
             "guidance", where branches are estimated (`Method.guidance`): what a later branch's
-            computed call gave against the estimate of it ("neighbour"). For the call's the blocks
-            are `(0,)`.
+            computed call gave against the estimate of it ("neighbour"). Where chunks of frames
+            are reused (`Method.site`) "chunks", which gives `CHUNK_CHANGE` and `CHUNK_MOVES`, a
+            number a chunk. For the call's and the chunks' the blocks are `(0,)`.
         blocks: Which blocks, in calling order.
         against: What it is compared with, of the same guidance branch: the last call that computed
             all of its blocks ("computed"), the last one in which all of the probe's blocks were
@@ -159,17 +163,20 @@ class Plan:
         estimate: Where every guidance branch but the step's first is not called but estimated, as
             the first one's output and their last difference: the weights of the difference's low
             and high spatial frequencies. None where every branch is called.
+        chunks: Chunks of frames, by number, that are replayed while the blocks compute the others;
+            where all are, `reused` is `WHOLE`. See `Method.site`.
     """
 
     reused: tuple[Span, ...] = ()
     until: int | None = None
     reason: str = ""
     estimate: tuple[float, float] | None = None
+    chunks: tuple[int, ...] = ()
 
     @property
     def reuses(self) -> bool:
         """Whether anything is replayed or estimated."""
-        return bool(self.reused) or self.estimate is not None
+        return bool(self.reused or self.chunks) or self.estimate is not None
 
 
 @dataclass(frozen=True)
@@ -437,9 +444,16 @@ class Method:
         of blocks is meant of them then, in calling order, three a block in most models, and a
         module's replay should be of its output. "call": the transformer's call as a whole, which
         is forecast: neither embedding nor head runs, and no offloaded weight moves. Such a method
-        reuses `WHOLE` or nothing, and keeps no block's replay.
+        reuses `WHOLE` or nothing, and keeps no block's replay. "chunks": all blocks, but perhaps
+        for some chunks of frames only (`Plan.chunks`), on models that give each frame a timestep
+        of its own; such a method is asked before block 0, and keeps `WHOLE` by the replay "chunks".
         """
         return "blocks"
+
+    @property
+    def frames_per_chunk(self) -> int:
+        """Latent frames of a chunk, where the model is not set to causal blocks of frames."""
+        return 1
 
     @property
     def guidance(self) -> Guidance:

@@ -154,6 +154,33 @@ class Output(Residual):
         return self.kept
 
 
+class ChunkResidual(Residual):
+    """Replays each chunk's residual from when that chunk was last computed."""
+
+    keeps_old = True
+
+    def __init__(self, swapped: bool = False, ranks: Ranks | None = None):
+        super().__init__(swapped, ranks)
+        self._to_hold: torch.Tensor | None = None
+        self._held: torch.Tensor | None = None
+
+    def hold(self, tokens: torch.Tensor) -> None:
+        """In the call that is about to run, the residual of these tokens stays what it is."""
+        self._to_hold = tokens
+
+    def compute(self, inputs: Tensors) -> None:
+        self._held, self._to_hold = self._to_hold, None
+        super().compute(inputs)
+
+    def leave(self, outputs: Tensors, level: float) -> None:
+        before, held, self._held = self.kept, self._held, None
+        super().leave(outputs, level)
+        if held is not None and before is not None and self.kept is not None:
+            # not what adding and subtracting made of it, which would drift
+            put_back = lambda now, then: now.index_copy(1, held, then[:, held])  # noqa: E731
+            self._results.put(_each(put_back, self.kept, before), own=True)
+
+
 class ForecastResidual(Residual):
     """Continues the residual along its last change, linear in the noise level, and damped."""
 
@@ -326,6 +353,7 @@ def _of_order(kind: type[Taylor], order: int) -> type[Taylor]:
 HIGHEST_ORDER = 4
 REPLAYS: Mapping[str, type[Residual]] = MappingProxyType(
     {"residual": Residual, "output": Output, "forecast": ForecastResidual, "mix": Mix}
+    | {"chunks": ChunkResidual}
     | {f"taylor:{n}": _of_order(Taylor, n) for n in range(HIGHEST_ORDER + 1)}
     | {f"taylor_output:{n}": _of_order(TaylorOutput, n) for n in range(HIGHEST_ORDER + 1)}
 )

@@ -51,8 +51,10 @@ class StepRecord:
         blocks: A letter for each block in calling order, "C" for one that ran in any guidance
             branch and "r" for one that was replayed; "" where it was not recorded.
         compute_share: Of the step's block evaluations, over all branches, how many ran, 0 to 1;
-            where a method works inside blocks, of its attentions' and MLPs' operations.
-        numbers: What the method's own probes measured, a number a block; not the distances.
+            where a method works inside blocks, or on some chunks of frames, of its attentions' and
+            MLPs' operations.
+        numbers: What the method's own probes measured, a number a block or a chunk of frames;
+            not the distances.
         expert: Which of the run's transformers made it: 0, or 1 for Wan 2.2's second.
     """
 

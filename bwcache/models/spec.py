@@ -169,6 +169,9 @@ WITHOUT_BRANCHES: Mapping[Branches, str] = MappingProxyType(
 )
 
 
+ONE_TIMESTEP = "a method of whole videos: this model's frames have no timesteps of their own"
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """One model of the catalogue.
@@ -197,6 +200,7 @@ class ModelSpec:
             (10^9 bytes). Nobody has measured it here.
         branches: How guidance is computed: "calls" of the transformer, one for each branch, a
             "batch" of both in one call, or "none" where there is no second branch.
+        timestep_per_frame: Whether each latent frame has a timestep of its own (diffusion forcing).
         caching: Name of a caching method → what has been measured of it; absent where nothing has.
         indicator_blocks, indicator_tokens: How much of the features is measured on this model by
             default, as in `BWCacheConfig`; None for all.
@@ -233,6 +237,7 @@ class ModelSpec:
     call: Mapping[str, Any] = field(default_factory=dict)
     activations_gb: float = 0.0
     branches: Branches = "calls"
+    timestep_per_frame: bool = False
     caching: Mapping[str, MethodFacts] = field(default_factory=dict)
     indicator_blocks: int | None = BWCacheConfig.indicator_blocks
     indicator_tokens: int | None = BWCacheConfig.indicator_tokens
@@ -270,6 +275,8 @@ class ModelSpec:
         guided = self.branches == "calls" and self.call.get("guidance_scale", 2.0) > 1
         if config.guidance == "needed" and not guided:
             raise ConfigError("method", config.name, WITHOUT_BRANCHES[self.branches])
+        if config.site == "chunks" and not self.timestep_per_frame:
+            raise ConfigError("method", config.name, ONE_TIMESTEP)
 
     def memory_gb(self, offload: Offload) -> float:
         """Device memory that a run takes, by offload mode, in GB (10^9 bytes): an estimate.

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from diffusers import (
+    SkyReelsV2DiffusionForcingImageToVideoPipeline,
     SkyReelsV2DiffusionForcingPipeline,
+    SkyReelsV2DiffusionForcingVideoToVideoPipeline,
     SkyReelsV2ImageToVideoPipeline,
     SkyReelsV2Pipeline,
     SkyReelsV2Transformer3DModel,
 )
 
-from tests.pipelines.parts import BY_IMAGE, clip_vision, image_call, wan_model, wan_row
+from tests.pipelines.parts import (
+    BY_IMAGE,
+    clip,
+    clip_vision,
+    image_call,
+    picture,
+    wan_model,
+    wan_row,
+)
 from tests.pipelines.tiny import Tiny
 
 
@@ -27,10 +37,10 @@ def skyreels_i2v() -> Tiny:
     return wan_row(SkyReelsV2ImageToVideoPipeline, parts, image_call())
 
 
-def diffusion_forcing(call: dict) -> Tiny:
+def diffusion_forcing(call: dict, kind: Callable = SkyReelsV2DiffusionForcingPipeline) -> Tiny:
     """Text to video with a timestep and a scheduler for every latent frame."""
     transformer = wan_model(SkyReelsV2Transformer3DModel, inject_sample_info=True)
-    return wan_row(SkyReelsV2DiffusionForcingPipeline, {"transformer": transformer}, call)
+    return wan_row(kind, {"transformer": transformer}, call)
 
 
 def skyreels_df() -> Tiny:
@@ -47,6 +57,21 @@ def skyreels_df_long() -> Tiny:
     """Diffusion forcing of nine latent frames in three loops: five, three more, the last."""
     call = {"num_frames": 33, "base_num_frames": 17, "overlap_history": 5, "ar_step": 0}
     return diffusion_forcing(call)
+
+
+def skyreels_df_i2v() -> Tiny:
+    """Diffusion forcing from a picture, which is the first of three latent frames."""
+    call = {"image": picture(), "ar_step": 0}
+    return diffusion_forcing(call, SkyReelsV2DiffusionForcingImageToVideoPipeline)
+
+
+def skyreels_df_v2v() -> Tiny:
+    """Diffusion forcing of two latent frames behind three given ones, to which noise is added."""
+    call = {"video": clip(9), "num_frames": 17, "base_num_frames": 17, "overlap_history": 5}
+    return diffusion_forcing(
+        {**call, "ar_step": 0, "addnoise_condition": 20},
+        SkyReelsV2DiffusionForcingVideoToVideoPipeline,
+    )
 
 
 ROWS: dict[str, Callable[[], Tiny]] = {

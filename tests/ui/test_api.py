@@ -65,6 +65,7 @@ KNOBS = {  # name → type, where the model's own is taken if it is left out
     "computed_share": ("None | float", None),
     "union_blocks": ("None | int", None),
     "prune_above": ("None | float", None),
+    "chunk_frames": ("None | int", None),
 }
 CHOICES = {
     "schedule": ("Literal['budget', 'tolerance']", "budget"),

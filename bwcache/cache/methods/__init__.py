@@ -16,6 +16,7 @@ from .dicache import DiCacheConfig
 from .easycache import EasyCacheConfig
 from .fastercache import FasterCacheConfig
 from .first_block_cache import FirstBlockCacheConfig
+from .flowcache import FlowCacheConfig
 from .fora import FORAConfig
 from .lemica import LeMiCaConfig
 from .magcache import MagCacheConfig
@@ -52,6 +53,7 @@ METHODS: Mapping[str, type[Method]] = MappingProxyType(
             BlockCachingConfig,
             BACConfig,
             QuantCacheConfig,
+            FlowCacheConfig,
         )
     }
 )

@@ -26,7 +26,7 @@ from ..method import WHOLE, Forecast, Method, Plan, Probe, RunFacts, Seen, Site,
 MISS = "miss"  # the probe: how far the forecast of a computed call was off
 SCHEDULES = {"budget": "Budget: a fixed share", "tolerance": "Tolerance: a closed loop"}
 LOOP_DENSE = 4  # before the closed loop sets in; the first forecast by a line is of the fourth
-# Chosen on prompts of TinyWorld that are reported nowhere, at flow shifts 2 and 5 and 8 to 50 steps:
+# Chosen on prompts of TinyWorld that are reported nowhere, at flow shifts 2 and 5, 8 to 50 steps:
 # a little signal that is there from the start, so that the very first ratios do not take all steps;
 # and the last stretch against the others, since no computed step corrects it any more.
 FLOOR, LAST_STRETCH = 0.05, 0.5
