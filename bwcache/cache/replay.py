@@ -172,7 +172,7 @@ class ChunkResidual(Residual):
         self._held, self._to_hold = self._to_hold, None
         super().compute(inputs)
 
-    def leave(self, outputs: Tensors, level: float) -> None:
+    def leave(self, outputs: Tensors, level: float, lent: bool = False) -> None:
         before, held, self._held = self.kept, self._held, None
         super().leave(outputs, level)
         if held is not None and before is not None and self.kept is not None:
