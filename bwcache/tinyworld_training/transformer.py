@@ -136,6 +136,7 @@ class FlowTrainer(Trainer):
             for part, file in WEIGHTS.items():
                 take_over(self.model[part], load_file(args.init / file))
         self.model.to(args.device)
+        self.teacher = self._teacher() if args.skips_alone else None
         self.ema = AveragedModel(
             self.model, multi_avg_fn=get_ema_multi_avg_fn(args.ema_decay), use_buffers=False
         )
@@ -150,9 +151,22 @@ class FlowTrainer(Trainer):
             for block in self.model["transformer"].blocks:
                 block.compile()
 
+    def _teacher(self) -> torch.nn.Module:
+        """The model to begin with, which the long skips alone are trained to be like.
+
+        What else the model has is kept as it is, so that without a cache it stays that model as
+        far as its skips let it: little data is enough, and nothing can be unlearned.
+        """
+        layers, heads, _, _, text_dim = sizes(self.args)
+        teacher = build_transformer(layers, heads, self.codec.config.z_dim, text_dim)
+        take_over(teacher, load_file(self.args.init / WEIGHTS["transformer"]))
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_("skip_projection" in name)
+        return teacher.to(self.args.device).requires_grad_(False)
+
     def _optimizers(self) -> list[torch.optim.Optimizer]:
         """Muon for the blocks' matrices, AdamW for all else (or for everything)."""
-        named = list(self.model.named_parameters())
+        named = [each for each in self.model.named_parameters() if each[1].requires_grad]
         matrices = [p for name, p in named if ".blocks." in name and p.ndim == 2 and self.args.muon]
         chosen = {id(p) for p in matrices}
         rest = [p for _, p in named if id(p) not in chosen]
@@ -220,7 +234,11 @@ class FlowTrainer(Trainer):
         else:
             with self._precision():
                 velocity = transformer(mixed, sigma * 1000, text, return_dict=False)[0]
-        loss = functional.mse_loss(velocity.float(), noise - latents)
+        target = noise - latents
+        if self.teacher is not None:
+            with torch.no_grad(), self._precision():
+                target = self.teacher(mixed, sigma * 1000, text, return_dict=False)[0].float()
+        loss = functional.mse_loss(velocity.float(), target)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         factor = learning_rate(self.step, self.progress())
@@ -253,6 +271,10 @@ def parser() -> argparse.ArgumentParser:
         "--old-middle", type=float, default=0.0, metavar="SHARE",
         help="of the steps, with middle blocks of an earlier noise level; needs long skips",
     )  # fmt: skip
+    parser.add_argument(
+        "--skips-alone", action="store_true",
+        help="keep all else of the model to begin with, and be like it; needs long skips",
+    )  # fmt: skip
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--muon-rate", type=float, default=3e-3)
     parser.add_argument("--ema-decay", type=float, default=0.995, help="of the averaged weights")
@@ -278,6 +300,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.error(
             f"--old-middle: {args.old_middle} given, allowed is 0 to 1; above 0 add --long-skips 3"
         )
+    if args.skips_alone and not (args.init and skips):
+        options.error("--skips-alone: add --init, a model to begin with, and --long-skips 3")
     torch.set_num_threads(args.threads)
     trainer = FlowTrainer(args)
     resumed = trainer.load()
