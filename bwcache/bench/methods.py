@@ -162,7 +162,7 @@ def methods(workload: Workload, plan: Plan, log: Path | None = None) -> dict[str
     points = points_of(bench.rows())
     return {
         **workload.header(),
-        **_where(),
+        **date_and_commit(),
         "prompts_to_choose": list(plan.choose),
         "prompts_reported": list(plan.report),
         "points": points,
@@ -176,7 +176,8 @@ def methods(workload: Workload, plan: Plan, log: Path | None = None) -> dict[str
     }
 
 
-def _where() -> dict[str, str]:
+def date_and_commit() -> dict[str, str]:
+    """When a result is made (UTC), and by which code."""
     return {"date": datetime.now(UTC).date().isoformat(), "commit": _commit()}
 
 
@@ -448,7 +449,7 @@ class _Bench:
             "prompt": prompt,
             "seed": self._seed(prompt),
             **numbers,
-            **_where(),
+            **date_and_commit(),
             "device": self._workload.header()["device"],
         }
         self._rows[key] = finite(row)

@@ -9,11 +9,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
 from gradio_client import Client
 
+import app
 from bwcache.errors import MachineError, ModelError
 from bwcache.runs import race as racing
 from bwcache.runs.consume import for_visitors, told
@@ -25,13 +27,16 @@ from bwcache.ui.handlers import Handlers
 from bwcache.ui.line import Line, in_line
 from bwcache.ui.results import Result, Results
 from bwcache.ui.run_log import RunLog
-from bwcache.ui.service import Service
+from bwcache.ui.serve import CLOSING_SECONDS
+from bwcache.ui.service import GRACE, Service
 from bwcache.ui.sessions import Visitors
+from tests.reliability import amount
 from tests.ui.serving import wait_for
 
 pytestmark = pytest.mark.faults
 ROOT = Path(__file__).parents[2]
 PROMPT = "a red circle moving right on a white background"
+TIMES = amount(short=1, full=5)
 # app.py as it is, around the fake: a run of so many seconds
 PROGRAM = """
 import os, runpy, sys
@@ -101,23 +106,73 @@ def unused_port() -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("attempt", range(TIMES))
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_an_idle_server(number, serve):
-    status, out, err, _ = serve().end(number)
+def test_a_signal_ends_an_idle_server(number, attempt, serve, tried, ended):
+    tried("servers stopped by Ctrl+C and SIGTERM, idle and in a run", 1, 0)
+    status, out, err, seconds = serve().end(number)
     assert status == 0, err
     assert out.endswith("app.py: stopped\n")
     assert "Traceback" not in err
+    ended(seconds)
 
 
 @pytest.mark.slow
-def test_a_signal_during_a_run_ends_it_and_tells_the_caller(serve):
+@pytest.mark.parametrize("attempt", range(TIMES))
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_a_run_ends_it_and_tells_the_caller(number, attempt, serve, tried, ended):
+    tried("servers stopped by Ctrl+C and SIGTERM, idle and in a run", 1, 0)
     server = serve(pause=1.0)
     job = Client(server.address, verbose=False).submit(PROMPT, steps=100, api_name="/compare")
     assert wait_for(lambda: httpx.get(f"{server.address}health").json()["running"] == 1)
-    status, _, err, _ = server.end(signal.SIGTERM)
+    status, _, err, seconds = server.end(number)
     assert status == 0, err
     assert "Traceback" not in err
     assert job.exception(timeout=60) is not None
+    ended(seconds)
+
+
+class Ended(BaseException):
+    """In place of the process's end."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_end_that_hangs_is_cut_off_by_a_timer(number, monkeypatch):
+    """Set before anything that may hang, to less than five seconds; no clock is waited for."""
+    handlers, timers, told = {}, [], []
+
+    class Timer:
+        def __init__(self, seconds, function, given):
+            self.seconds, self.function, self.given = seconds, function, given
+
+        def start(self):
+            timers.append(self)
+
+    def main(_):
+        monkeypatch.setattr(app, "demo", SimpleNamespace(is_running=True))
+        handlers[number](number, None)
+
+    def hanging(page, wait):
+        (timer,) = timers
+        assert wait()  # the signal has been heard
+        assert timer.daemon
+        told.append(timer.seconds)
+        timer.function(*timer.given)
+
+    def end(status):
+        raise Ended(status)
+
+    monkeypatch.setattr(app.signal, "signal", handlers.__setitem__)
+    monkeypatch.setattr(app.threading, "Timer", Timer)
+    monkeypatch.setattr(app.os, "_exit", end)
+    monkeypatch.setattr(app, "main", main)
+    monkeypatch.setattr(app, "serve_until_stopped", hanging)
+    with pytest.raises(Ended, match="^0$"):
+        app.serve([])
+    assert told == [app.LONGEST_END]
+    assert GRACE + CLOSING_SECONDS < app.LONGEST_END < 5  # who does not hang gets to the end
+    with pytest.raises(Ended, match="^130$"):  # asked for once more
+        handlers[number](number, None)
 
 
 BAD = {
