@@ -149,6 +149,10 @@ class Visit:
     def text(self, selector: str) -> str:
         return self.page.locator(selector).inner_text()
 
+    def overhang(self, selector: str) -> int:
+        """How many pixels of what an element holds stick out of it to the right."""
+        return self.page.eval_on_selector(selector, "node => node.scrollWidth - node.clientWidth")
+
     def set_threshold(self, value: float) -> None:
         box = self.page.locator("#bw-threshold input[type=number]")
         box.fill(str(value))

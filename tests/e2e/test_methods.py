@@ -50,8 +50,8 @@ def test_points_appear_as_they_are_measured_and_can_be_looked_at(visit, backend)
     page.locator(f"{ROWS} button").first.focus()
     assert visit.text(".bw-methods .bwf-detail-title").startswith("BWCache+ (budget) 0.4")
     assert page.locator(".bw-methods .bwf-strips figure:visible img").count() == 2
-    loaded = "[...document.querySelectorAll('.bw-methods .bwf-strips img')].every(i => i.naturalWidth > 200)"
-    page.wait_for_function(loaded)
+    found = "[...document.querySelectorAll('.bw-methods .bwf-strips img')]"
+    page.wait_for_function(f"{found}.every(i => i.naturalWidth > 200)")
     visit.button("Close the comparison").click()
     assert page.locator(".bw-methods").is_hidden()
 
@@ -93,4 +93,7 @@ def test_it_fits_the_window_and_is_whole_in_german(browser, address, width):
         page.wait_for_selector(".bw-methods[data-state=met]", timeout=120_000)
         assert visit.text(".bw-methods .bwf-sentence").startswith("Bei ")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert visit.overhang(".bw-methods .bwf-table") <= 0
+        page.set_viewport_size({"width": min(width, 360), "height": 900})
+        assert visit.overhang(".bw-methods .bwf-table") <= 0
         assert "weniger Schritte ohne Cache" in page.locator(f"{ROWS} th").all_inner_texts()
