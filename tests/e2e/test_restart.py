@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from tests.faults.test_process import Server, unused_port
+from tests.faults.servers import Server, unused_port
 from tests.ui.serving import wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults]
