@@ -14,7 +14,7 @@ from diffusers import (
 
 from bwcache.files import write
 from bwcache.models import loading
-from bwcache.models.machine import versions
+from bwcache.models.machine import describe_device, versions
 from bwcache.tinyworld.text import build_text_encoder, build_tokenizer
 from bwcache.tinyworld.transformer import build_transformer
 from tests import reliability
@@ -30,6 +30,12 @@ def tried(record_property):
     return lambda what, times, lost: record_property(reliability.PROPERTY, (what, times, lost))
 
 
+@pytest.fixture
+def ended(record_property):
+    """Says how many seconds passed from a signal to the end of the server it was sent to."""
+    return lambda seconds: record_property(reliability.SECONDS, seconds)
+
+
 def pytest_terminal_summary(terminalreporter, config):
     calls = [
         report
@@ -43,9 +49,21 @@ def pytest_terminal_summary(terminalreporter, config):
     terminalreporter.section("what was tried, and what was lost")
     for line in reliability.lines(rows):
         terminalreporter.write_line(line)
+    ends = reliability.ends(calls)
+    if ends is not None:
+        terminalreporter.write_line(f"servers stopped by a signal: {ends}")
     if reliability.OUT:
-        form = "full" if reliability.FULL else "short"
-        write({"form": form, "rows": rows, "versions": versions()}, Path(reliability.OUT))
+        from bwcache.bench.methods import date_and_commit
+
+        found = {
+            "form": "full" if reliability.FULL else "short",
+            **date_and_commit(),
+            "device": describe_device("cpu"),
+            "rows": rows,
+            "ends": ends,
+            "versions": versions(),
+        }
+        write(found, Path(reliability.OUT))
 
 
 SCHEDULERS = {

@@ -1,18 +1,20 @@
 """What was tried, how often, and what was lost: the table of `pytest -m "load or faults or abuse"`.
 
 Short by default, as CI runs it; whole with `BWCACHE_RELIABILITY=full`. With
-`BWCACHE_RELIABILITY_OUT=FILE` the table is written to a results file as well.
+`BWCACHE_RELIABILITY_OUT=FILE` the table is written to a results file as well, with the
+seconds that stopped servers took, and with what all this ran on.
 """
 
 from __future__ import annotations
 
 import os
+import statistics
 from collections.abc import Iterable
 from pathlib import Path
 
 FULL = os.environ.get("BWCACHE_RELIABILITY") == "full"
 OUT = os.environ.get("BWCACHE_RELIABILITY_OUT")
-PROPERTY = "tried"
+PROPERTY, SECONDS = "tried", "seconds to end"  # what tests say of themselves
 KINDS = ("faults", "abuse", "load")
 TITLES = {
     "test_written_whole": "encoders that fail, disks that fill: a file whole or none",
@@ -20,8 +22,10 @@ TITLES = {
     "test_files_of_others": "paths that clients name, picture bombs",
     "test_damaged_files": "damaged recorded runs, traces, rows and tokens",
     "test_special_places": "devices, FIFOs, links, standard output that takes nothing",
-    "test_process": "signals, workers' errors of every class, limits, bad settings",
+    "test_process": "workers' errors of every class, time limits, deletion",
+    "test_signals": "ends that hang, settings that nobody can start with",
     "test_sweep_killed": "sweeps that are killed, and started twice at once",
+    "test_restart": "a server started anew under a page that is open in a browser",
     "test_limits": "too many, too large, wrong passwords",
 }
 
@@ -49,7 +53,7 @@ def table(reports: Iterable) -> list[dict[str, object]]:
     counted: dict[tuple[str, str], list[int]] = {}
     for report in reports:
         path = Path(report.nodeid.partition("::")[0])
-        kind = next((part for part in path.parts if part in KINDS), None)
+        kind = next((each for each in KINDS if each in report.keywords), None)
         if kind is None:
             continue
         own = [value for name, value in report.user_properties if name == PROPERTY]
@@ -64,6 +68,21 @@ def table(reports: Iterable) -> list[dict[str, object]]:
             counted.items(), key=lambda item: (KINDS.index(item[0][0]), item[0][1])
         )
     ]
+
+
+def ends(reports: Iterable) -> dict[str, object] | None:
+    """How often a server was stopped by a signal, and the seconds until it was gone."""
+    seconds = [
+        value for report in reports for name, value in report.user_properties if name == SECONDS
+    ]
+    if not seconds:
+        return None
+    median = statistics.median(seconds)
+    return {
+        "signals": len(seconds),
+        "median_seconds": round(median, 2),
+        "slowest_seconds": round(max(seconds), 2),
+    }
 
 
 def lines(rows: list[dict[str, object]]) -> list[str]:

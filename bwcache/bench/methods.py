@@ -71,7 +71,7 @@ def methods(
     points = points_of(bench.rows())
     return {
         **workload.header(),
-        **where(),
+        **date_and_commit(),
         "prompts_to_choose": list(plan.choose),
         "prompts_reported": list(plan.report),
         "points": points,
@@ -85,8 +85,8 @@ def methods(
     }
 
 
-def where() -> dict[str, str]:
-    """When a row was made, and by which commit; "" where this is an installed package."""
+def date_and_commit() -> dict[str, str]:
+    """When a result is made (UTC), and by which commit; "" in an installed package."""
     return {"date": datetime.now(UTC).date().isoformat(), "commit": _commit()}
 
 
@@ -273,7 +273,7 @@ class _Bench:
                 row = json.loads(line)
                 self._rows[row["key"]] = row
         self._seeds = Runs(workload, plan)
-        self._header = where() | {"device": workload.header()["device"]}
+        self._header = date_and_commit() | {"device": workload.header()["device"]}
         self._bar = tqdm(desc="methods", unit="run", file=sys.stderr)
         self.add = self._bar.update
 

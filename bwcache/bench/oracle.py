@@ -32,7 +32,7 @@ from ..models.call import call_arguments
 from ..runs.controls import with_shift
 from ..runs.metrics import PSNR_CONVENTION
 from .frontier import IDENTICAL_DB
-from .methods import where
+from .methods import date_and_commit
 from .methods_plan import REPORT, Grid, prompts_of
 from .program import run_program
 from .workload import Workload
@@ -163,7 +163,7 @@ def main() -> None:
         found.append({"steps": grid.steps, "shift": grid.shift, "share": share, **own})
         result = {
             **replace(workload, steps=grid.steps).header(),
-            **where(),
+            **date_and_commit(),
             "psnr_convention": PSNR_CONVENTION,
             "prompts": prompts,
             "seconds": round(time.monotonic() - began, 1),

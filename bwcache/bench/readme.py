@@ -120,13 +120,26 @@ def tried() -> str:
         f"| {row['kind']} | {row['what']} | {row['tried']} | {row['lost']} |"
         for row in found["rows"]
     )
+    when = f", {found['date']}, commit {found['commit']}" if "date" in found else ""
+    device = found.get("device", "a CPU")
     return f"""\
-`pytest -m "load or faults or abuse"` in its {found["form"]} form, on a CPU
+`pytest -m "load or faults or abuse"` in its {found["form"]} form, on {device}{when}
 ([results]({RESULTS}/reliability.json)); a test that fails is a loss:
 
 | kind | what was tried | how often | lost |
 |---|---|---|---|
 {rows}
+{_ends(found.get("ends"), device)}"""
+
+
+def _ends(found: dict | None, device: str) -> str:
+    """How long servers that were told to stop went on; nothing where that was not measured."""
+    if found is None:
+        return ""
+    median, slowest = found["median_seconds"], found["slowest_seconds"]
+    return f"""
+Ctrl+C and SIGTERM were sent to {found["signals"]} servers, idle and in a run. From the signal to
+the end of the process: median {median:.1f} s, slowest end {slowest:.1f} s, measured on {device}.
 """
 
 

@@ -14,7 +14,6 @@ Standard library only.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import ConfigError
+from ..files import parse_json, read_text
 
 FORMAT, VERSION = "bwcache-calibration", 1
 SHIPPED = Path(__file__).parent / "calibrations"
@@ -117,7 +117,7 @@ def needed(reference: str, method: str) -> Calibration:
 @lru_cache(maxsize=64)
 def _read(path: Path, changed: int, method: str) -> Calibration:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(read_text(path))
         by_steps = {int(steps): dict(numbers) for steps, numbers in data["by_steps"].items()}
         right = data["format"] == FORMAT and data["version"] == VERSION and bool(by_steps)
         found = Calibration(

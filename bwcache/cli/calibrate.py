@@ -10,7 +10,7 @@ from ..cache.methods import METHODS
 from ..errors import ConfigError
 from ..files import check_folder, write
 from .arguments import add_json_argument
-from .output import print_json
+from .output import print_json, print_lines
 from .progress import LoadingBar
 
 HELP = "measure on a model what calibrated methods need"
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(found)
     else:
-        print("\n".join(str(folder / f"{name}.json") for name in found))
+        print_lines("\n".join(str(folder / f"{name}.json") for name in found))
     return 0
 
 

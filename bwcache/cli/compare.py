@@ -25,7 +25,7 @@ from .arguments import (
     add_parallel_argument,
     read_config,
 )
-from .output import print_json, print_verdict
+from .output import print_json, print_lines, print_verdict
 from .progress import LoadingBar
 from .together import make
 
@@ -103,7 +103,7 @@ def _make(args: argparse.Namespace, request: Request, offload: Offload | None) -
         )
     if args.ruler:
         print("\n".join(ruler.lines(marks, finished.summary)))
-    print(f"Files: {', '.join(str(path) for path in written.values())}")
+    print_lines(f"Files: {', '.join(str(path) for path in written.values())}")
     if any(padded := padding(finished.runs[0].frames)):
         print(
             f"The videos are padded by {padded[0]} columns and {padded[1]} lines: players want "

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..errors import ConfigError
+from .output import print_lines
 
 HELP = "the recorded runs as a static folder, for talks without a network or a static Space"
 
@@ -24,5 +25,5 @@ def run(args: argparse.Namespace) -> int:
         needed = 'the page\'s packages: pip install "bwcache[page]"'
         raise ConfigError("freeze", str(error), needed) from None
     count = freeze(args.out, args.runs or RUNS)
-    print(f"{args.out / INDEX}: {count} recorded runs")
+    print_lines(f"{args.out / INDEX}: {count} recorded runs")
     return 0

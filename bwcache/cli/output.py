@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from ..errors import plain
 from ..files import finite
 from ..runs.verdict import CAVEAT, measure_of
 
@@ -12,6 +13,11 @@ from ..runs.verdict import CAVEAT, measure_of
 def print_json(data: object) -> None:
     """Print one JSON object, null in the place of every number that is not finite."""
     print(json.dumps(finite(data), indent=1, allow_nan=False))
+
+
+def print_lines(text: str) -> None:
+    """Print lines with names of files, or with what files hold: they steer no terminal."""
+    print("\n".join(map(plain, text.split("\n"))))
 
 
 def print_verdict(summary: Mapping[str, object]) -> None:

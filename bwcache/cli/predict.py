@@ -13,7 +13,7 @@ from ..cache.trace import TraceFile
 from ..errors import ConfigError
 from ..models import earlier_weights
 from .arguments import add_config_arguments, add_json_argument, read_config
-from .output import print_json
+from .output import print_json, print_lines
 
 HELP = "the schedule a recorded run would have had"
 
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{letters}\n{said} ({certainty}),")
     print(f"about {part:.1f} s instead of {whole:.1f} s (estimated from that run's step times)")
     if older:
-        print(f"this trace was {older}")
+        print_lines(f"this trace was {older}")
     if taken:
         words = ", ".join(f"{name} {_shown(value)}" for name, value in taken.items())
         print(f"as the recorded cached run unless told otherwise: {words}")

@@ -18,7 +18,7 @@ from .arguments import (
     add_parallel_argument,
     read_config,
 )
-from .output import print_json, print_verdict
+from .output import print_json, print_lines, print_verdict
 from .progress import LoadingBar
 from .together import make
 
@@ -82,7 +82,7 @@ def _record(
         print_json(recorded.summary)
         return 0
     print_verdict(recorded.summary)
-    print(f"Recorded: {args.out / RUN_FILE}")
+    print_lines(f"Recorded: {args.out / RUN_FILE}")
     return 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import ConfigError, first_line
-from ..files import check_file, parse_json, write
+from ..files import check_file, parse_json, read_text, write
 from .arguments import add_json_argument, listed
 from .output import print_json
 
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _measured(path: Path) -> Mapping[str, object]:
     try:
-        found = parse_json(path.read_text(encoding="utf-8"))
+        found = parse_json(read_text(path))
     except (OSError, ValueError) as error:
         allowed = f"a file that `bench scale` has written ({first_line(error)})"
         raise ConfigError("measured", str(path), allowed) from None

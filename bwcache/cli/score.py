@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ..runs.summary import METRICS
 from .arguments import add_json_argument, add_metrics_argument
-from .output import print_json
+from .output import print_json, print_lines
 
 HELP = "how far videos differ: two files, or two folders by their files' names"
 SOME_FAILED = 1
@@ -41,11 +41,11 @@ def run(args: argparse.Namespace) -> int:
         print_json({"pairs": rows, "mean": mean, "failed": failed, "unpaired": alone, **about})
     else:
         for row in rows:
-            print(f"{_words(row)}  {row['name']}")
+            print_lines(f"{_words(row)}  {row['name']}")
         if len(rows) > 1:
             print(f"{_words({**mean, 'identical': False})}  mean of {len(rows) - failed} pairs")
         for name in alone:
-            print(f"only in one of the folders: {name}")
+            print_lines(f"only in one of the folders: {name}")
     return SOME_FAILED if failed else 0
 
 

@@ -22,7 +22,7 @@ from ..files import check_file, check_folder
 from ..models.machine import default_device, describe_device, versions
 from ..runs.metrics import AS_SEEN
 from ..runs.video import check_encoder
-from .output import print_json
+from .output import print_json, print_lines
 from .progress import LoadingBar
 
 SOME_FAILED, TERMINATED = 1, 143  # the latter as a shell has it of SIGTERM
@@ -77,9 +77,9 @@ def run_jobs(args: argparse.Namespace, plan: Plan) -> int:
         files = {"out": str(args.out), "summary": str(summary), "report": str(report)}
         print_json({**files, **as_json(found, plan), **about})
     else:
-        print(plain_lines(found.markdown()))
-        print(f"{found.videos} rows of this sweep in {args.out}; table in {summary}")
-        print(f"report in {report}")
+        print_lines(found.markdown())
+        print_lines(f"{found.videos} rows of this sweep in {args.out}; table in {summary}")
+        print_lines(f"report in {report}")
     return SOME_FAILED if found.failures else 0
 
 
@@ -115,11 +115,6 @@ def as_json(found: Tally, plan: Plan) -> dict[str, object]:
         "settings": settings,
         "failures": found.failures,
     }
-
-
-def plain_lines(text: str) -> str:
-    """A text of several lines for a terminal: prompts and errors steer nothing."""
-    return "\n".join(plain(line) for line in text.splitlines())
 
 
 def _quartiles(found: tuple[float, float, float] | None) -> dict[str, float] | None:

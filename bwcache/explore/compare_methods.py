@@ -15,32 +15,15 @@ from ..errors import CacheError, ConfigError, TraceError
 from ..models.progress import Loading
 from ..runs.baselines import BaselineStore
 from ..runs.compare import compare
-from ..runs.events import RunFinished, StepDone
+from ..runs.events import StepDone
 from ..runs.request import Request
 from ..runs.summary import Summary
 from ..runs.video import filmstrip
 from .families import Family
-from .find_setting import BaselineStarted, Compare, baseline_alone, comparison
+from .find_setting import BaselineKnown, BaselineStarted, Compare, baseline_alone, comparison
 
 FAULTS = (CacheError, ConfigError, TraceError)  # what keeps a method from running here
 MOST_VALUES = 3  # of each family's main setting
-
-
-@dataclass(frozen=True)
-class MethodsStarted:
-    """The uncached run is known.
-
-    Args:
-        baseline: That run.
-        remembered: Whether it was made earlier.
-        runs: How many will be made, at most.
-        filmstrip: A WebP picture of the uncached video, 3 KiB at most.
-    """
-
-    baseline: RunFinished
-    remembered: bool
-    runs: int
-    filmstrip: bytes | None
 
 
 @dataclass(frozen=True)
@@ -93,7 +76,7 @@ class MethodsFinished:
 
 MethodsEvent = (
     BaselineStarted
-    | MethodsStarted
+    | BaselineKnown
     | PointStarted
     | Loading
     | StepDone
@@ -122,7 +105,7 @@ def compare_methods(
         values: Of each family, so many at most; the middle one of each comes first.
 
     Yields:
-        `BaselineStarted` unless it is remembered, `MethodsStarted`, for each run `PointStarted`
+        `BaselineStarted` unless it is remembered, `BaselineKnown`, for each run `PointStarted`
         and `Point` or, where its family cannot run here, `LeftOut`; then `MethodsFinished`. In
         between, what loading does, and the steps as they are done.
 
@@ -140,7 +123,7 @@ def compare_methods(
         yield BaselineStarted(request.steps)
         baseline = yield from baseline_alone(request, compare, store, device)
     planned = in_turns([(each, each.few(request.steps, values)) for each in families])
-    yield MethodsStarted(baseline, remembered, len(planned), filmstrip(baseline.frames))
+    yield BaselineKnown(baseline, remembered, len(planned), filmstrip(baseline.frames))
     points: list[Point] = []
     left_out: dict[str, LeftOut] = {}
     for number, (family, value) in enumerate(planned, 1):

@@ -33,24 +33,33 @@ class BaselineStarted:
 
 
 @dataclass(frozen=True)
-class SearchStarted:
-    """The uncached run is known.
+class BaselineKnown:
+    """The uncached run is there to be compared with.
 
     Args:
         baseline: That run.
         remembered: Whether it was made earlier.
-        candidates: How many settings there are to choose from, each with a schedule of its own.
-        runs_saved: How many more settings need no run.
-        most: Trials at most.
+        most: How many runs will be compared with it, at most.
         filmstrip: A WebP picture of the uncached video, 3 KiB at most.
     """
 
     baseline: RunFinished
     remembered: bool
-    candidates: int
-    runs_saved: int
     most: int
     filmstrip: bytes | None
+
+
+@dataclass(frozen=True)
+class SearchStarted(BaselineKnown):
+    """The same in a search, where each run is a trial.
+
+    Args:
+        candidates: How many settings there are to choose from, each with a schedule of its own.
+        runs_saved: How many more settings need no run.
+    """
+
+    candidates: int
+    runs_saved: int
 
 
 @dataclass(frozen=True)
@@ -140,7 +149,8 @@ def search(
         yield BaselineStarted(request.steps)
         baseline = yield from baseline_alone(request, compare, store, device)
     choice, saved = candidates(baseline.trace, config, thresholds, intervals, reuses)
-    yield SearchStarted(baseline, remembered, len(choice), saved, most, filmstrip(baseline.frames))
+    strip = filmstrip(baseline.frames)
+    yield SearchStarted(baseline, remembered, most, strip, len(choice), saved)
 
     finder = Search(goal, choice, most, _block_share(baseline.trace))
     around = max(0.0, baseline.total_seconds - baseline.trace.seconds)  # text and decoding

@@ -6,11 +6,8 @@ The rows are drawn by `static/panel/finder.js`; like the live panel's, a list of
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Generator
-from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 
@@ -18,7 +15,6 @@ from ..cache.methods import METHODS
 from ..errors import ConfigError
 from ..explore.candidates import Candidate
 from ..explore.find_setting import (
-    BaselineStarted,
     SearchEvent,
     SearchFinished,
     SearchStarted,
@@ -28,20 +24,18 @@ from ..explore.find_setting import (
 )
 from ..explore.search import Goal
 from ..runs.baselines import BaselineStore, Compare
-from ..runs.events import StepDone
 from ..runs.request import Request
 from ..runs.rounding import rounded
 from .handlers import Given, Job
 from .host import Host
+from .job_section import Row, known, markup, picture, rows_of
 from .languages import ENGLISH, choices, for_browser, label
-from .panel import scripted, source
+from .panel import scripted
 from .phrases import translated
 
 GOALS = {"psnr": 35, "speedup": 2}  # kind → what a visitor finds in the field
 VARIED = ("threshold", "reuse_interval")  # the settings that a search varies
 GOAL_KIND, GOAL_VALUE = "goal", "goal_value"  # names of the section's fields
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -75,10 +69,8 @@ def search_job(compare: Compare, host: Host) -> Job[tuple[Request, Goal]]:
         language: str,
         device: str | None = None,
     ) -> Generator[Row, None, None]:
-        with closing(search(*asked, compare, store, device or host.device)) as events:
-            for event in events:
-                if (row := as_row(event, language)) is not None:
-                    yield row
+        events = search(*asked, compare, store, device or host.device)
+        return rows_of(events, as_row, language)
 
     return Job(read, begin, rows, "finder_", "a search", lambda asked: asked[0])
 
@@ -111,29 +103,17 @@ def begin(asked: tuple[Request, Goal]) -> Row:
 
 
 def as_row(event: SearchEvent, language: str = ENGLISH) -> Row | None:
-    """An event as the row that shows it, in a language."""
+    """The row that shows an event of a search alone, in a language."""
     match event:
-        case BaselineStarted():
-            return {"k": "uncached", "n": event.steps}
-        case StepDone():
-            return {"k": "at", "i": event.record.step_index + 1}
         case SearchStarted():
-            return {
-                "k": "known",
-                "c": event.candidates,
-                "saved": event.runs_saved,
-                "most": event.most,
-                "n": event.baseline.trace.num_steps,
-                "remembered": event.remembered,
-                "p": _picture(event.filmstrip),
-            }
+            return {**known(event), "c": event.candidates, "saved": event.runs_saved}
         case TrialStarted():
             seconds = {"s": rounded(event.candidate.seconds), "left": rounded(event.seconds_left)}
             return {"k": "try", "i": event.number, **_setting(event.candidate), **seconds}
         case Trial():
             measured = event.measured
             return {
-                "k": "trial",
+                "k": "result",
                 "i": event.number,
                 **_setting(event.candidate),
                 "x": rounded(measured.speedup_by_work),
@@ -142,7 +122,7 @@ def as_row(event: SearchEvent, language: str = ENGLISH) -> Row | None:
                 "ssim": rounded(measured.ssim),
                 "w": event.candidate.schedule,
                 "ok": event.meets,
-                "p": _picture(event.filmstrip),
+                "p": picture(event.filmstrip),
             }
         case SearchFinished(recommendation=found):
             row: Row = {
@@ -156,10 +136,6 @@ def as_row(event: SearchEvent, language: str = ENGLISH) -> Row | None:
 
 def _setting(candidate: Candidate) -> Row:
     return {"t": candidate.config.threshold, "r": str(candidate.config.reuse_interval)}
-
-
-def _picture(filmstrip: bytes | None) -> str | None:
-    return None if filmstrip is None else base64.b64encode(filmstrip).decode()
 
 
 def finder_controls() -> tuple[gr.Button, gr.Button, gr.Radio, gr.Number]:
@@ -189,8 +165,26 @@ def finder_controls() -> tuple[gr.Button, gr.Button, gr.Radio, gr.Number]:
     return find, stop, kind, number
 
 
+USE = """<p class="bwf-use-line" hidden>
+      <button type="button" class="bwf-use" data-text="use"></button>
+      <span class="bwf-used"></span>
+    </p>"""
+DETAIL = """<p class="bwf-numbers"></p>
+        <p class="bwf-schedule" aria-hidden="true"></p>"""
+NOTES = """<p class="bw-small">
+      <span class="bwf-choice"></span> <span data-text="caveat"></span>
+    </p>"""
+COLUMNS = (
+    *("column_trial", "column_threshold", "column_interval", "column_work", "column_clock"),
+    *("psnr", "ssim", "column_steps", "column_goal"),
+)
+
+
+def finder_markup() -> str:
+    """What the section's script finds."""
+    return markup("bw-finder", COLUMNS, USE, DETAIL, NOTES)
+
+
 def finder_panel() -> gr.HTML:
     """Put what shows the search where the page now stands; it takes no room before one begins."""
-    return scripted(
-        "panel/finder.js", source("panel/finder.html"), for_browser("finder"), "bw-finder"
-    )
+    return scripted("panel/finder.js", finder_markup(), for_browser("finder"), "bw-finder")

@@ -6,9 +6,7 @@ The rows are drawn by `static/panel/methods.js`; like the live panel's, a list o
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Generator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,30 +18,27 @@ from ..explore.compare_methods import (
     LeftOut,
     MethodsEvent,
     MethodsFinished,
-    MethodsStarted,
     Point,
     PointStarted,
     closest,
     compare_methods,
 )
 from ..explore.families import BEST_KNOWN, Family, families, find_families
-from ..explore.find_setting import BaselineStarted
 from ..explore.search import psnr_text
 from ..runs.baselines import BaselineStore, Compare
 from ..runs.consume import for_visitors
-from ..runs.events import StepDone
 from ..runs.request import Request
 from ..runs.rounding import rounded
 from .handlers import Given, Job
 from .host import Host
+from .job_section import Row, markup, picture, rows_of
 from .languages import ENGLISH, for_browser, label
-from .panel import scripted, source
+from .panel import scripted
 from .phrases import translated
 
 CHOSEN = "methods_compared"  # the name of the section's field
 SPEEDS = (2.0, 1.5, 1.2)  # the highest that two families reach is spoken of
 
-Row = dict[str, Any]
 Asked = tuple[Request, Sequence[Family]]
 
 
@@ -79,10 +74,8 @@ def methods_job(compare: Compare, host: Host) -> Job[Asked]:
     def rows(
         asked: Asked, store: BaselineStore, language: str, device: str | None = None
     ) -> Generator[Row, None, None]:
-        with closing(compare_methods(*asked, compare, store, device or host.device)) as events:
-            for event in events:
-                if (row := as_row(event, language)) is not None:
-                    yield row
+        events = compare_methods(*asked, compare, store, device or host.device)
+        return rows_of(events, as_row, language)
 
     return Job(read, begin, rows, "methods_", "a comparison of methods", lambda asked: asked[0])
 
@@ -98,32 +91,20 @@ def begin(asked: Asked) -> Row:
 
 
 def as_row(event: MethodsEvent, language: str = ENGLISH) -> Row | None:
-    """An event as the row that shows it, in a language."""
+    """The row that shows an event of comparing methods alone, in a language."""
     match event:
-        case BaselineStarted():
-            return {"k": "uncached", "n": event.steps}
-        case StepDone():
-            return {"k": "at", "i": event.record.step_index + 1}
-        case MethodsStarted():
-            return {
-                "k": "known",
-                "most": event.runs,
-                "n": event.baseline.trace.num_steps,
-                "remembered": event.remembered,
-                "p": _picture(event.filmstrip),
-            }
         case PointStarted():
             return {"k": "try", "i": event.number, **_which(event)}
         case Point():
             return {
-                "k": "point",
+                "k": "result",
                 "i": event.number,
                 **_which(event),
                 "x": rounded(event.speedup),
                 "c": rounded(event.compute_share),
                 "psnr": rounded(event.psnr_db),
                 "ssim": rounded(event.ssim),
-                "p": _picture(event.filmstrip),
+                "p": picture(event.filmstrip),
             }
         case LeftOut():
             why = translated(for_visitors(event.why), language)
@@ -154,10 +135,6 @@ def _which(event: PointStarted | Point) -> Row:
     return {"f": event.family.name, "v": "" if event.value is None else f"{event.value}"}
 
 
-def _picture(filmstrip: bytes | None) -> str | None:
-    return None if filmstrip is None else base64.b64encode(filmstrip).decode()
-
-
 def methods_controls() -> tuple[gr.Button, gr.Button, gr.Dropdown]:
     """Put what is pressed and chosen where the page now stands: beside the form.
 
@@ -183,8 +160,17 @@ def _title(family: Family) -> Any:
     return family.title if family.control is None else label(f"family_{family.control}")
 
 
+NOTES = """<ul class="bwm-out bw-small"></ul>
+    <p class="bw-small" data-text="caveat"></p>"""
+COLUMNS = ("column_method", "column_value", "column_speed", "column_share", "psnr", "ssim")
+
+
+def methods_markup() -> str:
+    """What the section's script finds."""
+    return markup("bw-methods", COLUMNS, notes=NOTES)
+
+
 def methods_panel() -> gr.HTML:
     """Put what shows the runs where the page now stands; it takes no room before they begin."""
-    return scripted(
-        "panel/methods.js", source("panel/methods.html"), for_browser("methods_panel"), "bw-methods"
-    )
+    texts = for_browser("methods_panel")
+    return scripted("panel/methods.js", methods_markup(), texts, "bw-methods")

@@ -9,8 +9,11 @@ from collections.abc import Callable
 import gradio as gr
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..errors import first_line
 from ..models import start_picture as picture
 from .languages import I18N
 from .limits import Limits
@@ -49,6 +52,22 @@ class FreshScripts:
         await self._app(scope, receive, send_marked if ours else send)
 
 
+NAMED_CALLS = "/call/v2/"  # in the path of a call whose values have names
+
+
+async def refuse_call(request: Request, error: Exception) -> Response:
+    """A line for a call by name that names no endpoint, or values that it has not.
+
+    Gradio has none for it: a 500 for the caller, and a stack trace with what was given for the log.
+    """
+    if NAMED_CALLS not in request.url.path:
+        raise error
+    if isinstance(error, KeyError):
+        return JSONResponse({"detail": "There is no endpoint of this name."}, 404)
+    said = first_line(error).partition(" Please click")[0]
+    return JSONResponse({"detail": said}, 422)
+
+
 def launch(page: gr.Blocks, uploads: bool = False, **changes):
     """Serve the page on a thread: on this machine only, unless told otherwise or on a Space.
 
@@ -81,7 +100,11 @@ def launch(page: gr.Blocks, uploads: bool = False, **changes):
         "i18n": I18N,
         "mcp_server": False,
         "prevent_thread_lock": True,
-        "app_kwargs": {"middleware": middleware},
+        "enable_monitoring": False,  # `/metrics` is for the host alone, and only where asked for
+        "app_kwargs": {
+            "middleware": middleware,
+            "exception_handlers": {KeyError: refuse_call, TypeError: refuse_call},
+        },
     }
     options |= changes
     if options["mcp_server"] and importlib.util.find_spec("mcp") is None:

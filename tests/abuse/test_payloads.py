@@ -134,10 +134,12 @@ class Door:
         for path in (
             f"gradio_api/run/{dependency['api_name']}",
             f"gradio_api/call/{dependency['api_name']}",
+            f"gradio_api/call/v2/{dependency['api_name']}",
             "gradio_api/api/predict",
         ):
             self.sent += 1
-            self.post(path, body, path)
+            named = "/v2/" in path and isinstance(data, dict)
+            self.post(path, encoded(data) if named else body, path)
 
     def post(self, path: str, body: bytes, what: str) -> httpx.Response:
         answer = self.client.post(
@@ -154,7 +156,7 @@ class Door:
 
 def test_no_payload_gets_through_or_stops_the_page(served, tried):
     door = Door(served)
-    per_example = 1 + 3 + 1  # requests of one example, see below
+    per_example = 1 + 4 + 1  # requests of one example, see below
 
     @settings(
         max_examples=-(-PAYLOADS // per_example),

@@ -108,6 +108,16 @@ class Visit:
         if not request.url.startswith((self.address.split("?")[0], "data:", "blob:")):
             self.outside.append(request.url)
 
+    def button(self, name: str):
+        """The button of exactly this name."""
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def unfold(self, section: str, first: str) -> "Visit":
+        """Open a section beside the form; its button of this name is there then."""
+        self.page.get_by_role("button", name=section).click()
+        self.button(first).wait_for()
+        return self
+
     def generate(self) -> None:
         self.page.get_by_role("button", name="Generate").click()
 
@@ -138,6 +148,10 @@ class Visit:
 
     def text(self, selector: str) -> str:
         return self.page.locator(selector).inner_text()
+
+    def overhang(self, selector: str) -> int:
+        """How many pixels of what an element holds stick out of it to the right."""
+        return self.page.eval_on_selector(selector, "node => node.scrollWidth - node.clientWidth")
 
     def set_threshold(self, value: float) -> None:
         box = self.page.locator("#bw-threshold input[type=number]")

@@ -25,20 +25,8 @@ def address(backend):
 
 @pytest.fixture
 def visit(browser, address):
-    with visiting(opened(browser, address)) as visit:
+    with visiting(Visit(browser, address).unfold("Find my threshold", "Find")) as visit:
         yield visit
-
-
-def opened(browser, address, **options) -> Visit:
-    """A visit with the section unfolded."""
-    visit = Visit(browser, address, **options)
-    visit.page.get_by_role("button", name="Find my threshold").click()
-    button(visit, "Find").wait_for()
-    return visit
-
-
-def button(visit: Visit, name: str):
-    return visit.page.get_by_role("button", name=name, exact=True)
 
 
 def search(visit: Visit, value: float, speed: bool = False) -> None:
@@ -46,7 +34,7 @@ def search(visit: Visit, value: float, speed: bool = False) -> None:
         visit.page.get_by_role("radio", name="this much faster").check()
         visit.page.get_by_label("Times as fast").wait_for()
     visit.page.locator("#bw-find-value input").fill(str(value))
-    button(visit, "Find").click()
+    visit.button("Find").click()
 
 
 def over(visit: Visit) -> str:
@@ -66,7 +54,7 @@ def test_a_rerun_of_what_is_recommended_meets_the_goal(visit, value, speed):
     assert f"threshold {best[0]} with reuse interval {best[1]}" in said
     assert "met" in best[-1]
     page.wait_for_selector(".bw-finder .bwf-chart .main-svg")
-    button(visit, "Use this setting").click()
+    visit.button("Use this setting").click()
     page.wait_for_selector(".bw-finder .bwf-used >> text=Generate")
     shown = "document.querySelector('#bw-threshold input[type=number]').value"
     page.wait_for_function(f"Number({shown}) === {best[0]}")
@@ -97,7 +85,7 @@ def test_a_trial_can_be_looked_at_with_the_keyboard(visit):
     over(visit)
     visit.page.mouse.move(0, 0)  # away from the table, which has grown under it
     visit.page.wait_for_timeout(100)
-    second = button(visit, "Look at trial 2")
+    second = visit.button("Look at trial 2")
     second.focus()
     threshold = visit.page.locator(f"{ROWS}:nth-child(2) td").first.inner_text()
     assert visit.text(".bw-finder .bwf-detail-title").startswith(f"Trial 2: threshold {threshold}")
@@ -115,14 +103,14 @@ def test_stopping_and_searching_again(visit, backend):
     visit.page.get_by_label("Prompt").fill("a green circle moving up on a white background")
     search(visit, 40)
     visit.page.wait_for_selector(".bw-finder .bwf-status >> text=step 2 of")
-    button(visit, "Stop search").click()
+    visit.button("Stop search").click()
     visit.page.wait_for_selector(".bw-finder[data-state=stopped]")
     backend.pause = quick
     assert "Stopped" in visit.text(".bw-finder .bwf-status")
     visit.page.wait_for_function(
         "() => ![...document.querySelectorAll('button')].find(b => b.innerText === 'Find').disabled"
     )
-    button(visit, "Find").click()
+    visit.button("Find").click()
     assert over(visit).startswith("Use threshold")
 
 
@@ -136,13 +124,15 @@ def test_bad_input_is_said_and_starts_nothing(visit, backend):
 @pytest.mark.parametrize("width", [390, 1440])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_sticks_out_at_any_width(browser, address, width, scheme):
-    visit = opened(browser, address, viewport={"width": width, "height": 900}, color_scheme=scheme)
+    options = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
+    visit = Visit(browser, address, **options).unfold("Find my threshold", "Find")
     search(visit, 40)
     over(visit)
     visit.page.wait_for_selector(".bw-finder .bwf-chart .main-svg")
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
-    table = "(() => {const t = document.querySelector('.bw-finder .bwf-table');"
-    assert visit.page.evaluate(f"{table} return t.scrollWidth - t.clientWidth}})()") <= 0
+    assert visit.overhang(".bw-finder .bwf-table") <= 0
+    visit.page.set_viewport_size({"width": min(width, 360), "height": 900})
+    assert visit.overhang(".bw-finder .bwf-table") <= 0
     assert not visit.faults
     assert not visit.outside
     visit.close()

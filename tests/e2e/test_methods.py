@@ -26,26 +26,14 @@ def address(backend):
 
 @pytest.fixture
 def visit(browser, address):
-    with visiting(opened(browser, address)) as visit:
+    with visiting(Visit(browser, address).unfold("Compare the methods", "Compare")) as visit:
         yield visit
-
-
-def opened(browser, address, **options) -> Visit:
-    """A visit with the section unfolded."""
-    visit = Visit(browser, address, **options)
-    visit.page.get_by_role("button", name="Compare the methods").click()
-    button(visit, "Compare").wait_for()
-    return visit
-
-
-def button(visit: Visit, name: str):
-    return visit.page.get_by_role("button", name=name, exact=True)
 
 
 def test_points_appear_as_they_are_measured_and_can_be_looked_at(visit, backend):
     page = visit.page
     backend.pause = 0.1
-    button(visit, "Compare").click()
+    visit.button("Compare").click()
     page.wait_for_selector(".bw-methods[data-state=running] tbody tr:nth-child(2)")
     page.wait_for_selector(".bw-methods[data-state=running] .bwf-status >> text=Run ")
     page.wait_for_function(f"{POINTS} >= 2")
@@ -59,21 +47,21 @@ def test_points_appear_as_they_are_measured_and_can_be_looked_at(visit, backend)
     legend = page.locator(".bw-methods .legendtext").all_text_contents()
     assert "BWCache+ (budget)" in legend
     assert "fewer uncached steps" in legend
-    page.locator(f"{ROWS} .bwm-look").first.focus()
+    page.locator(f"{ROWS} button").first.focus()
     assert visit.text(".bw-methods .bwf-detail-title").startswith("BWCache+ (budget) 0.4")
-    assert page.locator(".bwm-strips figure:visible img").count() == 2
-    loaded = "[...document.querySelectorAll('.bwm-strips img')].every(i => i.naturalWidth > 200)"
-    page.wait_for_function(loaded)
-    button(visit, "Close the comparison").click()
+    assert page.locator(".bw-methods .bwf-strips figure:visible img").count() == 2
+    found = "[...document.querySelectorAll('.bw-methods .bwf-strips img')]"
+    page.wait_for_function(f"{found}.every(i => i.naturalWidth > 200)")
+    visit.button("Close the comparison").click()
     assert page.locator(".bw-methods").is_hidden()
 
 
 def test_stop_keeps_what_was_measured(visit, backend):
     page = visit.page
     backend.pause = 0.1
-    button(visit, "Compare").click()
+    visit.button("Compare").click()
     page.wait_for_selector(f"{ROWS}:nth-child(1)")
-    button(visit, "Stop comparing").click()
+    visit.button("Stop comparing").click()
     page.wait_for_selector(".bw-methods[data-state=stopped]")
     backend.pause = 0.002
     assert page.locator(ROWS).count() >= 1
@@ -82,14 +70,14 @@ def test_stop_keeps_what_was_measured(visit, backend):
 
 def test_a_choice_of_ones_own_and_none_at_all(visit):
     page = visit.page
-    button(visit, "Compare").wait_for()
+    visit.button("Compare").wait_for()
     page.locator("#bw-methods_compared .remove-all").click()
-    button(visit, "Compare").click()
+    visit.button("Compare").click()
     page.wait_for_selector(".bw-refusal >> text=one method at least")
     page.locator("#bw-methods_compared input").fill("FORA (stack)")
     page.get_by_role("option", name="FORA (stack)").click()
     page.keyboard.press("Escape")
-    button(visit, "Compare").click()
+    visit.button("Compare").click()
     page.wait_for_selector(".bw-methods[data-state=met]")
     assert page.locator(ROWS).count() == 3
     assert page.locator(".bw-refusal").count() == 0
@@ -105,4 +93,7 @@ def test_it_fits_the_window_and_is_whole_in_german(browser, address, width):
         page.wait_for_selector(".bw-methods[data-state=met]", timeout=120_000)
         assert visit.text(".bw-methods .bwf-sentence").startswith("Bei ")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert visit.overhang(".bw-methods .bwf-table") <= 0
+        page.set_viewport_size({"width": min(width, 360), "height": 900})
+        assert visit.overhang(".bw-methods .bwf-table") <= 0
         assert "weniger Schritte ohne Cache" in page.locator(f"{ROWS} th").all_inner_texts()

@@ -4,10 +4,10 @@ import signal
 
 import pytest
 
-from tests.faults.test_process import Server, unused_port
+from tests.faults.servers import Server, unused_port
 from tests.ui.serving import wait_for
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.faults]
 STATUS = ".bw-status-text"
 WAIT = 120_000  # ms: importing takes long under load
 unused_port = unused_port  # a fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bwcache import ConfigError, TraceError
+from bwcache.cache import calibration
 from bwcache.cache.trace import TraceFile
 from bwcache.cli import main
 from bwcache.errors import CacheError, ModelError, RecordedError, plain
@@ -207,6 +208,17 @@ def test_rows_are_read_through_it_too(line, tmp_path):
     assert [row["prompt"] for row in file.rows()] == ["a"]
 
 
+@pytest.mark.parametrize("text", [DEEP, "NaN", DIGITS, "[]", "", '{"by_steps": NaN}', "\udcff"])
+def test_a_calibration_is_read_through_it_too(text, tmp_path, capsys):
+    path = tmp_path / "magcache.json"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ConfigError, match="^calibration: got "):
+        calibration.find(str(path), "magcache")
+    given = ["compare", "--prompt", "a", "--out", str(tmp_path / "out"), "--method", "magcache"]
+    assert main([*given, "--calibration", str(path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_a_visitors_token_is_read_through_it_too():
     for claims in (DEEP, "NaN", DIGITS, "[]", "{"):
         import base64
@@ -255,6 +267,15 @@ def test_the_command_line_prints_nothing_that_steers(monkeypatch, capsys, tmp_pa
         assert main(["predict", "x", "--threshold", "0.1"]) == 2
         err = capsys.readouterr().err
         assert plain(err.rstrip("\n")) == err.rstrip("\n")
+
+
+def test_a_name_on_standard_output_steers_nothing(monkeypatch, capsys, tmp_path):
+    out = tmp_path / STEERING.replace("/", "").replace("\ud800", "")
+    assert main(["freeze", str(out), "--runs", str(written(tmp_path / "runs" / "a").parent)]) == 0
+    said = capsys.readouterr().out
+    assert "\\x1b]0;title" in said
+    for line in said.splitlines():
+        assert plain(line) == line
 
 
 def test_a_number_that_python_does_not_spell_out():

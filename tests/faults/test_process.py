@@ -1,18 +1,11 @@
-"""Signals end the server within five seconds; after any error of a worker it answers."""
+"""After any error of a worker the server answers; its service keeps limits and deletes."""
 
 import asyncio
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
-import httpx
 import pytest
-from gradio_client import Client
 
 from bwcache.errors import MachineError, ModelError
 from bwcache.runs import race as racing
@@ -30,146 +23,7 @@ from bwcache.ui.sessions import Visitors
 from tests.ui.serving import wait_for
 
 pytestmark = pytest.mark.faults
-ROOT = Path(__file__).parents[2]
 PROMPT = "a red circle moving right on a white background"
-# app.py as it is, around the fake: a run of so many seconds
-PROGRAM = """
-import os, runpy, sys
-import bwcache.runs.compare as compare
-from bwcache.testing import FakeBackend
-compare.make_comparison = FakeBackend(pause={pause})._compare
-sys.argv = ["app.py", "--port", {port!r}]
-runpy.run_path({app!r}, run_name="__main__")
-"""
-
-
-class Server:
-    """app.py in a process of its own."""
-
-    def __init__(self, port: int, pause: float = 0.0, **variables: str):
-        program = PROGRAM.format(pause=pause, port=str(port), app=str(ROOT / "app.py"))
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
-        self.address = f"http://127.0.0.1:{port}/"
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", program],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def is_up(self) -> bool:
-        if self.process.poll() is not None:
-            return True  # the test finds out why
-        try:
-            return httpx.get(f"{self.address}health", timeout=5).status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    def end(self, number: int) -> tuple[int, str, str, float]:
-        """Exit status, what was printed, and the seconds it took."""
-        started = time.monotonic()
-        self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=60)
-        return self.process.returncode, out, err, time.monotonic() - started
-
-
-@pytest.fixture
-def serve(unused_port):
-    started = []
-
-    def start(**given) -> Server:
-        started.append(Server(unused_port, **given))
-        assert any(wait_for(started[-1].is_up) for _ in range(5))  # importing takes long under load
-        assert started[-1].process.poll() is None, started[-1].process.communicate()
-        return started[-1]
-
-    yield start
-    for server in started:
-        if server.process.poll() is None:
-            server.process.kill()
-            server.process.communicate()
-
-
-@pytest.fixture
-def unused_port() -> int:
-    import socket
-
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_an_idle_server(number, serve):
-    status, out, err, _ = serve().end(number)
-    assert status == 0, err
-    assert out.endswith("app.py: stopped\n")
-    assert "Traceback" not in err
-
-
-@pytest.mark.slow
-def test_a_signal_during_a_run_ends_it_and_tells_the_caller(serve):
-    server = serve(pause=1.0)
-    job = Client(server.address, verbose=False).submit(PROMPT, steps=100, api_name="/compare")
-    assert wait_for(lambda: httpx.get(f"{server.address}health").json()["running"] == 1)
-    status, _, err, _ = server.end(signal.SIGTERM)
-    assert status == 0, err
-    assert "Traceback" not in err
-    assert job.exception(timeout=60) is not None
-
-
-BAD = {
-    "BWCACHE_MODELS": "sora",
-    "BWCACHE_MAX_SECONDS": "soon",
-    "BWCACHE_MAX_REQUESTS": "0",
-    "BWCACHE_QUEUE_SIZE": "1e400",
-    "BWCACHE_RUNS": "/dev/null",
-    "BWCACHE_METRICS": "perhaps",
-    "BWCACHE_LOG_PROMPTS": "\x1b[31m",
-    "BWCACHE_MAX_STEPS": "9" * 5000,
-    "IMAGEIO_FFMPEG_EXE": "/nowhere/ffmpeg",
-    "GRADIO_SERVER_PORT": "99999999",
-    "GRADIO_SERVER_NAME": "no such host",
-}
-
-
-@pytest.mark.slow
-def test_bad_start_settings_are_one_line_each(tmp_path):
-    """In one process, since importing all of it takes longer than refusing."""
-    program = tmp_path / "program.py"
-    program.write_text(
-        "import contextlib, io, json, os, sys\n"
-        f"sys.path.insert(0, {str(ROOT)!r})\n"
-        "import app\nfound = {}\n"
-        f"for name, value in {BAD!r}.items():\n"
-        "    os.environ[name] = value\n"
-        "    said = io.StringIO()\n"
-        "    try:\n"
-        "        out = contextlib.redirect_stdout(io.StringIO())\n"
-        "        with contextlib.redirect_stderr(said), out:\n"
-        "            app.main([])\n"
-        "        found[name] = [None, 'served']\n"
-        "    except SystemExit as end:\n"
-        "        found[name] = [end.code, said.getvalue()]\n"
-        "    except BaseException as error:\n"
-        "        found[name] = ['raised', repr(error)]\n"
-        "    del os.environ[name]\n"
-        "print(json.dumps(found)); sys.stdout.flush(); os._exit(0)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, str(program)], capture_output=True, text=True, check=False
-    )
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert set(found) == set(BAD)
-    for name, (status, said) in found.items():
-        assert status in (1, 2), (name, said)
-        lines = [line for line in said.splitlines() if line.startswith("app.py:")]
-        assert len(lines) == 1, (name, said)
-        assert len(lines[0]) < 400
-        assert "Traceback" not in said
-
 
 # -- errors of every class ------------------------------------------------------------------------
 

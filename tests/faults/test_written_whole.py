@@ -6,9 +6,12 @@ import os
 import shutil
 from dataclasses import replace
 
+import gradio as gr
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
 from PIL import Image
 
 from bwcache import files
@@ -26,8 +29,15 @@ from bwcache.runs.request import Request
 from bwcache.runs.result_files import save
 from bwcache.runs.video import check_encoder, write_frames
 from bwcache.testing import FakeBackend
-from bwcache.ui.events import whole
+from bwcache.ui import Host
+from bwcache.ui.events import comparison_job, whole
+from bwcache.ui.handlers import Handlers
+from bwcache.ui.line import Line
+from bwcache.ui.results import Results
+from bwcache.ui.sessions import Visitors
 from tests.faults.ffmpegs import WAYS, stand_in
+from tests.ui.given import given
+from tests.ui.serving import serving
 
 pytestmark = pytest.mark.faults
 PICTURES = [np.full((64, 64, 3), shade) for shade in np.linspace(0, 1, 9)]
@@ -220,10 +230,14 @@ def test_what_visitors_fetch_is_whole(tmp_path):
             whole(lambda _, wrong=wrong: wrong)(path)
 
 
-def test_record_says_what_cannot_be_kept_in_a_line(tmp_path, monkeypatch, capsys):
-    """The command, from the first line to the last, with an encoder that fails at the end."""
+@pytest.mark.parametrize("command", ["compare", "record"])
+def test_a_command_says_what_cannot_be_kept_in_a_line(command, tmp_path, monkeypatch, capsys):
+    """From the first line to the last, with an encoder that fails at the end."""
     folder = tmp_path / "1-run"
-    recorded(folder, None)
+    if command == "record":
+        recorded(folder, None)
+    else:
+        save(list(FakeBackend()(Request(PROMPT, steps=6), BaselineStore()))[-1], folder)
     before = content(folder)
     monkeypatch.setattr("bwcache.models.loading.loading", lambda *_, **__: iter(()))
     monkeypatch.setattr("bwcache.models.loading.result_of", lambda *_: None)
@@ -231,9 +245,29 @@ def test_record_says_what_cannot_be_kept_in_a_line(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(record_command, "_with_progress", lambda events: events)
     way = "writes a good file but fails"
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", stand_in(tmp_path, way, after=2))
-    given = ["record", "--prompt", PROMPT, "--steps", "6", "--out", str(folder), "--title", "New"]
+    title = ["--title", "New"] if command == "record" else []
+    given = [command, "--prompt", PROMPT, "--steps", "6", "--out", str(folder), *title]
     assert main(given) == 1
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines()[-1].startswith("bwcache: a video could not be written")
     assert content(folder) == before
+
+
+def test_page_and_programs_are_told_of_a_failing_encoder(tmp_path, monkeypatch):
+    """The last of the videos: neither gets a result, and the next run is served."""
+    ways = {"IMAGEIO_FFMPEG_EXE": stand_in(tmp_path, "is killed at once", after=3)}
+    said = "Not done: a video could not be written"
+    handlers = Handlers(comparison_job(FakeBackend(), Host(), str), Visitors(), Results(Line()))
+    with serving(FakeBackend()) as served:
+        client = Client(served.address, verbose=False)
+        with monkeypatch.context() as patched:
+            patched.setenv(*ways.popitem())
+            with pytest.raises(AppError, match=said):
+                client.predict(PROMPT, steps=6, api_name="/compare")
+            (tmp_path / "encoded").write_text("0")
+            asked, *_ = handlers.enter(given(steps=6), "en", "s")
+            with pytest.raises(gr.Error, match=said):
+                list(handlers.run(asked, "s", "en"))
+            assert handlers.results.get(asked).state == "error"
+        assert client.predict(PROMPT, steps=6, api_name="/compare")["summary"]["steps"] == 6

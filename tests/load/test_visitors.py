@@ -1,12 +1,17 @@
 """Many visitors at once: each gets their own result or a refusal, and nothing grows."""
 
+import csv
 import os
+import subprocess
+import sys
 import tempfile
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import gradio as gr
+import httpx
 import psutil
 import pytest
 from gradio_client import Client
@@ -24,7 +29,11 @@ from tests.ui.given import given
 from tests.ui.serving import serving, wait_for
 
 pytestmark = pytest.mark.load
+ROOT = Path(__file__).parents[2]
+LOCUSTFILE = ROOT / "tests" / "load" / "locustfile.py"
+PREDICTED = "/gradio_api/call/v2/predict/[id]"  # how it calls the answers
 VISITORS = amount(short=12, full=50)
+VISITS = amount(short=6, full=40)  # of each that locust makes
 RUNS = amount(short=30, full=200)
 WARM_UP = amount(short=10, full=50)
 MIB = 2**20
@@ -66,6 +75,30 @@ def test_every_visitor_gets_their_own(served, tried):
     tried("visitors at once through gradio_client", VISITORS, counts["lost"])
     assert counts["lost"] == 0, said
     assert counts["served"] == VISITORS
+
+
+def test_locusts_visitors_are_answered(served, tried, tmp_path):
+    """Pages, their files, predictions and `/health`: all that does not take the model's place."""
+    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless"]
+    command += ["--host", served.address.rstrip("/"), "-u", str(VISITORS), "-r", str(VISITORS)]
+    done = subprocess.run(
+        [*command, "--csv", str(tmp_path / "found")],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "BWCACHE_VISITS": str(VISITS)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert (tmp_path / "found_stats.csv").exists(), done.stderr[-3000:]
+    with (tmp_path / "found_stats.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["Name"]: row for row in csv.DictReader(file)}
+    total = rows["Aggregated"]
+    requests, failed = int(total["Request Count"]), int(total["Failure Count"])
+    tried("requests of locust's visitors answered", requests, failed)
+    assert (done.returncode, failed) == (0, 0), done.stderr[-3000:] + done.stdout[-3000:]
+    assert requests >= VISITORS * VISITS
+    assert int(rows[PREDICTED]["Request Count"]) > 0
+    assert httpx.get(f"{served.address}health").json()["status"] == "ok"
 
 
 def test_who_does_not_fit_is_sent_away_and_who_waits_knows_their_place(tried):

@@ -1,7 +1,6 @@
 """Find my threshold, without a browser and without a model."""
 
 import base64
-import itertools
 import json
 import math
 
@@ -20,9 +19,9 @@ from bwcache.ui.host import Host
 from bwcache.ui.languages import CATALOGUE, LABELS
 from bwcache.ui.sessions import Visitors
 from tests.ui.given import PROMPT, given
+from tests.ui.jobs import SMALL, only_grow, shown
 
 SAYS = CATALOGUE.say("en")
-LIMIT = 5000  # bytes of a row: a picture of six frames is up to 4 KB of text
 
 
 def finder(backend=None, visitors: Visitors | None = None) -> Handlers:
@@ -36,21 +35,12 @@ def find(handlers: Handlers, session: str = "a", **changes):
     yield from handlers.run(asked, session, "en")
 
 
-def shown(updates) -> list[dict]:
-    """The longest list of rows among a search's updates."""
-    return max((u[0] for u in updates if isinstance(u[0], list)), key=len)
-
-
 def test_rows_come_one_at_a_time_and_only_grow():
     updates = list(find(finder()))
-    lists = [update[0] for update in updates if isinstance(update[0], list)]
-    for before, after in itertools.pairwise(lists):
-        assert len(after) == len(before) + 1
-        assert after[:-1] == before
-        assert after is not before
-    kinds = [row["k"] for row in lists[-1]]
-    trials = kinds.count("trial")
-    each = ["try", *["at"] * 12, "trial"]
+    assert only_grow(updates)
+    kinds = [row["k"] for row in shown(updates)]
+    trials = kinds.count("result")
+    each = ["try", *["at"] * 12, "result"]
     assert kinds == ["begin", "uncached", *["at"] * 12, "known", *each * trials, "done"]
     assert updates[-1][0] == rows.END
 
@@ -58,13 +48,13 @@ def test_rows_come_one_at_a_time_and_only_grow():
 def test_rows_are_small_and_strict_json():
     for row in shown(find(finder())):
         json.dumps(row, allow_nan=False)
-        assert rows.size(row) <= LIMIT
-        if row["k"] in ("trial", "known"):
+        assert rows.size(row) <= SMALL
+        if row["k"] in ("result", "known"):
             assert base64.b64decode(row["p"])[8:12] == b"WEBP"
 
 
 def test_a_trial_says_what_it_did():
-    found = [r for r in shown(find(finder())) if r["k"] == "trial"]
+    found = [r for r in shown(find(finder())) if r["k"] == "result"]
     for trial in found:
         config = BWCacheConfig(trial["t"], int(trial["r"]))
         *_, again = FakeBackend()(Request(PROMPT, steps=12, config=config), BaselineStore())
@@ -78,7 +68,7 @@ def test_a_trial_says_what_it_did():
 @pytest.mark.parametrize(("kind", "value"), [("psnr", 40), ("psnr", 45.5), ("speedup", 1.5)])
 def test_a_search_ends_with_a_setting_that_meets_the_goal(kind, value):
     all_rows = shown(find(finder(), goal=kind, goal_value=value))
-    done, trials = all_rows[-1], [row for row in all_rows if row["k"] == "trial"]
+    done, trials = all_rows[-1], [row for row in all_rows if row["k"] == "result"]
     assert done["ok"]
     assert done["text"].startswith("Use threshold")
     (chosen, *_) = [t for t in trials if (t["t"], t["r"]) == (done["t"], done["r"])]

@@ -1,6 +1,5 @@
 """What the buttons do, without a browser and without a model."""
 
-import itertools
 import json
 import tempfile
 from dataclasses import replace
@@ -26,6 +25,7 @@ from bwcache.ui.panel import template
 from bwcache.ui.results import Results
 from bwcache.ui.sessions import Visitors
 from tests.ui.given import PROMPT, given
+from tests.ui.jobs import lists_of, only_grow, shown
 
 SAYS = CATALOGUE.say("en")
 
@@ -51,18 +51,10 @@ class Page:
         return self.adviser.advice(self.adviser.subject(values, None), values, session)
 
 
-def shown(updates) -> list[dict]:
-    """The longest list of rows among a run's updates."""
-    return max((u[0] for u in updates if isinstance(u[0], list)), key=len)
-
-
 def test_rows_come_one_at_a_time_and_only_grow(tmp_path):
     updates = list(Page(folder=tmp_path).generate())
-    lists = [update[0] for update in updates if isinstance(update[0], list)]
-    for before, after in itertools.pairwise(lists):
-        assert len(after) == len(before) + 1
-        assert after[:-1] == before
-        assert after is not before
+    assert only_grow(updates)
+    lists = lists_of(updates)
     kinds = [row["k"] for row in lists[-1]]
     steps, ending = ["step"] * 24, ["video", "video", "share", "frames", "ruler", "speed", "done"]
     table = ["schedule_table", "thresholds", *["schedules"] * kinds.count("schedules")]

@@ -1,7 +1,6 @@
 """Compare the methods, without a browser and without a model."""
 
 import base64
-import itertools
 import json
 
 import gradio as gr
@@ -18,38 +17,38 @@ from bwcache.ui.methods_compared import CHOSEN, methods_job, sentence
 from bwcache.ui.phrases import translated
 from bwcache.ui.sessions import Visitors
 from tests.ui.given import given
+from tests.ui.jobs import SMALL, only_grow, shown
 
-LIMIT = 5000  # bytes of a row: a picture of six frames is up to 4 KB of text
 TWO = ["steps_mask", "uncached/same-levels"]
 
 
-def shown(backend=None, language="en", **changes) -> list[dict]:
+def compared(backend=None, language="en", **changes) -> list[dict]:
+    """The rows of a comparison, which only grow."""
     handlers = Handlers(methods_job(backend or FakeBackend(), Host()), Visitors())
     asked, *_ = handlers.enter(given(**{CHOSEN: TWO, **changes}), language)
-    lists = [u[0] for u in handlers.run(asked, "a", language) if isinstance(u[0], list)]
-    for before, after in itertools.pairwise(lists):
-        assert after[:-1] == before
-    return max(lists, key=len)
+    updates = list(handlers.run(asked, "a", language))
+    assert only_grow(updates)
+    return shown(updates)
 
 
 def test_rows_are_small_strict_and_tell_all_of_it():
-    found = shown()
+    found = compared()
     for row in found:
         json.dumps(row, allow_nan=False)
-        assert rows.size(row) <= LIMIT
+        assert rows.size(row) <= SMALL
     kinds = [row["k"] for row in found]
-    each = ["try", *["at"] * 12, "point"]
+    each = ["try", *["at"] * 12, "result"]
     assert kinds == ["begin", "uncached", *["at"] * 12, "known", *each * 6, "done"]
     assert [family["n"] for family in found[0]["f"]] == TWO
-    points = [row for row in found if row["k"] == "point"]
+    points = [row for row in found if row["k"] == "result"]
     assert {row["f"] for row in points} == set(TWO)
     assert all(base64.b64decode(row["p"])[8:12] == b"WEBP" for row in points)
     assert all((row["ssim"] is None) == row["f"].startswith("uncached") for row in points)
 
 
 def test_the_usual_choice_runs_on_the_model():
-    found = shown(**{CHOSEN: list(BEST_KNOWN)})
-    assert {row["f"] for row in found if row["k"] == "point"} == set(BEST_KNOWN)
+    found = compared(**{CHOSEN: list(BEST_KNOWN)})
+    assert {row["f"] for row in found if row["k"] == "result"} == set(BEST_KNOWN)
     assert found[-1]["text"].startswith("At ")
 
 
@@ -61,7 +60,7 @@ def test_a_method_that_cannot_run_here_is_said_in_the_visitors_language():
             raise CacheError("it has no such blocks; use another method", "other-methods")
         yield from inner(request, store, device)
 
-    found = shown(compare, "de", **{CHOSEN: ["fora/stack", *TWO]})
+    found = compared(compare, "de", **{CHOSEN: ["fora/stack", *TWO]})
     (out,) = [row for row in found if row["k"] == "out"]
     assert out == {"k": "out", "f": "fora/stack", "why": "it has no such blocks"}
     assert found[-1]["text"].startswith("Bei ")
@@ -80,7 +79,7 @@ def test_a_method_that_cannot_run_here_is_said_in_the_visitors_language():
 )
 def test_a_choice_that_cannot_be_used_is_refused_at_its_field(chosen, said):
     with pytest.raises(gr.Error, match=said) as raised:
-        shown(**{CHOSEN: chosen})
+        compared(**{CHOSEN: chosen})
     assert raised.value.row["field"] in (CHOSEN, "methods")
     assert len(str(raised.value)) < 1200
 

@@ -12,8 +12,10 @@ import bwcache
 from bwcache import models
 from bwcache.runs.verdict import sentence, warning
 from bwcache.ui import languages
+from bwcache.ui.finder import finder_markup
 from bwcache.ui.languages import CATALOGUE, method_labels, say_verdict, verdict_texts
-from bwcache.ui.panel import MODULE, STATIC, panel_texts, source, styles, template
+from bwcache.ui.methods_compared import methods_markup
+from bwcache.ui.panel import MODULE, STATIC, panel_texts, styles, template
 
 PACKAGE = Path(bwcache.__file__).parent
 GROUPS = ("labels", "page", "advice", "answers", "offer", "cost", "link", "panel", "finder")
@@ -96,13 +98,14 @@ def used_in_browser(entry: str, markup: str) -> set[str]:
         found.update(re.findall(r"(?<![./])\btexts\.(\w+)", code))
         found.update(re.findall(r"const \{ (\w+) \} = props\.texts", code))
         templates = re.findall(r"\btexts\[`([^`]+)`\]", code)
-        found.update(re.sub(r"\$\{.*?\}", r"\\w+", name) for name in templates)
+        found.update(re.sub(r"\$\{.*?\}", r"[\\w-]+", name) for name in templates)
     return found
 
 
 BROWSER = [
     ("panel", "panel/panel.js", template()),
-    ("finder", "panel/finder.js", source("panel/finder.html")),
+    ("finder", "panel/finder.js", finder_markup()),
+    ("methods_panel", "panel/methods.js", methods_markup()),
     ("link", "page/permalink.js", ""),
 ]
 
@@ -145,7 +148,7 @@ def test_every_label_has_both_languages():
 
 
 def test_nothing_in_the_markup_is_evaluated_by_gradio():
-    for markup in (template(), source("panel/finder.html")):
+    for markup in (template(), finder_markup(), methods_markup()):
         for part in ("${", "{{", "`", "<script", "$part"):
             assert part not in markup
 

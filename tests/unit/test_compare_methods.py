@@ -11,7 +11,6 @@ from bwcache.errors import CacheError, ConfigError, ModelError
 from bwcache.explore.compare_methods import (
     LeftOut,
     MethodsFinished,
-    MethodsStarted,
     Point,
     PointStarted,
     closest,
@@ -19,7 +18,7 @@ from bwcache.explore.compare_methods import (
     in_turns,
 )
 from bwcache.explore.families import BEST_KNOWN, families, find_families
-from bwcache.explore.find_setting import BaselineStarted
+from bwcache.explore.find_setting import BaselineKnown, BaselineStarted
 from bwcache.runs.baselines import BaselineStore
 from bwcache.runs.events import RunFinished
 from bwcache.runs.request import Request
@@ -70,9 +69,9 @@ def test_events_in_their_order_and_one_uncached_run():
     events = made(["bwcache/forecast", "uncached/shift"], backend, values=2)
     kinds = [type(event) for event in events]
     assert kinds[0] is BaselineStarted
-    (started,) = of(MethodsStarted, events)
+    (started,) = of(BaselineKnown, events)
     points = of(Point, events)
-    assert started.runs == len(points) == len(of(PointStarted, events)) == 4
+    assert started.most == len(points) == len(of(PointStarted, events)) == 4
     assert [point.number for point in points] == [1, 2, 3, 4]
     assert kinds[-1] is MethodsFinished
     assert events[-1].points == tuple(points)
@@ -90,7 +89,7 @@ def test_a_remembered_uncached_run_is_not_made_again():
     made(["fora/stack"], store=store, values=1)
     events = made(["fora/stack"], store=store, values=1)
     assert not of(BaselineStarted, events)
-    assert of(MethodsStarted, events)[0].remembered
+    assert of(BaselineKnown, events)[0].remembered
 
 
 @pytest.mark.parametrize("kind", [CacheError, ConfigError])

@@ -4,17 +4,19 @@ import json
 import math
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import pytest
 
 from bwcache import models
+from bwcache.bench import readme
 from bwcache.bench.presets import pick
 from bwcache.bench.readme import GPU, RELIABILITY, with_sections
 from bwcache.cache.methods.bwcache import BWCacheConfig, Reuse
 from bwcache.files import ASSETS
 from bwcache.runs.ruler import MARKS, Ruler, measured
-from tests import works_with
+from tests import reliability, works_with
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -112,6 +114,33 @@ def test_its_measured_sections_are_written_from_the_results():
     assert with_sections(README) == README
     for path in (GPU, RELIABILITY):
         assert with_sections(path.read_text(encoding="utf-8"), path) == path.read_text("utf-8")
+
+
+def test_its_reliability_is_that_of_the_full_form():
+    found = results("reliability")
+    assert found["form"] == "full"
+    assert {row["kind"] for row in found["rows"]} == set(reliability.KINDS)
+    assert [row["what"] for row in found["rows"] if row["lost"]] == []
+
+
+def test_how_long_stopped_servers_took_is_told_from_the_results(monkeypatch):
+    def report(*properties, **more):
+        where = {"nodeid": "tests/faults/test_process.py::test_x", "keywords": {"faults": 1}}
+        return SimpleNamespace(**where, outcome="passed", user_properties=properties, **more)
+
+    reports = [
+        report((reliability.SECONDS, each), ("tried", ("ends", 1, 0))) for each in (0.2, 2.4)
+    ]
+    ends = reliability.ends([*reports, report((reliability.SECONDS, 0.31))])
+    assert ends == {"signals": 3, "median_seconds": 0.31, "slowest_seconds": 2.4}
+    assert reliability.ends([report()]) is None
+    rows = reliability.table(reports)
+    assert rows == [{"kind": "faults", "what": "ends", "tried": 2, "lost": 0}]
+    found = {"form": "full", "date": "2026-01-02", "commit": "abc", "device": "cpu: X, 2 cores"}
+    monkeypatch.setattr(readme, "result", lambda _: {**found, "rows": rows, "ends": ends})
+    assert "on cpu: X, 2 cores, 2026-01-02, commit abc" in readme.tried()
+    assert "sent to 3 servers" in readme.tried()
+    assert "slowest end 2.4 s, measured on cpu: X, 2 cores." in readme.tried()
 
 
 def test_docstrings_quote_the_recorded_numbers():
