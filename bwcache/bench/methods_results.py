@@ -2,10 +2,11 @@
 
     python -m bwcache.bench.methods_results LOG… --out assets/results/leaderboard.json --chart FILE
 
-The logs are those of `bench methods --log`. A grid is taken whole from the first one that has it:
-no comparison mixes devices. What its runs do not tell (no speed where several were made at a time)
-is taken from the same settings' runs in the others, and named so. The chart is one HTML file that
-asks no other host.
+The logs are those of `bench methods --log`. A family's runs of a grid are taken from the first one
+that has any: each run is compared with an uncached one of its own device, and what the same runs of
+two devices differ by is told. What they do not tell (no speed where several were made at a time) is
+taken from the same settings' runs in the others, and named so. The chart is one HTML file that asks
+no other host.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from types import MappingProxyType
 from typing import Any
 
@@ -41,13 +43,14 @@ def leaderboard(rows: list[Row], others: Sequence[Row] = ()) -> dict[str, Any]:
     """What reported rows say.
 
     Args:
-        rows: Of logs, those of the prompts that chose values left out; a grid's of one device.
+        rows: Of logs, those of the prompts that chose values left out.
         others: Rows of the same settings, for what the first do not tell.
 
     Returns:
         `rows`: a point for each family, grid and value, with its date, commit and device;
         `standings`: who is how close at equal work on all prompts, of the families that were run
-        on all; `standings_of_all`, `rows_of_all`: on those prompts that every family was run on.
+        on all; `standings_of_all`, `rows_of_all`: on those prompts that every family was run on;
+        `agreement`: how far the same runs are from each other on two devices.
     """
     return {
         "psnr_convention": f"{PSNR_CONVENTION}; {IDENTICAL_DB:g} dB where identical",
@@ -57,7 +60,34 @@ def leaderboard(rows: list[Row], others: Sequence[Row] = ()) -> dict[str, Any]:
         "standings": standings(rows),
         "standings_of_all": standings(of_all(rows)),
         "rows_of_all": completed(points_of(of_all(rows)), others),
+        "agreement": agreement(rows, others),
     }
+
+
+def agreement(rows: Sequence[Row], others: Sequence[Row]) -> Row | None:
+    """How far runs of the same settings, prompt and seed are from each other on two devices.
+
+    Returns:
+        Their number, on how many of them the same steps were computed, and the median and largest
+        difference of PSNR to the uncached run, in dB; None where there are none.
+    """
+    elsewhere = {_run(row): row for row in others}
+    pairs = [(row, elsewhere[_run(row)]) for row in rows if _run(row) in elsewhere]
+    pairs = [(one, two) for one, two in pairs if one["device"] != two["device"]]
+    if not pairs:
+        return None
+    apart = [abs(one["psnr_db"] - two["psnr_db"]) for one, two in pairs]
+    return {
+        "devices": sorted({row["device"] for pair in pairs for row in pair}),
+        "runs": len(pairs),
+        "same_steps": sum(one.get("letters") == two.get("letters") for one, two in pairs),
+        "psnr_db_median": median(apart),
+        "psnr_db_most": max(apart),
+    }
+
+
+def _run(row: Row) -> tuple:
+    return *identity(row), row["prompt"], row.get("seed")
 
 
 def completed(points: Sequence[Row], others: Sequence[Row]) -> list[Row]:
@@ -88,17 +118,15 @@ def _completed(point: Row, rows: Sequence[Row]) -> Row:
     return found
 
 
-def of_grids(logs: Sequence[Sequence[Row]]) -> tuple[list[Row], list[Row]]:
-    """Each grid's rows of the first log that has it, and all the others."""
+def of_families(logs: Sequence[Sequence[Row]]) -> tuple[list[Row], list[Row]]:
+    """Each family's rows of a grid from the first log that has any, and all the others."""
     taken: set[tuple] = set()
     first: list[Row] = []
     others: list[Row] = []
     for rows in logs:
-        here = {(row["model"], row["steps"], row["shift"]) for row in rows}
         for row in rows:
-            is_first = (row["model"], row["steps"], row["shift"]) not in taken
-            (first if is_first else others).append(row)
-        taken |= here
+            (others if identity(row)[:4] in taken else first).append(row)
+        taken |= {identity(row)[:4] for row in rows}
     return first, others
 
 
@@ -126,7 +154,7 @@ def main() -> None:
     args = parser.parse_args()
     for path in filter(None, (args.out, args.chart)):
         check_file(path)
-    found = finite(leaderboard(*of_grids([read_log(path) for path in args.log])))
+    found = finite(leaderboard(*of_families([read_log(path) for path in args.log])))
     write(found, args.out)
     if args.chart is not None:
         write_text(args.chart, chart_page(json.loads(args.out.read_text(encoding="utf-8"))))

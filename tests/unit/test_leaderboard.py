@@ -6,7 +6,7 @@ import pytest
 
 from bwcache.bench.leaderboard import add_to, of_all, standings
 from bwcache.bench.methods_chart import chart_page, figure, with_a_speed
-from bwcache.bench.methods_results import leaderboard, main, of_grids, read_log
+from bwcache.bench.methods_results import leaderboard, main, of_families, read_log
 from bwcache.bench.methods_text import leads, on_the_same_work
 from bwcache.errors import ConfigError
 from tests.unit.test_bench_methods import row
@@ -68,8 +68,8 @@ def test_its_chart_has_every_frontier_and_asks_nobody():
         chart_page(found, 50)
 
 
-def test_a_grid_is_of_one_log_and_what_it_lacks_of_the_others():
-    """Of the GPU's log 30 steps, with the CPU's speed; 20 steps are the CPU's alone."""
+def test_a_familys_runs_are_of_one_log_and_what_they_lack_of_the_others():
+    """Of the GPU's log 30 steps, with the CPU's speed; another family is the CPU's alone."""
     made = [
         row("fora", "a", 0.4, 44.0, device="gpu", speedup=None),
         row("rare", "a", 0.4, 30.0, device="gpu", speedup=None),
@@ -78,9 +78,13 @@ def test_a_grid_is_of_one_log_and_what_it_lacks_of_the_others():
         row("fora", "a", 0.4, 43.0, vmaf=90.0),
         row("fora", "b", 0.4, 41.0, vmaf=80.0),
         row("fora", "a", 0.4, 39.0, steps=20),
+        row("only", "a", 0.4, 35.0),
     ]
-    found = leaderboard(*of_grids([made, known]))
-    fora, rare, other = found["rows"]
+    found = leaderboard(*of_families([made, known]))
+    fora, rare, other, only = found["rows"]
+    assert (only["family"], only["device"]) == ("only", "cpu")
+    assert found["agreement"]["runs"] == found["agreement"]["same_steps"] == 1
+    assert (found["agreement"]["psnr_db_median"], found["agreement"]["psnr_db_most"]) == (1.0, 1.0)
     assert (fora["device"], fora["psnr_db"], fora["prompts"]) == ("gpu", 44.0, 1)
     assert (fora["speedup"], fora["speedup_device"], fora["speedup_prompts"]) == (2.5, "cpu", 2)
     assert (fora["vmaf"], fora["vmaf_worst"], fora["vmaf_device"]) == (85.0, 80.0, "cpu")
