@@ -27,7 +27,7 @@ from tqdm import tqdm
 from ..cache.block_gate import in_calling_order
 from ..cache.block_stacks import MODULES
 from ..cache.calibration import FORMAT, VERSION
-from ..cache.install import stack_of
+from ..cache.find_blocks import stack_of
 from ..cache.methods import METHODS
 from ..cache.probes import sample_tokens
 from ..cache.wrapped_method import then, wrapped_method

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 
 from ..cache.block_gate import in_calling_order
-from ..cache.install import stack_of
+from ..cache.find_blocks import stack_of
 from ..cache.wrapped_method import then, wrapped_method
 
 

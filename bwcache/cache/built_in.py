@@ -28,8 +28,8 @@ from diffusers import (
 
 from ..errors import CacheError
 from .block_stacks import CALLED_PER_BRANCH, MODULES, STACKS
-from .install import BUILT_IN_CACHES, transformers_to_gate
 from .ranks import Ranks
+from .refusals import BUILT_IN_CACHES, transformers_to_gate
 
 
 @contextmanager

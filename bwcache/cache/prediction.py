@@ -69,20 +69,24 @@ class Prediction:
     ) -> torch.Tensor:
         """The output that stands for a noise, or for a clean video. Alters `meaning`."""
         by_output, by_latents = self._weights(step, clean)
-        return meaning.sub_(latents, alpha=by_latents).div_(by_output)
+        divisor = math.copysign(_divisor(abs(by_output)), by_output)
+        return meaning.sub_(latents, alpha=by_latents).div_(divisor)
 
     def _weights(self, step: int, clean: bool) -> tuple[float, float]:
         """What is meant is this much of the output and that much of the latents."""
-        signal = max(self.signal[step], LEAST_SIGNAL)
-        noise = max(self.noise[step], LEAST_SIGNAL)
+        signal, noise = self.signal[step], self.noise[step]
         match self.kind:
             case "flow":
                 return (-self.sign * noise, 1.0) if clean else (self.sign * signal, 1.0)
             case "v_prediction":
                 return (-noise, signal) if clean else (signal, noise)
             case "sample":
-                return (1.0, 0.0) if clean else (-signal / noise, 1 / noise)
-        return (-noise / signal, 1 / signal) if clean else (1.0, 0.0)
+                return (1.0, 0.0) if clean else (-signal / _divisor(noise), 1 / _divisor(noise))
+        return (-noise / _divisor(signal), 1 / _divisor(signal)) if clean else (1.0, 0.0)
+
+
+def _divisor(share: float) -> float:
+    return max(share, LEAST_SIGNAL)
 
 
 UNKNOWN = Prediction()

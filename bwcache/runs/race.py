@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from ..cache.install import Entrant, cached_in_turns
+from ..cache.in_turns import Entrant, cached_in_turns
 from ..cache.lanes import sharing
 from ..cache.method import Method
 from ..cache.run import Run

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from bwcache import BWCacheConfig, CacheError, ConfigError, cached, disable, enable
-from bwcache.cache.install import GATES, remove_leftovers
+from bwcache.cache.install import remove_leftovers
 from bwcache.cache.methods.bwcache_plus import BWCachePlusConfig
+from bwcache.cache.refusals import GATES
 from bwcache.cache.wrapped_method import WrappedMethod
 from tests.conftest import again, run_wan
 from tests.toy import NamingTransformer, ToyPipeline, ToyTransformer

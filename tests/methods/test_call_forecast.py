@@ -58,8 +58,18 @@ def test_on_straight_paths_a_forecast_is_the_prediction(name):
     assert run.trace.steps_reused > 0.5 * calls
     assert torch.allclose(found, plain, atol=1e-2), (found - plain).abs().max()
     assert run.trace.adds_noise == (name in ("ancestral", "sde"))
-    said = run.trace.steps[-2].reason if name != "heun" else ""
+    said = [step.reason for step in run.trace.steps if step.action == "reuse"][-1]
     assert ("since the scheduler adds noise" in said) == run.trace.adds_noise
+
+
+def test_the_noise_that_the_very_first_call_stands_for_is_not_rounded():
+    """At signal 1e-6 the velocity counts 1e-6: a forecast a step on divides by little, too."""
+    latents, velocity = torch.full((1, 2), 0.5), torch.full((1, 2), 3.0)
+    found = flow((1 - 1e-6, 0.99))
+    noise = found.meaning_of(0, velocity, latents)
+    assert torch.allclose(noise - latents, torch.full((1, 2), 3e-6), rtol=0.05, atol=0)
+    later = latents + (noise - latents) / 1e-6 * 0.01  # on the straight path, at signal 0.01
+    assert torch.allclose(found.output_of(1, later.clone(), latents), velocity, rtol=0.05)
 
 
 def test_a_flow_that_is_told_the_other_way_round():

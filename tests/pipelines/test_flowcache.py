@@ -9,7 +9,8 @@ import torch
 
 from bwcache import BWCacheConfig, CacheError, FlowCacheConfig, cached, disable, enable
 from bwcache.cache.chunk_gates import gates_of_chunks
-from bwcache.cache.install import remove_leftovers, stack_of
+from bwcache.cache.find_blocks import stack_of
+from bwcache.cache.install import remove_leftovers
 from bwcache.cache.ranks import Ranks
 from bwcache.explore.compare_methods import LeftOut, Point, compare_methods
 from bwcache.explore.families import find_families

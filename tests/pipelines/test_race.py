@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bwcache import BWCacheConfig, FORAConfig, cached
-from bwcache.cache.install import Entrant, cached_in_turns
+from bwcache.cache.in_turns import Entrant, cached_in_turns
 from bwcache.cache.lanes import sharing
 from bwcache.cache.turns import RaceEnded, Runner
 from tests.pipelines import zoo_cog_ltx, zoo_hunyuan, zoo_latte, zoo_wan

@@ -14,7 +14,7 @@ from diffusers import HunyuanVideoPipeline
 from bwcache import BWCacheConfig, CacheError, ConfigError, built_in
 from bwcache.cache.calibration import VARIABLE
 from bwcache.cache.context_parallel import check_can_split
-from bwcache.cache.install import Entrant, cached_in_turns
+from bwcache.cache.in_turns import Entrant, cached_in_turns
 from bwcache.cache.method import Probe
 from bwcache.cache.methods import METHODS
 from bwcache.cache.probes import TERMS, Samples, Shares, finished

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from bwcache.cache.block_gate import in_calling_order
-from bwcache.cache.install import stack_of
+from bwcache.cache.find_blocks import stack_of
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bwcache.cache.block_gate import in_calling_order
-from bwcache.cache.install import stack_of
+from bwcache.cache.find_blocks import stack_of
 from bwcache.files import ASSETS
 from bwcache.tinyworld.load import load
 from bwcache.tinyworld.long_skips import LongSkipBlock, LongSkipWanTransformer3DModel

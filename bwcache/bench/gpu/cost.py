@@ -360,7 +360,7 @@ def frame_counts(spec: ModelSpec) -> list[int]:
 def compile_blocks(pipe) -> None:
     """Compile what diffusers says repeats, or else each block of the stack."""
     from ...cache.block_gate import in_calling_order
-    from ...cache.install import stack_of
+    from ...cache.find_blocks import stack_of
 
     for name in ("transformer", "transformer_2"):
         if (transformer := getattr(pipe, name, None)) is None:
