@@ -40,10 +40,9 @@ def point(rows: Sequence[Row]) -> dict[str, Any]:
     numbers: dict[str, Any] = {name: last.get(name) for name in OF_EACH_ROW}
     numbers |= {"ours": last["ours"], "config": last["config"], "prompts": len(rows)}
     numbers["compute_share"] = fmean(row["compute_share"] for row in rows)
-    numbers["speedup"] = median(row["speedup"] for row in rows)
+    numbers["speedup"] = _median_of(rows, "speedup")
     numbers["kept_bytes"] = max(row["kept_bytes"] for row in rows)
-    raced = [row["speedup_in_turns"] for row in rows if row.get("speedup_in_turns") is not None]
-    numbers["speedup_in_turns"] = median(raced) if raced else None
+    numbers["speedup_in_turns"] = _median_of(rows, "speedup_in_turns")
     for name in ("psnr_db", "ssim", "vmaf", "converged_psnr_db"):
         values = [row[name] for row in rows if row.get(name) is not None]
         numbers[name] = fmean(values) if values else None
@@ -51,6 +50,11 @@ def point(rows: Sequence[Row]) -> dict[str, Any]:
         numbers[f"{name}_worst"] = min(values) if values else None
         numbers[f"{name}_spread"] = pstdev(values) if values else None
     return numbers
+
+
+def _median_of(rows: Iterable[Row], name: str) -> float | None:
+    values = [row[name] for row in rows if row.get(name) is not None]
+    return median(values) if values else None
 
 
 def standings(rows: Iterable[Row]) -> list[dict[str, Any]]:

@@ -1,149 +1,50 @@
 """`bench methods`: every registered method over its knob, on the same prompts, steps and work.
 
 Two sets of prompts: on the first the values of each knob are chosen, on the second they are
-reported. Each run is a line of a file as soon as it is made, and none is made twice: a second call
-goes on where the first one ended.
+reported. What is made is a line of a file at once, and nothing is made twice: a second call goes on
+where the first one ended. Several processes can share the work; then no speed is told.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import multiprocessing
+import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
-from ..cache.install import cached
-from ..cache.lanes import sharing
 from ..cache.method import Method
-from ..cache.methods.bwcache_plus import BWCachePlusConfig
-from ..cache.predict import predict
-from ..cache.trace import Trace
 from ..errors import CacheError, ConfigError, TraceError
-from ..explore.families import Family, find_families, outwards, worth_reporting
+from ..explore.families import Family, worth_reporting
 from ..files import ASSETS, finite
-from ..models.call import call_arguments, warm_as, warm_up
-from ..models.replicas import pipeline_lock
-from ..runs.controls import Controlled, with_shift
-from ..runs.events import RunFinished
-from ..runs.generate import place_of, same_noise
-from ..runs.metrics import PSNR_CONVENTION, difference
-from ..runs.perceptual import VMAF_CONVENTION, vmaf
-from ..runs.race import race
-from ..runs.request import Request
-from ..runs.speedup import speedup
+from ..runs.metrics import PSNR_CONVENTION
+from ..runs.perceptual import VMAF_CONVENTION
 from .frontier import IDENTICAL_DB
 from .leaderboard import points_of, standings
+from .methods_plan import Grid, Plan
+from .methods_runs import CONVERGED_STEPS, Numbers, Runs
 from .workload import Workload
 
-CHOOSE = ASSETS / "prompts" / "methods-choose.txt"
-REPORT = ASSETS / "prompts" / "methods-report.txt"
-CONVERGED_STEPS = 120
 FAULTS = (CacheError, ConfigError, TraceError)  # what keeps a method from running here
-SEED_OF_CHOICE = 7  # the reported ones have the workload's
+MOST_PROCESSES = 256
+UNCACHED = Family("uncached", "uncached")
+Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Steps and flow shift; None for the scheduler's own shift."""
-
-    steps: int
-    shift: float | None = None
-
-    @classmethod
-    def read(cls, text: str) -> Grid:
-        """`30`, or `30@5` for a flow shift of 5.
-
-        Raises:
-            ConfigError: It is neither.
-        """
-        steps, _, shift = text.partition("@")
-        try:
-            found = cls(int(steps), float(shift) if shift else None)
-        except ValueError:
-            found = cls(0)
-        if not 4 <= found.steps <= 200 or (found.shift is not None and not found.shift > 0):
-            raise ConfigError(
-                "grids", text, "steps from 4 to 200, such as 30, or 30@5 with a shift"
-            )
-        return found
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much is done.
-
-    Args:
-        families: What is compared.
-        grids: On which steps and shifts.
-        choose, report: The prompts of the two sets; no prompt may be in both.
-        values: Of each knob, at most so many are reported.
-        converged: Whether each prompt's converged run is made, too.
-        seen: On so many of the reported prompts VMAF is measured, which takes seconds.
-        raced: On so many of them each setting is also made in turns with the uncached run.
-    """
-
-    families: Sequence[Family]
-    grids: Sequence[Grid]
-    choose: Sequence[str]
-    report: Sequence[str]
-    values: int = 4
-    converged: bool = True
-    seen: int = 2
-    raced: int = 1
-
-    def __post_init__(self) -> None:
-        both = set(self.choose) & set(self.report)
-        if both:
-            raise ConfigError("prompts", sorted(both)[0], "prompts that chose nothing")
-
-
-def plan_of(
-    names: Sequence[str] | None = None,
-    threshold: float | None = None,
-    grids: Sequence[Grid] = (),
-    prompts: int | None = None,
-    quick: bool = False,
-    converged: bool = True,
-    model: str = "",
-) -> Plan:
-    """The usual plan, or with `quick` one of about five minutes on TinyWorld.
-
-    Args:
-        names: Of families or methods; all where None.
-        threshold: BWCache's on this model; the paper's where None.
-        grids: Steps and shifts; the model's own where empty.
-        prompts: So many of the reported ones; all where None.
-        quick: One prompt to choose on, two to report, no race and no converged run.
-        converged: Whether each prompt's converged run is made, which takes as long as four others.
-        model: Whose calibrations the calibrated ones take.
-    """
-    choose, report = _lines(CHOOSE), _lines(REPORT)
-    if prompts is not None and not 1 <= prompts <= len(report):
-        raise ConfigError("prompts", prompts, f"a whole number from 1 to {len(report)}")
-    chosen = find_families(names, threshold, model)
-    if quick:
-        few = report[12 : 12 + (prompts or 2)]
-        return Plan(chosen, grids, choose[-1:], few, 2, False, 0, 0)
-    # one half of the file shows one shape, the other two: take some of both
-    mixed = [p for pair in zip(report[:12], report[12:], strict=True) for p in pair]
-    return Plan(chosen, grids, choose[1::2], mixed[:prompts], converged=converged)
-
-
-def _lines(path: Path) -> list[str]:
-    return list(filter(None, path.read_text(encoding="utf-8").splitlines()))
-
-
-def methods(workload: Workload, plan: Plan, log: Path | None = None) -> dict[str, object]:
+def methods(
+    workload: Workload, plan: Plan, log: Path | None = None, processes: int = 1
+) -> dict[str, object]:
     """Make the runs that are not in the log, and say what they show.
 
     Args:
@@ -151,18 +52,26 @@ def methods(workload: Workload, plan: Plan, log: Path | None = None) -> dict[str
         plan: What to compare.
         log: A file of lines, which is read and added to; reference videos lie in a folder beside
             it. None keeps nothing.
+        processes: How many make runs at the same time, on one device; with more than one no speed
+            is told, since each would slow the others.
 
     Returns:
         `points`, one for each family, grid and value, see `leaderboard.point`; `standings`, who is
         how close at equal work; `left_out`, what could not run here, and why; the prompts of both
         sets; the conventions.
+
+    Raises:
+        ConfigError: There are to be no processes, or too many.
     """
+    if not 1 <= processes <= MOST_PROCESSES:
+        raise ConfigError("processes", processes, f"a whole number from 1 to {MOST_PROCESSES}")
     bench = _Bench(workload, plan, log)
-    bench.make()
+    with ExitStack() as stack:
+        bench.make(stack.enter_context(_Workers(workload, plan, log, processes, bench.add)))
     points = points_of(bench.rows())
     return {
         **workload.header(),
-        **_where(),
+        **where(),
         "prompts_to_choose": list(plan.choose),
         "prompts_reported": list(plan.report),
         "points": points,
@@ -176,12 +85,12 @@ def methods(workload: Workload, plan: Plan, log: Path | None = None) -> dict[str
     }
 
 
-def _where() -> dict[str, str]:
+def where() -> dict[str, str]:
+    """When a row was made, and by which commit; "" where this is an installed package."""
     return {"date": datetime.now(UTC).date().isoformat(), "commit": _commit()}
 
 
 def _commit() -> str:
-    """The checkout's commit; "" where this is an installed package."""
     command = ["git", "-C", str(ASSETS.parent), "rev-parse", "--short=12", "HEAD"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -189,32 +98,188 @@ def _commit() -> str:
         return ""
 
 
-@dataclass(frozen=True)
-class _Made:
-    """A run that was made: its video, its trace, and what its method kept at most, in bytes."""
+# -- what a process is given to do, and what it brings back -------------------------------------
 
-    frames: np.ndarray
-    trace: Trace
-    kept_bytes: int = 0
+
+@dataclass(frozen=True)
+class _Job:
+    """Runs of one family on one grid.
+
+    Args:
+        grid, family: Which.
+        prompt: On which they are reported; "" to choose values on the prompts that choose.
+        values: To report.
+        known: Of choosing, the shares of the work that are known: by value (as JSON) and prompt.
+    """
+
+    grid: Grid
+    family: Family
+    prompt: str = ""
+    values: tuple = ()
+    known: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+
+@dataclass
+class _Done:
+    """What came of a job.
+
+    Args:
+        job: Which.
+        made: Value, prompt and numbers of each run.
+        shares: Of choosing, by value.
+        fault: Why the method cannot run here; "" where it can.
+    """
+
+    job: _Job
+    made: list[tuple[Any, str, Numbers]] = field(default_factory=list)
+    shares: dict[Any, float] = field(default_factory=dict)
+    fault: str = ""
+
+
+def _do(runs: Runs, job: _Job) -> Iterator[_Done]:
+    """What a job makes, a part as soon as there is one; the last has the shares, or the fault."""
+    if job.family.name == UNCACHED.name:
+        yield _Done(job, [(None, job.prompt, runs.uncached(job.grid, job.prompt))])
+        return
+    if job.prompt:
+        try:
+            for value in job.values:
+                numbers = runs.numbers(job.grid, job.family, value, job.prompt)
+                yield _Done(job, [(value, job.prompt, numbers)])
+        except FAULTS as error:
+            yield _Done(job, fault=str(error))
+        return
+    made: list[tuple[Any, str, Numbers]] = []
+
+    def share_of(value: Any, config: Method, prompt: str) -> float:
+        known = job.known.get((json.dumps(value), prompt))
+        if known is None:
+            known = runs.share(job.grid, config, prompt)
+            made.append((value, prompt, {"compute_share": known}))
+        return known
+
+    try:
+        yield _Done(job, made, runs.shares(job.grid, job.family, share_of))
+    except FAULTS as error:
+        yield _Done(job, made, fault=str(error))
+
+
+# -- who does it ---------------------------------------------------------------------------------
+
+_runs: Runs | None = None  # of a process that works for another one
+
+
+def _begin(workload: Workload, plan: Plan, folder: Path, threads: int) -> None:
+    global _runs
+    import torch
+
+    torch.set_num_threads(threads)
+    _runs = Runs(workload, plan, folder, timed=False)
+
+
+def _do_all(job: _Job) -> list[_Done]:
+    assert _runs is not None
+    return list(_do(_runs, job))
+
+
+def _make_reference(grid: Grid, prompt: str) -> None:
+    assert _runs is not None
+    _runs.reference(grid, prompt)
+
+
+class _Workers:
+    """Does jobs: here one after another, or in processes of their own.
+
+    An error that no method should raise is raised at the end: what the others make is kept.
+    """
+
+    def __init__(
+        self,
+        workload: Workload,
+        plan: Plan,
+        log: Path | None,
+        processes: int,
+        tell: Callable[..., object],
+    ):
+        self._workload, self._plan, self._count = workload, plan, processes
+        self._folder = None if log is None else log.with_suffix(".runs")
+        self._stack, self._tell = ExitStack(), tell
+        self._pool: ProcessPoolExecutor | None = None
+        self._errors: list[Exception] = []
+
+    def __enter__(self) -> _Workers:
+        if self._count == 1:
+            self._here = Runs(self._workload, self._plan, self._folder, tell=self._tell)
+            return self
+        folder = self._folder or Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        threads = max(1, (os.cpu_count() or 1) // self._count)
+        self._pool = self._stack.enter_context(
+            ProcessPoolExecutor(
+                self._count,
+                multiprocessing.get_context("spawn"),
+                _begin,
+                (self._workload, self._plan, folder, threads),
+            )
+        )
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._pool is not None and error[0] is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+        self._stack.close()
+        if self._errors and error[0] is None:
+            raise self._errors[0]
+
+    def prepare(self, references: Iterable[tuple[Grid, str]]) -> None:
+        """Make uncached runs that many processes would else wait for."""
+        if self._pool is None:
+            return
+        made = [self._pool.submit(_make_reference, *each) for each in references]
+        for each in as_completed(made):
+            each.result()
+            self._tell()
+
+    def do(self, jobs: Sequence[_Job]) -> Iterator[_Done]:
+        """What comes of jobs, as it comes."""
+        if self._pool is None:
+            for job in jobs:
+                yield from _do(self._here, job)
+            return
+        for each in as_completed([self._pool.submit(_do_all, job) for job in jobs]):
+            try:
+                found = each.result()
+            except BrokenProcessPool:
+                raise
+            except Exception as error:
+                self._errors.append(error)
+                continue
+            for done in found:
+                self._tell(len(done.made))
+                yield done
+
+
+# -- which, in which order, and what is kept -------------------------------------------------------
 
 
 class _Bench:
-    """Makes the runs, grid after grid and prompt after prompt."""
+    """Knows what is made, hands out what is not, and writes down what comes back."""
 
     def __init__(self, workload: Workload, plan: Plan, log: Path | None):
         self._workload, self._plan, self._log = workload, plan, log
-        self._rows: dict[str, dict[str, Any]] = {}
-        self._references: dict[str, _Made] = {}
+        self._rows: dict[str, Row] = {}
         self.left_out: dict[str, str] = {}
         if log is not None and log.exists():
             for line in log.read_text(encoding="utf-8").splitlines():
                 row = json.loads(line)
                 self._rows[row["key"]] = row
+        self._seeds = Runs(workload, plan)
+        self._header = where() | {"device": workload.header()["device"]}
         self._bar = tqdm(desc="methods", unit="run", file=sys.stderr)
+        self.add = self._bar.update
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Row]:
         """The reported rows of this plan."""
-        names = {family.name for family in self._plan.families} | {"uncached"}
+        names = {family.name for family in self._plan.families} | {UNCACHED.name}
         grids = {(grid.steps, grid.shift) for grid in self._plan.grids}
         return [
             row
@@ -226,237 +291,98 @@ class _Bench:
             and (row["model"], row["seed"]) == (self._workload.model, self._workload.seed)
         ]
 
-    def make(self) -> None:
-        pipe = self._workload.pipe()
-        warm_up(pipe, self._workload.spec)
-        for grid in self._plan.grids:
-            own = sharing(pipe)
-            warm_as(own, pipe)
-            if grid.shift is not None:
-                own.scheduler = with_shift(own.scheduler, grid.shift)
-            chosen = {
-                family.name: self._chosen(own, grid, family) for family in self._plan.families
-            }
-            for place, prompt in enumerate(self._plan.report):
-                self._references.clear()
-                if self._plan.converged:
-                    self._uncached(own, grid, prompt)
-                for family in self._plan.families:
-                    for value in chosen[family.name]:
-                        self._report(own, grid, family, value, prompt, place)
+    def make(self, workers: _Workers) -> None:
+        """Grid after grid, prompt after prompt."""
+        plan = self._plan
+        for grid in plan.grids:
+            choices = [self._choice(grid, each) for each in plan.families if each.method]
+            if not all(job.known for job in choices):
+                workers.prepare((grid, prompt) for prompt in plan.choose)
+            chosen = {each.name: each.values(grid.steps) for each in plan.families}
+            for done in workers.do(choices):
+                self._keep("choose", done)
+                chosen[done.job.family.name] = self._worth_reporting(done)
+            jobs = list(self._reports(grid, chosen))
+            grids = [grid, Grid(CONVERGED_STEPS, grid.shift)] if plan.converged else [grid]
+            prompts = list(dict.fromkeys(job.prompt for job in jobs))
+            workers.prepare((each, prompt) for prompt in prompts for each in grids)
+            for done in workers.do(jobs):
+                self._keep("report", done)
         self._bar.close()
 
-    # -- which values ----------------------------------------------------------------------------
+    def _choice(self, grid: Grid, family: Family) -> _Job:
+        known = {
+            (json.dumps(row["value"]), row["prompt"]): row["compute_share"]
+            for row in self._rows.values()
+            if (row["set"], row["family"]) == ("choose", family.name)
+            and (row["model"], row["steps"], row["shift"])
+            == (self._workload.model, grid.steps, grid.shift)
+        }
+        return _Job(grid, family, known=known)
 
-    def _chosen(self, pipe, grid: Grid, family: Family) -> list[Any]:
-        """The values of a family's knob that are reported on a grid."""
-        values = family.values(grid.steps)
-        if family.method is None:
-            return values
-
-        def share_of(value: Any) -> float:
-            config = family.config(value)
-            given = (pipe, grid, family, value, config)
-            return fmean(self._share(*given, prompt) for prompt in self._plan.choose)
-
-        try:
-            if values or family.knob is None:
-                shares = {value: share_of(value) for value in values or [None]}
-            else:
-                shares = outwards(family.knob, share_of)
-        except FAULTS as error:
-            self.left_out[family.name] = str(error)
-            return []
-        found = worth_reporting(shares, self._plan.values)
-        if not found:
-            told = ", ".join(f"{share:.2f}" for share in shares.values())
-            self.left_out[family.name] = f"no value of its knob computes a share to compare: {told}"
+    def _worth_reporting(self, done: _Done) -> list[Any]:
+        found = worth_reporting(done.shares, self._plan.values)
+        if not found and not done.fault:
+            told = ", ".join(f"{share:.2f}" for share in done.shares.values())
+            why = f"no value of its knob computes a share to compare: {told}"
+            self.left_out[done.job.family.name] = why
         return found
 
-    def _share(
-        self, pipe, grid: Grid, family: Family, value: Any, config: Method, prompt: str
-    ) -> float:
-        """The share of the work that a setting computes on a prompt, without a run if possible."""
-        key = self._key("choose", grid, family, value, prompt)
-        if key not in self._rows:
-            if config.forecast == "exact":
-                share = predict(self._reference(pipe, grid, prompt).trace, config).compute_share
-            else:
-                share = self._run(pipe, grid, config, prompt).trace.compute_share or 0.0
-            self._keep(key, "choose", grid, family, value, prompt, {"compute_share": share})
-        return self._rows[key]["compute_share"]
+    def _reports(self, grid: Grid, chosen: Mapping[str, Sequence[Any]]) -> Iterator[_Job]:
+        """The jobs of a grid that are left to do."""
+        for prompt in self._plan.report:
+            if self._plan.converged and self._is_left(grid, UNCACHED, None, prompt):
+                yield _Job(grid, UNCACHED, prompt)
+            for family in self._plan.families:
+                values = [
+                    value
+                    for value in chosen[family.name]
+                    if self._is_left(grid, family, value, prompt)
+                ]
+                if values:
+                    yield _Job(grid, family, prompt, tuple(values))
 
-    # -- the reported runs -------------------------------------------------------------------------
-
-    def _report(
-        self, pipe, grid: Grid, family: Family, value: Any, prompt: str, place: int
-    ) -> None:
-        key = self._key("report", grid, family, value, prompt)
-        if key in self._rows:
-            return
-        reference = self._reference(pipe, grid, prompt)
-        if family.control is not None:
-            made = self._control(pipe, grid, family, value, prompt)
-            share, gain = made.trace.num_steps / grid.steps, None
-        else:
-            try:
-                made = self._run(pipe, grid, family.config(value), prompt)
-            except FAULTS as error:
-                self.left_out[family.name] = str(error)
-                return
-            share = made.trace.compute_share or 0.0
-            gain = speedup(reference.trace, made.trace, remembered=True).robust
-        found = difference(made.frames, reference.frames)
-        numbers = {
-            "compute_share": share,
-            "letters": made.trace.letters,
-            "speedup": gain or 1 / share,
-            "psnr_db": _decibels(found.psnr_db),
-            "ssim": found.ssim,
-            "kept_bytes": made.kept_bytes,
-            "seconds": made.trace.seconds,
-        }
-        if place < self._plan.seen:
-            numbers["vmaf"] = vmaf(made.frames, reference.frames).value
-        if self._plan.converged:
-            other = self._reference(pipe, Grid(CONVERGED_STEPS, grid.shift), prompt)
-            numbers["converged_psnr_db"] = _decibels(difference(made.frames, other.frames).psnr_db)
-        if place < self._plan.raced and family.control is None:
-            numbers["speedup_in_turns"] = self._raced(pipe, grid, family.config(value), prompt)
-        self._keep(key, "report", grid, family, value, prompt, numbers)
-
-    def _uncached(self, pipe, grid: Grid, prompt: str) -> None:
-        """How far the uncached run itself is from the converged one."""
-        family = Family("uncached", "uncached")
-        key = self._key("report", grid, family, None, prompt)
-        if key in self._rows:
-            return
-        own = self._reference(pipe, grid, prompt)
-        other = self._reference(pipe, Grid(CONVERGED_STEPS, grid.shift), prompt)
-        found = difference(own.frames, other.frames)
-        numbers = {"compute_share": 1.0, "speedup": 1.0, "psnr_db": IDENTICAL_DB, "ssim": 1.0}
-        numbers |= {"converged_psnr_db": _decibels(found.psnr_db), "kept_bytes": 0}
-        self._keep(key, "report", grid, family, None, prompt, numbers)
-
-    def _raced(self, pipe, grid: Grid, config: Method, prompt: str) -> float:
-        workload = self._workload
-        request = Request(prompt, workload.model, grid.steps, workload.seed, config)
-        with closing(race(pipe, workload.spec, request)) as events:
-            ended = [event for event in events if isinstance(event, RunFinished)]
-        uncached, with_cache = sorted(ended, key=lambda run: run.run)
-        return speedup(uncached.trace, with_cache.trace).figure
-
-    def _control(self, pipe, grid: Grid, family: Family, count: int, prompt: str) -> _Made:
-        assert family.control is not None
-        controlled = Controlled(sharing(pipe), family.control)
-        warm_as(controlled.pipe, pipe)
-        like = predict(
-            self._reference(pipe, grid, prompt).trace,
-            BWCachePlusConfig(work_share=count / grid.steps),
-        )
-        computed = [i for i, action in enumerate(like.schedule) if action == "compute"]
-        steps = count
-        if controlled.kind == "same-levels":
-            steps = grid.steps
-            controlled.keep(computed)
-        with controlled.inside():
-            return self._call(controlled.pipe, steps, self._workload.measuring(), prompt)
-
-    # -- runs --------------------------------------------------------------------------------------
-
-    def _reference(self, pipe, grid: Grid, prompt: str) -> _Made:
-        """A prompt's uncached run, of this grid; from the folder if it lies there."""
-        seed = self._seed(prompt)
-        facts = [self._workload.model, prompt, seed, grid.steps, grid.shift, self._shape()]
-        name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
-        if name in self._references:
-            return self._references[name]
-        path = None if self._log is None else self._log.with_suffix(".runs") / f"{name}.npz"
-        if path is not None and path.is_file():
-            with np.load(path) as kept:
-                trace = Trace.from_dict(json.loads(str(kept["trace"])))
-                made = _Made(kept["frames"], trace)
-        else:
-            made = self._call(pipe, grid.steps, self._workload.measuring(), prompt)
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                trace = json.dumps(finite(made.trace.as_dict()))
-                np.savez(path, frames=made.frames, trace=trace)
-        self._references[name] = made
-        return made
-
-    def _run(self, pipe, grid: Grid, config: Method, prompt: str) -> _Made:
-        return self._call(pipe, grid.steps, config, prompt)
-
-    def _call(self, pipe, steps: int, config: Method, prompt: str) -> _Made:
-        kept: list[int] = [0]
-
-        def weigh(record, latents) -> None:
-            tensors = [
-                x
-                for branch in run.branches
-                for x in (*branch.replay_tensors, *branch.sample_tensors)
-            ]
-            kept.append(sum(x.nbytes for x in tensors))
-
-        seed = self._seed(prompt)
-        arguments = call_arguments(self._workload.spec, prompt, seed, steps)
-        with (
-            pipeline_lock(pipe),
-            cached(pipe, config, on_step=weigh) as run,
-            same_noise(place_of(pipe), seed),
-        ):
-            frames = pipe(**arguments).frames[0]
-        self._bar.update()
-        return _Made(np.asarray(frames), run.trace, max(kept))
+    def _is_left(self, grid: Grid, family: Family, value: Any, prompt: str) -> bool:
+        return self._key("report", grid, family, value, prompt) not in self._rows
 
     # -- rows --------------------------------------------------------------------------------------
 
-    def _seed(self, prompt: str) -> int:
-        return SEED_OF_CHOICE if prompt in self._plan.choose else self._workload.seed
-
-    def _shape(self) -> list[int]:
-        shape = self._workload.spec.shape
-        return [shape.height, shape.width, shape.num_frames]
-
     def _key(self, which: str, grid: Grid, family: Family, value: Any, prompt: str) -> str:
-        facts = [which, self._workload.model, *self._shape(), grid.steps, grid.shift, family.name]
-        return json.dumps([*facts, value, prompt, self._seed(prompt)])
+        shape = self._workload.spec.shape
+        size = [shape.height, shape.width, shape.num_frames]
+        facts = [which, self._workload.model, *size, grid.steps, grid.shift, family.name]
+        return json.dumps([*facts, value, prompt, self._seeds.seed_of(prompt)])
 
-    def _keep(
-        self,
-        key: str,
-        which: str,
-        grid: Grid,
-        family: Family,
-        value: Any,
-        prompt: str,
-        numbers: Mapping[str, Any],
+    def _keep(self, which: str, done: _Done) -> None:
+        job = done.job
+        if done.fault:
+            self.left_out[job.family.name] = done.fault
+        for value, prompt, numbers in done.made:
+            key = self._key(which, job.grid, job.family, value, prompt)
+            self._write(key, which, job, value, prompt, numbers)
+
+    def _write(
+        self, key: str, which: str, job: _Job, value: Any, prompt: str, numbers: Numbers
     ) -> None:
-        config = {} if family.method is None else family.config(value).as_dict()
+        family = job.family
         row = {
             "key": key,
             "set": which,
             "model": self._workload.model,
-            "steps": grid.steps,
-            "shift": grid.shift,
+            "steps": job.grid.steps,
+            "shift": job.grid.shift,
             "family": family.name,
             "title": family.title,
             "ours": family.is_ours,
             "value": value,
-            "config": config,
+            "config": {} if family.method is None else family.config(value).as_dict(),
             "prompt": prompt,
-            "seed": self._seed(prompt),
+            "seed": self._seeds.seed_of(prompt),
             **numbers,
-            **_where(),
-            "device": self._workload.header()["device"],
+            **self._header,
         }
         self._rows[key] = finite(row)
         self._bar.set_postfix_str(f"{family.name} {value}", refresh=False)
         if self._log is not None:
             with self._log.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(finite(row)) + "\n")
-
-
-def _decibels(value: float | None) -> float:
-    return IDENTICAL_DB if value is None else min(value, IDENTICAL_DB)
+                file.write(json.dumps(self._rows[key]) + "\n")

@@ -17,8 +17,8 @@ from ..files import ASSETS, check_file, finite, parse_json, read_text, write, wr
 from ..runs.metrics import PSNR_CONVENTION
 from .frontier import IDENTICAL_DB
 from .leaderboard import of_all, points_of, standings
-from .methods import CHOOSE, REPORT
 from .methods_chart import chart_page
+from .methods_plan import CHOOSE, REPORT
 from .program import run_program
 
 RESULTS = ASSETS / "results" / "leaderboard.json"

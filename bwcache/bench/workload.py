@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 import torch
@@ -66,6 +66,10 @@ class Workload:
             raise ConfigError("device", self.device, "cpu or cuda")
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ConfigError("device", self.device, "cpu, since this machine has no CUDA GPU")
+
+    def __reduce__(self) -> tuple:
+        """As another process gets it: what it is, but nobody to tell."""
+        return type(self), tuple(getattr(self, each.name) for each in fields(self)[:-1])
 
     @cached_property
     def spec(self) -> ModelSpec:

@@ -59,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     methods.add_argument("--prompts", type=int, help="so many of those that are reported")
     methods.add_argument("--quick", action="store_true", help="two prompts: about five minutes")
     methods.add_argument("--no-converged", action="store_true", help="leave out the 120-step runs")
+    methods.add_argument("--processes", type=int, default=1, help="at a time; above 1 no speed")
     methods.add_argument("--log", type=Path, help="a line a run; a second call goes on there")
     methods.add_argument("--leaderboard", type=Path, help="JSON to put the results into")
 
@@ -245,7 +246,8 @@ def _race_lines(result: dict) -> list[str]:
 
 def _methods(workload: Workload, args: argparse.Namespace):
     from ..bench.leaderboard import add_to
-    from ..bench.methods import Grid, methods, plan_of
+    from ..bench.methods import methods
+    from ..bench.methods_plan import Grid, plan_of
 
     if args.prompt:
         raise ConfigError("prompt", args.prompt[0], "none here: the prompts are those of two files")
@@ -257,7 +259,7 @@ def _methods(workload: Workload, args: argparse.Namespace):
     for path in (args.log, args.leaderboard):
         if path is not None:
             check_file(path)
-    result = methods(workload, plan, args.log)
+    result = methods(workload, plan, args.log, args.processes)
     if args.leaderboard is not None:
         write(add_to(args.leaderboard, result["points"]), args.leaderboard)
     return result, _methods_lines

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from bwcache import METHODS, ConfigError
-from bwcache.bench import methods as bench
 from bwcache.bench.leaderboard import add_to, points_of, standings
-from bwcache.bench.methods import Grid, Plan, methods, plan_of
+from bwcache.bench.methods import methods
+from bwcache.bench.methods_plan import CHOOSE, REPORT, Grid, Plan, plan_of, prompts_of
+from bwcache.bench.methods_runs import Runs
 from bwcache.bench.workload import Workload
 from bwcache.cache.method import Knob
 from bwcache.cli import main
@@ -118,7 +119,7 @@ def test_grids_that_are_none(text):
 def test_no_prompt_chooses_and_is_reported():
     with pytest.raises(ConfigError, match="chose nothing"):
         Plan([], [], [PROMPT], [PROMPT])
-    assert not set(bench._lines(bench.CHOOSE)) & set(bench._lines(bench.REPORT))
+    assert not set(prompts_of(CHOOSE)) & set(prompts_of(REPORT))
     assert len(plan_of().report) == 24
     assert plan_of(quick=True).report != plan_of(quick=True).choose
 
@@ -140,7 +141,7 @@ def test_a_run_is_made_once_and_goes_on(small_model, tmp_path, monkeypatch):
     def none(*_):
         raise AssertionError("made again")
 
-    monkeypatch.setattr(bench._Bench, "_call", none)
+    monkeypatch.setattr(Runs, "_call", none)
     assert methods(workload, plan, log)["points"] == found["points"]
 
 

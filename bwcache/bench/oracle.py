@@ -1,0 +1,176 @@
+"""The best choice of computed steps that a search finds: a bound on what any rule can give.
+
+    python -m bwcache.bench.oracle --grids 30,30@5 --tries 100 --out FILE
+
+Only *which* steps are computed is searched, in BWCache+'s own way of forecasting the others. All
+prompts are made in one batch, on the same steps; what is found for all of them together is the
+shared schedule, and the best that was tried for each is a lower bound on its own. It chooses on the
+very prompts that it reports: a bound, and nothing to compare a method with as if it were one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torchmetrics.functional.image import peak_signal_noise_ratio
+from tqdm import tqdm
+
+from ..cache.install import cached
+from ..cache.lanes import sharing
+from ..cache.methods.bwcache_plus import BWCachePlusConfig, computed_steps
+from ..cache.noise_levels import noise_levels
+from ..explore.families import SHARES
+from ..files import ASSETS, check_file, finite, write
+from ..models.call import call_arguments
+from ..runs.controls import with_shift
+from ..runs.metrics import PSNR_CONVENTION
+from .frontier import IDENTICAL_DB
+from .methods import where
+from .methods_plan import REPORT, Grid, prompts_of
+from .program import run_program
+from .workload import Workload
+
+RESULTS = ASSETS / "results" / "oracle.json"
+MOST_MOVED = 3  # computed steps that one try moves
+FARTHEST = 2  # steps that one of them moves
+
+
+class Batch:
+    """Prompts that are made together, on one grid, with chosen steps computed.
+
+    Args:
+        pipe: A text-to-video pipeline.
+        workload: Its model, size and seed, which all prompts have.
+        grid: Steps and flow shift.
+        prompts: What the videos show.
+    """
+
+    def __init__(self, pipe: Any, workload: Workload, grid: Grid, prompts: Sequence[str]):
+        self._pipe, self._workload, self._grid = sharing(pipe), workload, grid
+        if grid.shift is not None:
+            self._pipe.scheduler = with_shift(self._pipe.scheduler, grid.shift)
+        self._prompts = list(prompts)
+        self._known: dict[tuple, list[float]] = {}
+        self._reference = self._videos(workload.measuring())
+        self.noise = tuple(noise_levels(self._pipe.scheduler, grid.steps))
+
+    def decibels(self, computed: Sequence[int], reach: float = 0.5) -> list[float]:
+        """PSNR to the uncached run of each prompt, where these steps are computed."""
+        key = (tuple(computed), reach)
+        if key not in self._known:
+            steps = range(self._grid.steps)
+            mask = "".join("C" if step in computed else "R" for step in steps)
+            made = self._videos(BWCachePlusConfig(reach=reach, step_mask=mask))
+            found = peak_signal_noise_ratio(
+                made, self._reference, data_range=1.0, reduction="none", dim=(1, 2, 3, 4)
+            )
+            self._known[key] = [min(each, IDENTICAL_DB) for each in found.tolist()]
+        return self._known[key]
+
+    def _videos(self, config: Any) -> torch.Tensor:
+        """Frames `[prompts, frames, channels, height, width]` in 0-1."""
+        workload, count = self._workload, len(self._prompts)
+        arguments = call_arguments(workload.spec, "", workload.seed, self._grid.steps)
+        arguments |= {
+            "prompt": self._prompts,
+            "generator": [torch.Generator("cpu").manual_seed(workload.seed) for _ in range(count)],
+            "output_type": "pt",
+        }
+        with cached(self._pipe, config):
+            return self._pipe(**arguments).frames.float()
+
+
+def search(batch: Batch, count: int, tries: int, seed: int) -> dict[str, Any]:
+    """Move some of the computed steps, and keep what is closer in the mean.
+
+    Args:
+        batch: On which prompts.
+        count: How many steps are computed.
+        tries: How many choices of steps are made.
+        seed: Of the moves.
+
+    Returns:
+        The rule's steps and dB; the best steps for all prompts together and their dB; for each
+        prompt the most that any of the tried ones gave.
+    """
+    moves = random.Random(seed)
+    start = computed_steps(batch.noise, count)
+    steps, decibels = start, batch.decibels(start)
+    best = of_each = decibels
+    for _ in range(tries):
+        tried = _moved(steps, len(batch.noise), moves)
+        found = batch.decibels(tried)
+        of_each = [max(pair) for pair in zip(of_each, found, strict=True)]
+        if sum(found) > sum(best):
+            steps, best = tried, found
+    return {
+        "count": count,
+        "tries": tries,
+        "rule": {"steps": list(start), **_told(decibels)},
+        "shared": {"steps": list(steps), **_told(best)},
+        "of_each_prompt": _told(of_each),
+    }
+
+
+def _moved(steps: Sequence[int], total: int, moves: random.Random) -> tuple[int, ...]:
+    """Some steps but the first one moved a little; as many as before."""
+    while True:
+        found = set(steps)
+        for _ in range(moves.randint(1, MOST_MOVED)):
+            step = moves.choice(sorted(found - {0}))
+            other = step + moves.choice([d for d in range(-FARTHEST, FARTHEST + 1) if d])
+            if 0 < other < total and other not in found:
+                found = found - {step} | {other}
+        if found != set(steps):
+            return tuple(sorted(found))
+
+
+def _told(decibels: Sequence[float]) -> dict[str, Any]:
+    return {
+        "psnr_db": sum(decibels) / len(decibels),
+        "psnr_db_worst": min(decibels),
+        "psnr_db_of_each": list(decibels),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="tinyworld")
+    parser.add_argument("--device", choices=("cpu", "cuda"))
+    parser.add_argument("--grids", default="30,30@5", help="steps, or steps@shift: 30,30@5")
+    parser.add_argument("--prompts", type=int, help="so many of those that are reported")
+    parser.add_argument("--tries", type=int, default=60, help="a share and grid (%(default)s)")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    args = parser.parse_args()
+    check_file(args.out)
+    grids = [Grid.read(each) for each in args.grids.split(",")]
+    workload = Workload(args.model, args.device)
+    prompts = prompts_of(REPORT)[: args.prompts]
+    pipe, found, began = workload.pipe(), [], time.monotonic()
+    cells = [(grid, share) for grid in grids for share in SHARES]
+    batches: dict[Grid, Batch] = {}
+    for grid, share in tqdm(cells, desc="oracle", unit="search"):
+        if grid not in batches:
+            batches = {grid: Batch(pipe, workload, grid, prompts)}
+        own = search(batches[grid], round(share * grid.steps), args.tries, workload.seed)
+        found.append({"steps": grid.steps, "shift": grid.shift, "share": share, **own})
+        result = {
+            **replace(workload, steps=grid.steps).header(),
+            **where(),
+            "psnr_convention": PSNR_CONVENTION,
+            "prompts": prompts,
+            "seconds": round(time.monotonic() - began, 1),
+            "searches": found,
+        }
+        write(finite(result), args.out)
+
+
+if __name__ == "__main__":
+    run_program("oracle", main)
