@@ -197,7 +197,7 @@ def _settings(
             if method is BWCacheConfig and own in asked:
                 usual["reuse_interval"] = spec.default_preset.config.reuse_interval
             config = method.from_dict({**usual, **asked})
-            config.check_model(spec.name)
+            spec.check_method(config)
             found.append(config)
     return list(dict.fromkeys(found))
 

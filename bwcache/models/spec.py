@@ -168,6 +168,11 @@ WITHOUT_BRANCHES: Mapping[Branches, str] = MappingProxyType(
     }
 )
 
+WITHOUT_LONG_SKIPS = (
+    "a method that needs no long skips from early to late blocks: this model has none, "
+    "tinyworld-skip has"
+)
+
 
 @dataclass(frozen=True)
 class ModelSpec:
@@ -198,6 +203,7 @@ class ModelSpec:
         branches: How guidance is computed: "calls" of the transformer, one for each branch, a
             "batch" of both in one call, or "none" where there is no second branch.
         caching: Name of a caching method → what has been measured of it; absent where nothing has.
+        long_skips: How many of its transformer's late blocks are given an early one's output.
         indicator_blocks, indicator_tokens: How much of the features is measured on this model by
             default, as in `BWCacheConfig`; None for all.
         examples: Prompts to start from.
@@ -234,6 +240,7 @@ class ModelSpec:
     activations_gb: float = 0.0
     branches: Branches = "calls"
     caching: Mapping[str, MethodFacts] = field(default_factory=dict)
+    long_skips: int = 0
     indicator_blocks: int | None = BWCacheConfig.indicator_blocks
     indicator_tokens: int | None = BWCacheConfig.indicator_tokens
     examples: tuple[str, ...] = ()
@@ -270,6 +277,11 @@ class ModelSpec:
         guided = self.branches == "calls" and self.call.get("guidance_scale", 2.0) > 1
         if config.guidance == "needed" and not guided:
             raise ConfigError("method", config.name, WITHOUT_BRANCHES[self.branches])
+        if config.long_skips > self.long_skips:
+            if self.long_skips:
+                allowed = f"at most {self.long_skips} on {self.name}, which has so many long skips"
+                raise ConfigError("computed_blocks", config.long_skips, allowed)
+            raise ConfigError("method", config.name, WITHOUT_LONG_SKIPS)
 
     def memory_gb(self, offload: Offload) -> float:
         """Device memory that a run takes, by offload mode, in GB (10^9 bytes): an estimate.

@@ -48,16 +48,16 @@ def config(name: str, **settings):
 
 @pytest.fixture(scope="module")
 def wan():
-    """A pipeline, and what it gives without any cache."""
-    pipe = build_wan("euler", layers=4)
-    return pipe, run_wan(pipe, steps=STEPS)
+    """By long skips: a pipeline, and what it gives without any cache."""
+    pipes = {count: build_wan("euler", layers=4, long_skips=count) for count in (0, 1)}
+    return {count: (pipe, run_wan(pipe, steps=STEPS)) for count, pipe in pipes.items()}
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_it_can_be_made_inert_and_then_changes_no_bit(name, wan, calibrations):  # noqa: F811
     for method, numbers in FLAT.items():
         write(calibrations, method, numbers, STEPS)
-    pipe, plain = wan
+    pipe, plain = wan[METHODS[name]().long_skips]
     first = METHODS[name].knobs()[0].name
     more = {"prune_above": 1.0} if name == "quantcache" else {}
     with cached(pipe, config(name, **INERT[first], **more)) as run:
@@ -68,7 +68,7 @@ def test_it_can_be_made_inert_and_then_changes_no_bit(name, wan, calibrations): 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_it_reuses_gives_the_same_twice_and_leaves_nothing(name, wan, calibrations):  # noqa: F811
-    pipe, plain = wan
+    pipe, plain = wan[METHODS[name]().long_skips]
     with cached(pipe, config(name, **EAGER.get(name, {}))) as run:
         given = run_wan(pipe, steps=STEPS)
         again = run_wan(pipe, steps=STEPS)

@@ -1,10 +1,12 @@
-"""The embedded model's entry."""
+"""The embedded models' entries: TinyWorld, and its relative where its weights lie."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 
 from ...cache.methods.bwcache import BWCacheConfig
+from ...files import ASSETS
 from ..spec import MethodFacts, ModelSpec, Preset, Shape, Weights
 
 SWEEP = "assets/results/tinyworld-presets.json"
@@ -59,4 +61,23 @@ TINYWORLD = ModelSpec(
     random_builder="bwcache.models.embedded:build",
 )
 
-ENTRIES = (TINYWORLD,)
+TINYWORLD_SKIP = replace(
+    TINYWORLD,
+    name="tinyworld-skip",
+    version="1",
+    title="TinyWorld with long skips",
+    about="TinyWorld, trained on so that late blocks are given early ones' outputs, too.",
+    weights=replace(
+        TINYWORLD.weights,
+        source="tinyworld-skip",
+        parameters=MappingProxyType(
+            {"transformer": 0.0033, "vae": 0.002, "text_encoder": 0.0007},
+        ),
+    ),
+    caching=MappingProxyType({}),
+    long_skips=3,
+)
+# an installation may leave its weights out
+OPTIONAL = (TINYWORLD_SKIP,) if (ASSETS / TINYWORLD_SKIP.weights.source).is_dir() else ()
+
+ENTRIES = (TINYWORLD, *OPTIONAL)
