@@ -19,12 +19,16 @@ Row = Mapping[str, Any]
 OF_EACH_ROW = ("date", "commit", "device", "model", "steps", "shift", "family", "title", "value")
 
 
+def identity(row: Row) -> tuple:
+    """What tells a setting from all others: model, grid, family and value."""
+    return row["model"], row["steps"], row["shift"], row["family"], json.dumps(row["value"])
+
+
 def points_of(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """One point for each family, grid and value of its knob, over its prompts."""
     found: dict[tuple, list[Row]] = defaultdict(list)
     for row in rows:
-        value = json.dumps(row["value"])
-        found[row["steps"], row["shift"], row["family"], value].append(row)
+        found[identity(row)].append(row)
     return [point(same) for same in found.values()]
 
 

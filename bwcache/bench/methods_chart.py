@@ -39,7 +39,11 @@ def chart_page(found: Mapping[str, Any], steps: int = 30, shift: float | None = 
     Raises:
         ConfigError: Nothing was measured there, or Plotly is not installed.
     """
-    rows = [row for row in found["rows_of_all"] if (row["steps"], row["shift"]) == (steps, shift)]
+    rows = [
+        row
+        for row in found["rows_of_all"]
+        if (row["steps"], row["shift"]) == (steps, shift) and row["speedup"] is not None
+    ]
     library = plotly_library()
     if not rows:
         raise ConfigError("chart", f"{steps} steps", "a grid on which something was measured")
@@ -58,9 +62,11 @@ def figure(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     data = [_trace(number, members) for number, members in enumerate(families.values()) if members]
     first = rows[0]
     shift = "the model's own flow shift" if first["shift"] is None else f"shift {first['shift']:g}"
+    elsewhere = first.get("speedup_device", first["device"])
+    timed = "" if elsewhere == first["device"] else f"; speed on {elsewhere}"
     title = (
         f"{first['model']}, {first['steps']} steps, {shift}, {first['prompts']} prompts, "
-        f"{first['device']}"
+        f"{first['device']}{timed}"
     )
     axis = {"zeroline": False, "gridcolor": "#e5e5e5", "linecolor": "#888"}
     layout = {

@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -262,8 +262,3 @@ class Runs:
 
 def _decibels(value: float | None) -> float:
     return IDENTICAL_DB if value is None else min(value, IDENTICAL_DB)
-
-
-def identity(row: Mapping[str, Any]) -> tuple:
-    """What tells a setting from all others: grid, family and value."""
-    return row["model"], row["steps"], row["shift"], row["family"], json.dumps(row["value"])

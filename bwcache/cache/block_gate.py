@@ -81,7 +81,8 @@ class BlockGate:
         elif leaving:
             streams = output if isinstance(output, tuple) else (output,)
             streams = streams[: len(self._stack.streams)]
-            controller.after(index, lambda: self.inputs(args, kwargs), streams, self._feature)
+            lent = self._compiled is not None  # perhaps as CUDA graphs
+            controller.after(index, lambda: self.inputs(args, kwargs), streams, self._feature, lent)
         return output
 
     @property

@@ -380,7 +380,14 @@ class Controller:
         self._measure(place, features, part=True)
 
     @torch.no_grad()
-    def after(self, index: int, inputs: Callable[[], Tensors], streams: Tensors, feature: int):
+    def after(
+        self,
+        index: int,
+        inputs: Callable[[], Tensors],
+        streams: Tensors,
+        feature: int,
+        lent: bool = False,
+    ) -> None:
         """A block has run.
 
         Args:
@@ -388,6 +395,7 @@ class Controller:
             inputs: Gives the streams that went in.
             streams: What it returned.
             feature: Which of the streams is measured.
+            lent: Whether they lie in memory that is written into again, see `Residual.leave`.
         """
         run, layout = self._running, self._running.layout
         if not run.reached:
@@ -407,7 +415,7 @@ class Controller:
             if any(self.doing[span[0] : span[1]]):  # what came out is partly a replay itself
                 self._turn.replays[span].drop()
             else:
-                self._turn.replays[span].leave(streams, run.level)
+                self._turn.replays[span].leave(streams, run.level, lent)
         if index == len(self.doing) - 1:
             self._end_stack()
 

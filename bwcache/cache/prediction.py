@@ -88,12 +88,13 @@ class Prediction:
 UNKNOWN = Prediction()
 
 
-def prediction_of(scheduler, num_steps: int) -> Prediction:
+def prediction_of(scheduler, num_steps: int, levels: Sequence[float] | None = None) -> Prediction:
     """What a scheduler takes a model's predictions to be.
 
     Args:
         scheduler: Any diffusers scheduler whose timesteps are set.
         num_steps: How many steps the pipeline is about to run, the last ones.
+        levels: What `noise_levels` gives for them; it is asked where None.
 
     Returns:
         Of unknown kind where the scheduler does not say, or reckons in a way of its own, as those
@@ -109,7 +110,7 @@ def prediction_of(scheduler, num_steps: int) -> Prediction:
     if kind == "unknown" or name.startswith("EDM") or len(timesteps) < num_steps:
         return UNKNOWN
     if kind == "flow":
-        return flow(noise_levels(scheduler, num_steps))
+        return flow(noise_levels(scheduler, num_steps) if levels is None else levels)
     sigmas = getattr(scheduler, "sigmas", None)
     first = len(timesteps) - num_steps
     if sigmas is not None and len(sigmas) >= len(timesteps):

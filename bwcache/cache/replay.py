@@ -77,8 +77,16 @@ class Residual:
         """Part of the span did not run: what comes out is not to be kept."""
         self._forget("the last block did not run, so there is nothing to replay")
 
-    def leave(self, outputs: Tensors, level: float) -> None:
-        """The span has run, at this noise level: keep what a replay needs."""
+    def leave(self, outputs: Tensors, level: float, lent: bool = False) -> None:
+        """The span has run, at this noise level: keep what a replay needs.
+
+        Args:
+            outputs: What it returned.
+            level: The noise level.
+            lent: Whether they lie in memory that the next call writes into, which no version
+                counter tells: CUDA graphs return every call's result there, another guidance
+                branch's too.
+        """
         if self._input.altered(outputs):
             return self._forget("the blocks altered their input in place")
         before = self._seen_by_last_block(self._input.tensors, outputs)
@@ -136,8 +144,9 @@ class Output(Residual):
 
     needs_input = False
 
-    def leave(self, outputs: Tensors, level: float) -> None:
-        self._results.put(tuple(None if x is None else x.detach() for x in outputs))
+    def leave(self, outputs: Tensors, level: float, lent: bool = False) -> None:
+        own = (None if x is None else x.detach().clone() if lent else x.detach() for x in outputs)
+        self._results.put(tuple(own))
 
     def give(self, passed: Tensors, level: float) -> Tensors:
         if self._results.copying:  # what is kept must not be altered by whoever is given it
@@ -160,9 +169,9 @@ class ForecastResidual(Residual):
     def tensors(self) -> list[torch.Tensor]:
         return [*super().tensors, *(x for x in self._change or () if x is not None)]
 
-    def leave(self, outputs: Tensors, level: float) -> None:
+    def leave(self, outputs: Tensors, level: float, lent: bool = False) -> None:
         last = self.kept
-        super().leave(outputs, level)
+        super().leave(outputs, level, lent)
         if self.kept is None:
             self._change = None
             return
@@ -230,9 +239,9 @@ class Taylor(Residual):
         self._clock += 1
         super().skip(inputs)
 
-    def leave(self, outputs: Tensors, level: float) -> None:
+    def leave(self, outputs: Tensors, level: float, lent: bool = False) -> None:
         last, derivatives, self._derivatives = self.kept, self._derivatives, []
-        super().leave(outputs, level)
+        super().leave(outputs, level, lent)
         gap, self._at, self._computed = self._clock - self._at, self._clock, self._computed + 1
         if self._computed < LEAST_COMPUTED or last is None or self.kept is None:
             return
@@ -282,9 +291,9 @@ class Mix(Residual):
     def follow_lead(self, added: torch.Tensor) -> None:
         self._lead = added.detach()
 
-    def leave(self, outputs: Tensors, level: float) -> None:
+    def leave(self, outputs: Tensors, level: float, lent: bool = False) -> None:
         last = self.kept
-        super().leave(outputs, level)
+        super().leave(outputs, level, lent)
         alike = last is not None and self.kept is not None and _kind(last) == _kind(self.kept)
         self._before = last if alike else None
         self._leads, self._lead = (self._leads[1], self._lead), None

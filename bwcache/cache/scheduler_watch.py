@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import wraps
@@ -51,6 +52,7 @@ class Stepping:
         return self
 
     def __exit__(self, *error) -> None:
+        self._told.timestep = None
         self._watch.close()
         if self._bar is not None:
             self._bar.__exit__(None, None, None)
@@ -189,7 +191,7 @@ class Stepping:
 
                 def closing(*given, **named):
                     if self._told is told and not told.over:
-                        told.over = True
+                        told.over, told.timestep = True, None
                         self._controller.free()
                     return close(*given, **named)
 
@@ -226,9 +228,8 @@ def plan_of(pipe, timestep: object = None) -> RunPlan:
     num_steps = getattr(pipe, "_num_timesteps", None)
     if not num_steps or isinstance(num_steps, _Old):
         num_steps = len(timesteps) - _first_step(scheduler, timestep)
-    return RunPlan(
-        noise_levels(scheduler, num_steps), _device_of(pipe), prediction_of(scheduler, num_steps)
-    )
+    levels = noise_levels(scheduler, num_steps)
+    return RunPlan(levels, _device_of(pipe), prediction_of(scheduler, num_steps, levels))
 
 
 def _first_step(scheduler, timestep: object) -> int:
@@ -267,10 +268,13 @@ def _random_state(device: torch.device | None, given: object) -> list[torch.Tens
 
 
 class _Timesteps:
-    """The numbers of a scheduler's timesteps: read from the device once a run, not once a step."""
+    """The numbers of a scheduler's timesteps: read from the device once a run, not once a step.
+
+    It keeps none of them: what a run leaves behind would hold memory of the device.
+    """
 
     def __init__(self) -> None:
-        self._of: torch.Tensor | None = None
+        self._of: weakref.ref[torch.Tensor] | None = None
         self._numbers: list[float] = []
 
     def value_of(self, timestep: Any, scheduler: object) -> float | None:
@@ -282,8 +286,8 @@ class _Timesteps:
         known = getattr(scheduler, "timesteps", None)
         if not isinstance(known, torch.Tensor) or not _lies_in(timestep, known):
             return float(timestep)
-        if self._of is not known:
-            self._of, self._numbers = known, [float(each) for each in known.tolist()]
+        if self._of is None or self._of() is not known:
+            self._of, self._numbers = weakref.ref(known), [float(x) for x in known.tolist()]
         return self._numbers[timestep.storage_offset() - known.storage_offset()]
 
 

@@ -66,7 +66,9 @@ def main() -> None:
     models.CATALOGUE = {**models.CATALOGUE, NAME: spec}
     total = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.set_per_process_memory_fraction(ALLOWED / total)
-    request = Request("a cat", NAME, 4, config=BWCacheConfig(1e6, 1), random_weights=True)
+    config = BWCacheConfig(1e6, 1)
+    # one after the other: of two in turns nobody can tell which one needed how much
+    request = Request("a cat", NAME, 4, config=config, random_weights=True, sequential=True)
     found: list[dict[str, object]] = []
     frames = []
     for _ in range(2):
