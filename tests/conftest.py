@@ -60,18 +60,17 @@ def build_wan(scheduler: str = "unipc", layers: int = 3, long_skips: int = 0) ->
     """A `WanPipeline` with seeded random weights, a few blocks and TinyWorld's shapes."""
     torch.manual_seed(0)
     codec = LinearCodec()
-    transformer = build_transformer(
-        layers, heads=2, z_dim=codec.config.z_dim, long_skips=long_skips
-    )
-    for block in transformer.blocks[layers - long_skips :]:
-        torch.nn.init.normal_(block.skip_projection.weight, std=0.1)  # they begin as nothing
     pipe = WanPipeline(
         tokenizer=build_tokenizer(),
         text_encoder=build_text_encoder().eval(),
         vae=codec,
         scheduler=SCHEDULERS[scheduler](),
-        transformer=transformer.eval(),
+        transformer=build_transformer(
+            layers, heads=2, z_dim=codec.config.z_dim, long_skips=long_skips
+        ).eval(),
     )
+    for block in pipe.transformer.blocks[layers - long_skips :]:
+        torch.nn.init.normal_(block.skip_projection.weight, std=0.1)  # they begin as nothing
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

@@ -158,7 +158,7 @@ def modules_run(pipe, config):
     ],
 )
 def test_the_modules_that_run(config, ran, wan):
-    found, trace = modules_run(wan[0], config)
+    found, trace = modules_run(wan[0][0], config)
     assert found == ran
     assert trace.num_blocks == 3 * 4
     assert trace.compute_share > sum(ran) / (3 * STEPS) or len(set(ran)) == 1  # MLPs are dear
@@ -169,11 +169,11 @@ def test_smoothcache_has_a_schedule_for_each_part(wan, calibrations):  # noqa: F
     tables = {f"errors_{part}": [[x, 2 * x, 3 * x]] * STEPS for part, x in EACH.items()}
     write(calibrations, "smoothcache", {"errors": [[9.0]] * STEPS, **tables}, STEPS)
     config = SmoothCacheConfig(0.25, granularity="modules", calibration="mine")
-    found, _ = modules_run(wan[0], config)
+    found, _ = modules_run(wan[0][0], config)
     assert found == (5, 7, 12)  # 0, 3, 6, 9 and 11; 0, 2, 4, 6, 8, 10 and 11; all
     write(calibrations, "smoothcache", {"errors": [[9.0]] * STEPS}, STEPS)
     with pytest.raises(ConfigError, match="calibrate once more"):
-        modules_run(wan[0], config)
+        modules_run(wan[0][0], config)
 
 
 def test_guidance_branches_do_not_share_an_attention():

@@ -1,11 +1,14 @@
 """TinyWorld's transformer with long skips: what it computes, and that it is kept and loaded."""
 
+import shutil
+
 import pytest
 import torch
 
 from bwcache.cache.block_gate import in_calling_order
 from bwcache.cache.install import stack_of
 from bwcache.files import ASSETS
+from bwcache.models import ModelError
 from bwcache.tinyworld.load import load
 from bwcache.tinyworld.long_skips import LongSkipBlock, LongSkipWanTransformer3DModel
 from bwcache.tinyworld.transformer import build_transformer, transformer_class
@@ -33,6 +36,27 @@ def skipping(shipped):
     assert len(left) == 6
     assert all("skip_projection" in name for name in left)
     return transformer
+
+
+def test_a_folder_without_some_parts_has_them_of_another(skipping, tmp_path):
+    skipping.save_pretrained(tmp_path / "transformer")
+    own = ASSETS / "tinyworld"
+    pipe = load(tmp_path, own)
+    assert pipe.transformer.config.long_skips == 3
+    other = load(own)
+    pairs = zip(pipe.vae.parameters(), other.vae.parameters(), strict=True)
+    assert all(torch.equal(*pair) for pair in pairs)
+    assert pipe.scheduler.config == other.scheduler.config
+    for relative in (None, tmp_path):
+        with pytest.raises(ModelError, match=str(tmp_path / "tokenizer")):
+            load(tmp_path, relative)
+    shutil.rmtree(tmp_path / "transformer")
+    with pytest.raises(ModelError, match=str(tmp_path / "transformer")):
+        load(tmp_path, own)
+    (tmp_path / "vae").mkdir()  # a part that is begun is its own, and damaged
+    skipping.save_pretrained(tmp_path / "transformer")
+    with pytest.raises(ModelError, match=str(tmp_path / "vae")):
+        load(tmp_path, own)
 
 
 @torch.no_grad()
