@@ -43,7 +43,11 @@ VARIANTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         "taylorseer": {"stack": {"granularity": "stack"}, "modules": {"granularity": "modules"}},
         "fastercache": {"published": {}, "holding": {"active_from": 0.1, "weight": 1.0}},
         "fora": {"stack": {"granularity": "stack"}, "modules": {"granularity": "modules"}},
-        "skip_cache": {f"{n}-blocks": {"computed_blocks": n} for n in (1, 2, 3)},
+        "skip_cache": {
+            "1-block": {"computed_blocks": 1},
+            "2-blocks": {"computed_blocks": 2},
+            "3-blocks": {"computed_blocks": 3},
+        },
     }
 )
 INTERVALS = (1, 2, 3, 4, 6, 8)

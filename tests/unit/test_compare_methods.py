@@ -151,9 +151,9 @@ def test_who_is_closest_by_hand():
 
 
 def test_what_needs_long_skips_is_left_out_with_a_reason_that_names_the_model_that_has_them():
-    events = made(["skip_cache/1-blocks", "fora/stack"], values=1)
+    events = made(["skip_cache/1-block", "fora/stack"], values=1)
     (out,) = of(LeftOut, events)
-    assert out.family.name == "skip_cache/1-blocks"
+    assert out.family.name == "skip_cache/1-block"
     assert out.why.endswith("this model has none, tinyworld-skip has")
     assert [each.family.name for each in of(Point, events)] == ["fora/stack"]
 
@@ -166,7 +166,7 @@ def test_all_families_are_those_that_the_model_has_long_skips_for(monkeypatch):
     own = {"some": replace(find("tinyworld"), long_skips=2), "none": find("tinyworld")}
     monkeypatch.setattr("bwcache.explore.families.CATALOGUE", own)
     assert with_skips("none") == []
-    assert with_skips("some") == ["skip_cache/1-blocks", "skip_cache/2-blocks"]
+    assert with_skips("some") == ["skip_cache/1-block", "skip_cache/2-blocks"]
     assert len(with_skips("elsewhere")) == 3
     found = families()["skip_cache/2-blocks"]
     assert found.config(4) == SkipCacheConfig(4, 2)
