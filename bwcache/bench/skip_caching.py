@@ -51,7 +51,8 @@ TRIED = {  # of these, those that no other one beats in both work and closeness
     ],
     FirstBlockCacheConfig.name: [FirstBlockCacheConfig(x) for x in (0.06, 0.12, 0.24)],
 }
-# a preset is the closest of the settings that compute at most this share of the work
+# a preset is the closest of the settings that compute at most this share of the work, and less than
+# the preset before it
 PRESETS: Mapping[str, float] = {"Safe": 0.8, "Balanced": 0.65, "Fast": 0.5}
 MOST_REPORTED = 4
 Point = dict[str, Any]
@@ -71,10 +72,12 @@ def front(points: Sequence[Point]) -> list[Point]:
 
 def presets(points: Sequence[Point]) -> dict[str, Point]:
     """The closest setting within each preset's share of the work; none where there is none."""
-    found = {}
+    found: dict[str, Point] = {}
+    left = list(points)
     for name, most in PRESETS.items():
-        if within := [each for each in points if each["compute_share"] <= most]:
-            found[name] = max(within, key=lambda one: one["psnr_db"])
+        if within := [each for each in left if each["compute_share"] <= most]:
+            best = found[name] = max(within, key=lambda one: one["psnr_db"])
+            left = [each for each in left if each["compute_share"] < best["compute_share"]]
     return found
 
 
