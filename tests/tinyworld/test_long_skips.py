@@ -5,10 +5,12 @@ import shutil
 import pytest
 import torch
 
+from bwcache import SkipCacheConfig, cached
 from bwcache.cache.block_gate import in_calling_order
 from bwcache.cache.install import stack_of
 from bwcache.files import ASSETS
-from bwcache.models import ModelError
+from bwcache.models import ModelError, find, loading
+from bwcache.models.call import call_arguments
 from bwcache.tinyworld.load import load
 from bwcache.tinyworld.long_skips import LongSkipBlock, LongSkipWanTransformer3DModel
 from bwcache.tinyworld.transformer import build_transformer, transformer_class
@@ -36,6 +38,17 @@ def skipping(shipped):
     assert len(left) == 6
     assert all("skip_projection" in name for name in left)
     return transformer
+
+
+def test_the_catalogues_model_loads_and_skip_cache_computes_its_ends_alone():
+    pipe = loading.load("tinyworld-skip", "cpu")
+    call = call_arguments(find("tinyworld-skip"), "a red circle still on a white background", 0, 4)
+    with cached(pipe, SkipCacheConfig(2)) as run:
+        frames = pipe(**call).frames[0]
+    assert [step.blocks for step in run.trace.steps] == ["CCCCCCCC", "CrrrrrrC"] * 2
+    assert frames.shape == (33, 128, 128, 3)
+    red, green, blue = frames[16, 64, 64]
+    assert red > 0.6 > max(green, blue)  # it draws what it is asked for
 
 
 def test_a_folder_without_some_parts_has_them_of_another(skipping, tmp_path):
