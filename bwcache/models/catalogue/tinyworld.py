@@ -6,10 +6,12 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from ...cache.methods.bwcache import BWCacheConfig
+from ...cache.methods.skip_cache import SkipCacheConfig
 from ...files import ASSETS
 from ..spec import MethodFacts, ModelSpec, Preset, Shape, Weights
 
 SWEEP = "assets/results/tinyworld-presets.json"
+SKIP_SWEEP = "assets/results/tinyworld-skip.json"
 
 TINYWORLD = ModelSpec(
     name="tinyworld",
@@ -74,7 +76,19 @@ TINYWORLD_SKIP = replace(
             {"transformer": 0.0033, "vae": 0.002, "text_encoder": 0.0007},
         ),
     ),
-    caching=MappingProxyType({}),
+    caching=MappingProxyType(
+        {
+            SkipCacheConfig.name: MethodFacts(
+                presets=MappingProxyType(
+                    {
+                        "Safe": Preset(SkipCacheConfig(2, 1), SKIP_SWEEP),
+                        "Balanced": Preset(SkipCacheConfig(3, 1), SKIP_SWEEP),
+                        "Fast": Preset(SkipCacheConfig(4, 1), SKIP_SWEEP),
+                    }
+                )
+            )
+        }
+    ),
     long_skips=3,
 )
 # an installation may leave its weights out
