@@ -20,8 +20,8 @@ from ..models.hub.errors import hub_problem
 
 ROOT = Path(__file__).parents[2]
 CARD, REQUIREMENTS = "Spaces-README.md", "requirements.txt"
-SHIPPED = ("app.py", "LICENSE", "bwcache", "assets/tinyworld", "assets/runs")
-SHIPPED_IF_THERE = ("assets/tinyworld-skip",)
+MODELS = ("assets/tinyworld", "assets/tinyworld-skip")
+SHIPPED = ("app.py", "LICENSE", "bwcache", *MODELS, "assets/runs")
 # training makes the weights: nothing that the page does imports it
 LEFT_OUT = shutil.ignore_patterns("tinyworld_training", "__pycache__", "*.py[co]", ".*")
 NEEDED = (  # patterns, of each of which a file must be there
@@ -108,8 +108,7 @@ def assemble(folder: Path, space: str, hardware: str | None, root: Path = ROOT) 
     picture = str(card.data.get("thumbnail"))
     if not (root / picture).is_file():
         raise DeployError(f"{CARD}: thumbnail is {picture!r}; allowed is a picture that is there")
-    there = [name for name in SHIPPED_IF_THERE if (root / name).is_dir()]
-    for name in (*SHIPPED, *there, picture):
+    for name in (*SHIPPED, picture):
         source, target = root / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
