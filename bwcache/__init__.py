@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # for editors and type checkers; a program imports each name 
     from .cache.methods.mixcache import MixCacheConfig
     from .cache.methods.pab import PABConfig
     from .cache.methods.quantcache import QuantCacheConfig
+    from .cache.methods.skip_cache import SkipCacheConfig
     from .cache.methods.smoothcache import SmoothCacheConfig
     from .cache.methods.sortblock import SortblockConfig
     from .cache.methods.steps_mask import StepsMaskConfig
@@ -59,6 +60,7 @@ __all__ = [
     "Plan",
     "Probe",
     "QuantCacheConfig",
+    "SkipCacheConfig",
     "SmoothCacheConfig",
     "SortblockConfig",
     "Span",
@@ -101,6 +103,7 @@ _HOME = {
     "Plan": "cache.method",
     "Probe": "cache.method",
     "QuantCacheConfig": "cache.methods.quantcache",
+    "SkipCacheConfig": "cache.methods.skip_cache",
     "SAFE": "cache.install",
     "SmoothCacheConfig": "cache.methods.smoothcache",
     "SortblockConfig": "cache.methods.sortblock",

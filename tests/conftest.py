@@ -74,7 +74,7 @@ SCHEDULERS = {
 }
 
 
-def build_wan(scheduler: str = "unipc", layers: int = 3) -> WanPipeline:
+def build_wan(scheduler: str = "unipc", layers: int = 3, long_skips: int = 0) -> WanPipeline:
     """A `WanPipeline` with seeded random weights, a few blocks and TinyWorld's shapes."""
     torch.manual_seed(0)
     codec = LinearCodec()
@@ -83,8 +83,12 @@ def build_wan(scheduler: str = "unipc", layers: int = 3) -> WanPipeline:
         text_encoder=build_text_encoder().eval(),
         vae=codec,
         scheduler=SCHEDULERS[scheduler](),
-        transformer=build_transformer(layers, heads=2, z_dim=codec.config.z_dim).eval(),
+        transformer=build_transformer(
+            layers, heads=2, z_dim=codec.config.z_dim, long_skips=long_skips
+        ).eval(),
     )
+    for block in pipe.transformer.blocks[layers - long_skips :]:
+        torch.nn.init.normal_(block.skip_projection.weight, std=0.1)  # they begin as nothing
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

@@ -154,6 +154,11 @@ def _where(name: str, config: Method) -> str:
             f"{', '.join(CALLED_PER_BRANCH)}, which are called once for each guidance branch, with "
             "guidance on; others, and runs without a second branch, are refused before they run."
         )
+    if config.long_skips:
+        return (
+            "transformers with long skips, of the catalogue tinyworld-skip; others are refused "
+            "before they run."
+        )
     if not config.calibrated:
         return "every pipeline that `cached` works on."
     here, borrowed = [], []

@@ -95,7 +95,7 @@ class Runs:
         """
 
         def mean(value: Any) -> float:
-            config = family.config(value)
+            config = self._config(family, value)
             return fmean(share_of(value, config, prompt) for prompt in self._plan.choose)
 
         values = family.values(grid.steps)
@@ -131,7 +131,7 @@ class Runs:
             share = made.trace.num_steps / grid.steps
             gain = 1 / share
         else:
-            made = self._call(self._pipe_of(grid), grid.steps, family.config(value), prompt)
+            made = self._call(self._pipe_of(grid), grid.steps, self._config(family, value), prompt)
             share = made.trace.compute_share or 0.0
             gain = speedup(reference.trace, made.trace, remembered=True).robust
         found = difference(made.frames, reference.frames)
@@ -169,6 +169,11 @@ class Runs:
     def seed_of(self, prompt: str) -> int:
         """The seed of a prompt's noise."""
         return SEED_OF_CHOICE if prompt in self._plan.choose else self._workload.seed
+
+    def _config(self, family: Family, value: Any) -> Method:
+        config = family.config(value)
+        self._workload.spec.check_method(config)
+        return config
 
     # -- runs ------------------------------------------------------------------------------------
 

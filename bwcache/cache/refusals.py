@@ -186,6 +186,6 @@ def check_long_skips(method: Method, transformer: torch.nn.Module) -> None:
         raise CacheError(
             f"method: {method.title} here needs {method.long_skips} long skips from first to last "
             f"blocks, but {type(transformer).__name__} has {has}; use "
-            + (f"at most {has} computed blocks" if has else "another method on this model"),
+            + (f"at most {has} computed blocks" if has else "another method, or tinyworld-skip"),
             "other-methods",
         )

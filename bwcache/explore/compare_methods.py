@@ -12,6 +12,7 @@ from typing import Any
 
 from ..cache.methods.bwcache_plus import BWCachePlusConfig
 from ..errors import CacheError, ConfigError, TraceError
+from ..models import find
 from ..models.progress import Loading
 from ..runs.baselines import BaselineStore
 from ..runs.compare import compare
@@ -162,9 +163,11 @@ def asked_of(request: Request, family: Family, value: Any) -> Request:
         ConfigError: The method cannot be made with that value on that model.
     """
     if family.control is None:
-        return replace(request, config=family.config(value))
-    config = BWCachePlusConfig(work_share=value / request.steps)
-    return replace(request, config=config, control=family.control)
+        config = family.config(value)
+        find(request.model).check_method(config)
+        return replace(request, config=config)
+    levels = BWCachePlusConfig(work_share=value / request.steps)
+    return replace(request, config=levels, control=family.control)
 
 
 def point_of(

@@ -18,6 +18,7 @@ from ..cache.methods import METHODS
 from ..cache.methods.bwcache import BWCacheConfig
 from ..cache.methods.bwcache_plus import BWCachePlusConfig
 from ..errors import ConfigError
+from ..models import CATALOGUE
 from ..runs.controls import CONTROLS, Control
 
 SHARES = (0.5, 0.4, 0.33)  # of the work, at which the methods are compared
@@ -42,6 +43,11 @@ VARIANTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         "taylorseer": {"stack": {"granularity": "stack"}, "modules": {"granularity": "modules"}},
         "fastercache": {"published": {}, "holding": {"active_from": 0.1, "weight": 1.0}},
         "fora": {"stack": {"granularity": "stack"}, "modules": {"granularity": "modules"}},
+        "skip_cache": {
+            "1-block": {"computed_blocks": 1},
+            "2-blocks": {"computed_blocks": 2},
+            "3-blocks": {"computed_blocks": 3},
+        },
     }
 )
 INTERVALS = (1, 2, 3, 4, 6, 8)
@@ -86,6 +92,13 @@ class Family:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     knob: Knob | None = None
     control: Control | None = None
+
+    def can_run(self, model: str) -> bool:
+        """Whether a model of the catalogue has the long skips that it needs; others are unknown."""
+        spec = CATALOGUE.get(model)
+        if self.method is None or spec is None:
+            return True
+        return self.method(**self.fixed).long_skips <= spec.long_skips
 
     @property
     def is_ours(self) -> bool:
@@ -230,7 +243,9 @@ def _of_methods(threshold: float | None, model: str) -> Iterator[Family]:
 def find_families(
     names: Sequence[str] | None, threshold: float | None = None, model: str = ""
 ) -> list[Family]:
-    """Those of these names, all where None; a method's name stands for all of its variants.
+    """Those of these names; a method's name stands for all of its variants.
+
+    Without names all that the model has what they need for.
 
     Args:
         names: Of families or methods.
@@ -241,7 +256,7 @@ def find_families(
     """
     known = families(threshold, model)
     if names is None:
-        return list(known.values())
+        return [each for each in known.values() if each.can_run(model)]
     found: dict[str, Family] = {}
     for name in names or [""]:
         own = {key: each for key, each in known.items() if name in (key, key.partition("/")[0])}

@@ -168,6 +168,11 @@ WITHOUT_BRANCHES: Mapping[Branches, str] = MappingProxyType(
     }
 )
 
+WITHOUT_LONG_SKIPS = (
+    "a method that needs no long skips from early to late blocks: this model has none, "
+    "tinyworld-skip has"
+)
+
 
 ONE_TIMESTEP = "a method of whole videos: this model's frames have no timesteps of their own"
 
@@ -202,6 +207,7 @@ class ModelSpec:
             "batch" of both in one call, or "none" where there is no second branch.
         timestep_per_frame: Whether each latent frame has a timestep of its own (diffusion forcing).
         caching: Name of a caching method → what has been measured of it; absent where nothing has.
+        long_skips: How many of its transformer's late blocks are given an early one's output.
         indicator_blocks, indicator_tokens: How much of the features is measured on this model by
             default, as in `BWCacheConfig`; None for all.
         examples: Prompts to start from.
@@ -239,6 +245,7 @@ class ModelSpec:
     branches: Branches = "calls"
     timestep_per_frame: bool = False
     caching: Mapping[str, MethodFacts] = field(default_factory=dict)
+    long_skips: int = 0
     indicator_blocks: int | None = BWCacheConfig.indicator_blocks
     indicator_tokens: int | None = BWCacheConfig.indicator_tokens
     examples: tuple[str, ...] = ()
@@ -277,6 +284,11 @@ class ModelSpec:
             raise ConfigError("method", config.name, WITHOUT_BRANCHES[self.branches])
         if config.site == "chunks" and not self.timestep_per_frame:
             raise ConfigError("method", config.name, ONE_TIMESTEP)
+        if config.long_skips > self.long_skips:
+            if self.long_skips:
+                allowed = f"at most {self.long_skips} on {self.name}, which has so many long skips"
+                raise ConfigError("computed_blocks", config.long_skips, allowed)
+            raise ConfigError("method", config.name, WITHOUT_LONG_SKIPS)
 
     def memory_gb(self, offload: Offload) -> float:
         """Device memory that a run takes, by offload mode, in GB (10^9 bytes): an estimate.

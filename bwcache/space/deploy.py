@@ -20,7 +20,8 @@ from ..models.hub.errors import hub_problem
 
 ROOT = Path(__file__).parents[2]
 CARD, REQUIREMENTS = "Spaces-README.md", "requirements.txt"
-SHIPPED = ("app.py", "LICENSE", "bwcache", "assets/tinyworld", "assets/runs")
+MODELS = ("assets/tinyworld", "assets/tinyworld-skip")
+SHIPPED = ("app.py", "LICENSE", "bwcache", *MODELS, "assets/runs")
 # training makes the weights: nothing that the page does imports it
 LEFT_OUT = shutil.ignore_patterns("tinyworld_training", "__pycache__", "*.py[co]", ".*")
 NEEDED = (  # patterns, of each of which a file must be there

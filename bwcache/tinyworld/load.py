@@ -1,4 +1,4 @@
-"""Load TinyWorld from its folder into diffusers' `WanPipeline`.
+"""Load TinyWorld, or a relative of it, from its folder into diffusers' `WanPipeline`.
 
 Knows the folder's layout; nothing is downloaded, and only safetensors are read.
 """
@@ -30,21 +30,28 @@ PARTS = {
     "vae": (SmoothCodec, "diffusion_pytorch_model.safetensors", _WEIGHTS),
     "scheduler": (UniPCMultistepScheduler, "scheduler_config.json", {}),
 }
-REMEDY = "restore the folder with `git checkout -- assets/tinyworld`, or export the model anew"
+REMEDY = "restore the folder with `git checkout -- assets`, or export the model anew"
 
 
-def load(folder: Path) -> WanPipeline:
+def load(folder: Path, relative: Path | None = None) -> WanPipeline:
     """The model's pipeline, on the CPU, in float32.
 
     Args:
         folder: Where its files are.
+        relative: The folder of a model of which it has the parts that it has no own folder of;
+            its transformer is always its own.
 
     Raises:
         ModelError: The folder or a file in it is missing or damaged; one line that names it.
     """
     if not folder.is_dir():
         raise ModelError(f"model: TinyWorld (embedded) is missing, no folder {folder}; {REMEDY}")
-    return WanPipeline(**{part: _load_part(folder, part) for part in PARTS})
+    return WanPipeline(**{part: _load_part(_home(part, folder, relative), part) for part in PARTS})
+
+
+def _home(part: str, folder: Path, relative: Path | None) -> Path:
+    own = relative is None or part == "transformer" or (folder / part).is_dir()
+    return folder if own else relative
 
 
 def _load_part(folder: Path, part: str):

@@ -10,11 +10,12 @@ from .text import build_text_encoder, build_tokenizer
 from .transformer import build_transformer
 
 
-def build(device: str, **scheduler_options: object) -> WanPipeline:
+def build(device: str, long_skips: int = 0, **scheduler_options: object) -> WanPipeline:
     """The pipeline on a device, in float32; its videos are noise.
 
     Args:
         device: Where it shall run.
+        long_skips: How many of the last blocks have one.
         scheduler_options: Go to the scheduler.
     """
     with torch.random.fork_rng(devices=[]):
@@ -22,7 +23,7 @@ def build(device: str, **scheduler_options: object) -> WanPipeline:
         parts = {
             "vae": SmoothCodec(),
             "text_encoder": build_text_encoder(),
-            "transformer": build_transformer(),
+            "transformer": build_transformer(long_skips=long_skips),
         }
     for part in parts.values():
         part.eval().requires_grad_(False)

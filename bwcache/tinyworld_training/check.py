@@ -173,7 +173,11 @@ def table(result: dict) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, help="another model folder than the embedded one")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        help="another folder than the embedded one's; what it lacks is that one's",
+    )
     parser.add_argument("--plain", action="store_true", help="the first TinyWorld's colours only")
     parser.add_argument("--seeds", type=int, default=2, help="clips of every caption")
     parser.add_argument("--batch", type=int, default=12)
@@ -191,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings["guidance_scale"] = args.guidance or spec.call["guidance_scale"]
     try:
         folder = args.model.resolve() if args.model else ASSETS / spec.weights.source
-        pipe = load(folder).to(args.device)
+        pipe = load(folder, ASSETS / spec.weights.source).to(args.device)
     except ModelError as error:
         print(error, file=sys.stderr)
         return 2

@@ -54,9 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     torch.set_num_threads(args.threads)
     spec = find("tinyworld")
-    pipe = load(args.model.resolve() if args.model else ASSETS / spec.weights.source).to(
-        args.device
-    )
+    own = ASSETS / spec.weights.source
+    pipe = load(args.model.resolve() if args.model else own, own).to(args.device)
     pipe.set_progress_bar_config(disable=True)
 
     def clips(captions: list[str], seed: int) -> list[np.ndarray]:

@@ -95,6 +95,26 @@ def _forget_where_it_was_read(config: Path) -> None:
     config.write_text(json.dumps(settings, indent=2) + "\n")
 
 
+def leave_out(folder: Path, relative: Path) -> tuple[str, ...]:
+    """Delete a model's parts that another one's folder has byte for byte; returns their names.
+
+    The transformer stays, which makes it a model of its own.
+    """
+    parts = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    same = tuple(
+        part
+        for part in parts
+        if part != "transformer" and _content(folder / part) == _content(relative / part)
+    )
+    for part in same:
+        shutil.rmtree(folder / part)
+    return same
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("*") if path.is_file()}
+
+
 def replace_folder(new: Path, target: Path) -> None:
     """Put a finished folder where another may be, with no moment of half-written files."""
     old = target.with_name(f".{target.name}.old")
@@ -113,6 +133,7 @@ def export(
     curve: dict | None = None,
     notes: tuple[str, ...] = (),
     clips: int = 24,
+    relative: Path | None = None,
 ) -> None:
     """Write the model of a training run.
 
@@ -124,6 +145,7 @@ def export(
         curve: `prompt`, `steps` and `indicator` (one number a step, null where there is none).
         notes: Sentences for the card, on how training went and what the model does badly.
         clips: How many the autoencoder's decibels are measured on.
+        relative: The folder of a model: what is in it byte for byte is not written again.
     """
     state = torch.load(run / CHECKPOINT, map_location="cpu", weights_only=True)
     transformer = transformer_of(averaged(state, "transformer"))
@@ -139,6 +161,10 @@ def export(
             "losses": state["losses"],
         }
     )
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    write_model(partial, transformer, text_encoder, codec)
     facts = Facts(
         history=history,
         parameters={
@@ -151,11 +177,8 @@ def export(
         curve=curve,
         notes=notes,
         long_skips=getattr(transformer.config, "long_skips", 0),
+        shared=leave_out(partial, relative) if relative else (),
     )
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    write_model(partial, transformer, text_encoder, codec)
     (partial / HISTORY).write_text(json.dumps(history) + "\n")
     (partial / "README.md").write_text(model_card(facts))
     replace_folder(partial, out)
@@ -177,7 +200,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--check", type=Path, help="what `check --json` wrote")
     parser.add_argument("--curve", type=Path, help="a measured indicator curve")
     parser.add_argument("--note", action="append", default=[], help="a sentence for the card")
+    parser.add_argument("--relative", type=Path, help="a model: parts like its own are left out")
     args = parser.parse_args(arguments)
-    export(args.run, args.codec, args.out, _json(args.check), _json(args.curve), tuple(args.note))
+    measured = _json(args.check), _json(args.curve)
+    export(args.run, args.codec, args.out, *measured, tuple(args.note), relative=args.relative)
     size = sum(path.stat().st_size for path in args.out.rglob("*.safetensors"))
     print(f"{args.out}: {size / 1e6:.1f} MB of weights")

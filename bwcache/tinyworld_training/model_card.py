@@ -26,6 +26,7 @@ class Facts:
         curve: `prompt`, `steps` and `indicator` of a measured run, or None.
         notes: Sentences on how the training went and what the model does badly.
         long_skips: How many of its blocks have one.
+        shared: The parts that are TinyWorld's own, and lie in its folder alone.
     """
 
     history: list[dict]
@@ -35,6 +36,7 @@ class Facts:
     curve: dict | None = None
     notes: tuple[str, ...] = ()
     long_skips: int = 0
+    shared: tuple[str, ...] = ()
 
     @property
     def transformer(self) -> str:
@@ -74,7 +76,7 @@ def _what(facts: Facts) -> str:
 plain background, {SIZE}×{SIZE} pixels, {FRAMES} frames at {FPS} a second. It was trained for
 bwcache, to show caching in a real diffusion transformer on a computer without a GPU. It runs in
 diffusers' `WanPipeline`, {facts.transformer}; the
-autoencoder is its own.
+autoencoder is its own.{_shared(facts.shared)}
 
 - Colours, of shapes and of backgrounds: {", ".join(COLOURS)}
 - Shapes: {", ".join(SHAPES)}
@@ -92,6 +94,15 @@ from bwcache.models.loading import load
 
 pipe = load("tinyworld{"-skip" * bool(facts.long_skips)}", "cpu")
 ```"""
+
+
+def _shared(parts: tuple[str, ...]) -> str:
+    if not parts:
+        return ""
+    return f"""
+
+This folder lacks {", ".join(parts)}: they are TinyWorld's, byte for byte, and are read from its
+folder, `assets/tinyworld`."""
 
 
 def _training(facts: Facts) -> str:

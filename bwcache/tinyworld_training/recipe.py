@@ -73,7 +73,8 @@ def skip_commands(out: Path, minutes: float, small: bool = False) -> list[list[s
     run, model, check = str(out / "run"), str(out / "model"), str(out / "check.json")
     old = 0.5 if small else OLD_MIDDLE
     skips = ["--long-skips", str(LONG_SKIPS), "--old-middle", str(old)]
-    export = ["export", "--run", run, "--codec", str(SHIPPED / "vae"), "--out", model]
+    export = ["export", "--run", run, "--codec", str(SHIPPED / "vae"), "--out", model,
+              "--relative", str(SHIPPED)]  # fmt: skip
     note = (
         f"In {100 * old:.0f} of 100 steps of the last run the middle blocks' features were those "
         "of an earlier noise level, so its losses are not those of a run without."

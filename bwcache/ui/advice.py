@@ -246,9 +246,13 @@ def _model_facts(spec: ModelSpec, fit: Fit, language: str) -> str:
     if not spec.facts().presets:
         facts.append(say("offer.not_measured"))
     offered = form.offered_methods(spec)
-    missing = [method.title for method in METHODS.values() if method not in offered]
+    skipping = form.need_long_skips(spec)
+    missing = [m.title for m in METHODS.values() if m not in (*offered, *skipping)]
     if missing:
         facts.append(say("offer.method_missing", methods=", ".join(missing)))
+    if skipping:
+        titles = ", ".join(method.title for method in skipping)
+        facts.append(say("offer.method_needs_skips", methods=titles))
     licence = html.escape(say("offer.licence", name=spec.weights.licence))
     if spec.weights.licence_url:
         url = html.escape(spec.weights.licence_url, quote=True)

@@ -148,8 +148,15 @@ FIELDS: Mapping[str, Field] = {field.name: field for field in _fields()}
 
 
 def offered_methods(spec: ModelSpec) -> list[type[Method]]:
-    """The methods that can run on a model: not those that would have to be measured on it first."""
-    return [method for method in METHODS.values() if _calibration(spec, method) is not None]
+    """The methods that can run on a model: not those that would have to be measured on it first,
+    nor those that its transformer lacks something for."""
+    measured = [method for method in METHODS.values() if _calibration(spec, method) is not None]
+    return [method for method in measured if method not in need_long_skips(spec)]
+
+
+def need_long_skips(spec: ModelSpec) -> list[type[Method]]:
+    """The methods that cannot run on a model as it has no long skips."""
+    return [method for method in METHODS.values() if method().long_skips > spec.long_skips]
 
 
 def _calibration(spec: ModelSpec, method: type[Method]) -> dict[str, Any] | None:

@@ -11,11 +11,13 @@ from bwcache import (
     ConfigError,
     FirstBlockCacheConfig,
     FORAConfig,
+    SkipCacheConfig,
     cached,
 )
 from bwcache.cache.method import RunFacts
 from bwcache.cache.methods import METHODS
-from bwcache.cache.methods.skip_cache import SkipCacheConfig
+from bwcache.cli import main
+from bwcache.models import loading
 from bwcache.tinyworld import random_weights
 from bwcache.tinyworld.transformer import build_transformer
 from bwcache.tinyworld_training.old_middle import Noised, velocity_with_old_middle
@@ -110,6 +112,30 @@ def test_models_without_enough_long_skips_are_refused_in_a_line(pipe):
     ):
         pass
     assert torch.isfinite(latents(pipe, 1)).all()  # nothing was left behind
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["compare", "--out", "run"],
+        ["sweep", "--out", "rows.jsonl"],
+        ["record", "--out", "run", "--title", "A run"],
+    ],
+)
+def test_the_command_line_refuses_it_on_other_models_before_anything_is_loaded(
+    command, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    loaded = []
+    monkeypatch.setattr(loading, "build", lambda *given: loaded.append(given))
+    prompt = "a red circle moving right on a white background"
+    assert main([*command, "--prompt", prompt, "--method", "skip_cache"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("bwcache: method: got 'skip_cache'; allowed is ")
+    assert said.endswith("this model has none, tinyworld-skip has\n")
+    assert said.count("\n") == 1
+    assert not loaded
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("given", [{"period": 0}, {"computed_blocks": 0}, {"period": 1.5}])

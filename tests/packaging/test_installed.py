@@ -15,7 +15,7 @@ from ..environments import ROOT, clean, fresh_python, pip
 pytestmark = pytest.mark.slow
 PROMPT = "a red circle moving right on a white background"
 NOT_INSTALLED = "bwcache/tinyworld_training/"
-ASSETS = ("assets/tinyworld/", "assets/runs/", "assets/prompts/")
+ASSETS = ("assets/tinyworld/", "assets/tinyworld-skip/", "assets/runs/", "assets/prompts/")
 BUILD_THE_PAGE = """
 import bwcache.files
 from bwcache.runs.compare import compare

@@ -49,16 +49,16 @@ def config(name: str, **settings):
 
 @pytest.fixture(scope="module")
 def wan():
-    """A pipeline, and what it gives without any cache."""
-    pipe = build_wan("euler", layers=4)
-    return pipe, run_wan(pipe, steps=STEPS)
+    """By long skips: a pipeline, and what it gives without any cache."""
+    pipes = {count: build_wan("euler", layers=4, long_skips=count) for count in (0, 1)}
+    return {count: (pipe, run_wan(pipe, steps=STEPS)) for count, pipe in pipes.items()}
 
 
 @pytest.mark.parametrize("name", ON_WAN)
 def test_it_can_be_made_inert_and_then_changes_no_bit(name, wan, calibrations):  # noqa: F811
     for method, numbers in FLAT.items():
         write(calibrations, method, numbers, STEPS)
-    pipe, plain = wan
+    pipe, plain = wan[METHODS[name]().long_skips]
     first = METHODS[name].knobs()[0].name
     more = {"prune_above": 1.0} if name == "quantcache" else {}
     with cached(pipe, config(name, **INERT[first], **more)) as run:
@@ -69,7 +69,7 @@ def test_it_can_be_made_inert_and_then_changes_no_bit(name, wan, calibrations): 
 
 @pytest.mark.parametrize("name", ON_WAN)
 def test_it_reuses_gives_the_same_twice_and_leaves_nothing(name, wan, calibrations):  # noqa: F811
-    pipe, plain = wan
+    pipe, plain = wan[METHODS[name]().long_skips]
     with cached(pipe, config(name, **EAGER.get(name, {}))) as run:
         given = run_wan(pipe, steps=STEPS)
         again = run_wan(pipe, steps=STEPS)
@@ -159,7 +159,7 @@ def modules_run(pipe, config):
     ],
 )
 def test_the_modules_that_run(config, ran, wan):
-    found, trace = modules_run(wan[0], config)
+    found, trace = modules_run(wan[0][0], config)
     assert found == ran
     assert trace.num_blocks == 3 * 4
     assert trace.compute_share > sum(ran) / (3 * STEPS) or len(set(ran)) == 1  # MLPs are dear
@@ -170,11 +170,11 @@ def test_smoothcache_has_a_schedule_for_each_part(wan, calibrations):  # noqa: F
     tables = {f"errors_{part}": [[x, 2 * x, 3 * x]] * STEPS for part, x in EACH.items()}
     write(calibrations, "smoothcache", {"errors": [[9.0]] * STEPS, **tables}, STEPS)
     config = SmoothCacheConfig(0.25, granularity="modules", calibration="mine")
-    found, _ = modules_run(wan[0], config)
+    found, _ = modules_run(wan[0][0], config)
     assert found == (5, 7, 12)  # 0, 3, 6, 9 and 11; 0, 2, 4, 6, 8, 10 and 11; all
     write(calibrations, "smoothcache", {"errors": [[9.0]] * STEPS}, STEPS)
     with pytest.raises(ConfigError, match="calibrate once more"):
-        modules_run(wan[0], config)
+        modules_run(wan[0][0], config)
 
 
 def test_guidance_branches_do_not_share_an_attention():

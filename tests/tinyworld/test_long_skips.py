@@ -1,11 +1,16 @@
 """TinyWorld's transformer with long skips: what it computes, and that it is kept and loaded."""
 
+import shutil
+
 import pytest
 import torch
 
+from bwcache import SkipCacheConfig, cached
 from bwcache.cache.block_gate import in_calling_order
 from bwcache.cache.find_blocks import stack_of
 from bwcache.files import ASSETS
+from bwcache.models import ModelError, find, loading
+from bwcache.models.call import call_arguments
 from bwcache.tinyworld.load import load
 from bwcache.tinyworld.long_skips import LongSkipBlock, LongSkipWanTransformer3DModel
 from bwcache.tinyworld.transformer import build_transformer, transformer_class
@@ -33,6 +38,38 @@ def skipping(shipped):
     assert len(left) == 6
     assert all("skip_projection" in name for name in left)
     return transformer
+
+
+def test_the_catalogues_model_loads_and_skip_cache_computes_its_ends_alone():
+    pipe = loading.load("tinyworld-skip", "cpu")
+    call = call_arguments(find("tinyworld-skip"), "a red circle still on a white background", 0, 4)
+    with cached(pipe, SkipCacheConfig(2)) as run:
+        frames = pipe(**call).frames[0]
+    assert [step.blocks for step in run.trace.steps] == ["CCCCCCCC", "CrrrrrrC"] * 2
+    assert frames.shape == (33, 128, 128, 3)
+    red, green, blue = frames[16, 64, 64]
+    assert red > 0.6 > max(green, blue)  # it draws what it is asked for
+
+
+def test_a_folder_without_some_parts_has_them_of_another(skipping, tmp_path):
+    skipping.save_pretrained(tmp_path / "transformer")
+    own = ASSETS / "tinyworld"
+    pipe = load(tmp_path, own)
+    assert pipe.transformer.config.long_skips == 3
+    other = load(own)
+    pairs = zip(pipe.vae.parameters(), other.vae.parameters(), strict=True)
+    assert all(torch.equal(*pair) for pair in pairs)
+    assert pipe.scheduler.config == other.scheduler.config
+    for relative in (None, tmp_path):
+        with pytest.raises(ModelError, match=str(tmp_path / "tokenizer")):
+            load(tmp_path, relative)
+    shutil.rmtree(tmp_path / "transformer")
+    with pytest.raises(ModelError, match=str(tmp_path / "transformer")):
+        load(tmp_path, own)
+    (tmp_path / "vae").mkdir()  # a part that is begun is its own, and damaged
+    skipping.save_pretrained(tmp_path / "transformer")
+    with pytest.raises(ModelError, match=str(tmp_path / "vae")):
+        load(tmp_path, own)
 
 
 @torch.no_grad()

@@ -30,6 +30,22 @@ def test_what_is_exported_is_what_loads(run, codec_folder, tmp_path):
     assert not list(tmp_path.rglob("*.pt"))
 
 
+def test_parts_that_a_relative_has_byte_for_byte_are_left_out(run, codec_folder, tmp_path):
+    whole, model = tmp_path / "whole", tmp_path / "model"
+    export(run, codec_folder, whole, clips=1)
+    scheduler = whole / "scheduler" / "scheduler_config.json"
+    scheduler.write_text(scheduler.read_text() + "\n")
+    export(run, codec_folder, model, clips=1, relative=whole)
+    assert {path.name for path in model.iterdir() if path.is_dir()} == {"transformer", "scheduler"}
+    card = " ".join((model / "README.md").read_text().split())
+    assert "This folder lacks text_encoder, tokenizer, vae: they are TinyWorld's" in card
+    assert "lacks" not in (whole / "README.md").read_text()
+    one, other = load(model, whole), load(whole)
+    for part in ("transformer", "text_encoder", "vae"):
+        pairs = zip(getattr(one, part).parameters(), getattr(other, part).parameters(), strict=True)
+        assert all(torch.equal(*pair) for pair in pairs)
+
+
 def test_compiled_names_are_put_right():
     state = {"ema": {"module.transformer.blocks.0._orig_mod.ffn.weight": 1, "n_averaged": 2}}
     assert averaged(state, "transformer") == {"blocks.0.ffn.weight": 1}

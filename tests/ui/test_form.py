@@ -13,16 +13,20 @@ from bwcache.cache.methods import METHODS
 from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.cache.methods.first_block_cache import FirstBlockCacheConfig
 from bwcache.cache.methods.magcache import MagCacheConfig
+from bwcache.cache.methods.skip_cache import SkipCacheConfig
 from bwcache.cache.methods.teacache import TeaCacheConfig
 from bwcache.errors import ConfigError
 from bwcache.models import find
+from bwcache.models.machine import Machine
 from bwcache.runs.request import MAX_STEPS
 from bwcache.ui import fields, form, languages
+from bwcache.ui.advice import note
 from bwcache.ui.host import Host
 from bwcache.ui.model_choice import KNOBS, METHOD_PARTS, MODEL_PARTS, of_method, of_model
 from tests.ui.given import GIVEN, PROMPT, given
 
 TINY = find("tinyworld")
+LAPTOP = Machine("cpu", "a laptop", ram_gb=16, disk_gb=100)
 
 
 def test_every_setting_of_every_method_is_a_field():
@@ -165,14 +169,35 @@ WAN = find("wan2.1-t2v-1.3b")
 
 
 def test_a_method_that_has_to_be_measured_first_is_offered_where_it_has_been():
-    assert form.offered_methods(TINY) == list(METHODS.values())
+    assert {*METHODS.values()} - {*form.offered_methods(TINY)} == {SkipCacheConfig}
     missing = set(METHODS.values()) - set(form.offered_methods(WAN))
-    assert missing == {each for each in METHODS.values() if each.needs_calibration}
+    calibrated = {each for each in METHODS.values() if each.needs_calibration}
+    assert missing == calibrated | {SkipCacheConfig}
     config = form.read(given(method="magcache", threshold=0.2)).config
     assert config == MagCacheConfig(threshold=0.2, calibration="tinyworld")
     assert not {"ratios", "calibration"} & {knob.name for knob in form.settings(MagCacheConfig)}
     borrowed = form.read({"prompt": PROMPT, "model": WAN.name, "method": "teacache"}).config
     assert borrowed == TeaCacheConfig(calibration=WAN.name)
+
+
+def test_skip_cache_is_offered_where_there_are_long_skips_and_refused_elsewhere_before_loading():
+    spec = replace(TINY, long_skips=3)
+    assert SkipCacheConfig in form.offered_methods(spec)
+    shown = of_model(spec, SkipCacheConfig, Host())
+    assert shown["method"]["value"] == "skip_cache"
+    assert shown["computed_blocks"]["visible"]
+    assert of_model(TINY, SkipCacheConfig, Host())["method"]["value"] == "bwcache"
+    with pytest.raises(ConfigError, match="^method: got 'skip_cache'.*tinyworld-skip has$"):
+        form.read(given(method="skip_cache"))
+
+
+def test_the_note_says_why_a_method_is_not_on_offer():
+    assert "it has no long skips from early to late blocks: Skip-Cache." in note(TINY, LAPTOP, [])
+    assert "langen Verbindungen von frühen zu späten Blöcken hat: Skip-Cache." in note(
+        TINY, LAPTOP, []
+    )
+    assert "calibrated them" not in note(TINY, LAPTOP, [])
+    assert "Skip-Cache" not in note(replace(TINY, long_skips=3), LAPTOP, [])
 
 
 @pytest.mark.parametrize(

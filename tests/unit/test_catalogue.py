@@ -16,9 +16,18 @@ from bwcache.bench.workload import Workload
 from bwcache.cache.block_stacks import STACKS
 from bwcache.cache.methods import METHODS
 from bwcache.cache.methods.magcache import MagCacheConfig
-from bwcache.models import catalogue
+from bwcache.cache.methods.skip_cache import SkipCacheConfig
+from bwcache.files import ASSETS
+from bwcache.models import catalogue, function
 from bwcache.models.call import call_arguments
-from bwcache.models.catalogue import CATALOGUE, FAMILIES, PINNED, pin_revisions, revisions
+from bwcache.models.catalogue import (
+    CATALOGUE,
+    FAMILIES,
+    PINNED,
+    pin_revisions,
+    revisions,
+    tinyworld,
+)
 from bwcache.models.spec import BYTES, OFFLOADS, MethodFacts, ModelSpec, Preset
 from bwcache.runs.preview import latent_preview
 
@@ -35,7 +44,30 @@ def test_the_models_that_are_asked_for_are_there():
         *("hunyuanvideo", "hunyuanvideo-1.5", "mochi-1", "latte-1", "allegro"),
     }
     assert next(iter(CATALOGUE)) == "tinyworld"
-    assert [spec.name for spec in CATALOGUE.values() if not spec.needs_cuda] == ["tinyworld"]
+    embedded = [spec.name for spec in CATALOGUE.values() if not spec.needs_cuda]
+    assert embedded == [spec.name for spec in tinyworld.ENTRIES]
+
+
+def test_the_model_with_long_skips_is_an_entry_where_its_weights_lie():
+    spec = tinyworld.TINYWORLD_SKIP
+    there = (ASSETS / spec.weights.source).is_dir()
+    assert (spec.name in CATALOGUE) is there
+    pipe = function(spec.random_builder)(spec, "cpu")
+    assert pipe.transformer.config.long_skips == spec.long_skips == 3
+    counted = sum(each.numel() for each in pipe.transformer.parameters())
+    assert counted / 1e9 == pytest.approx(spec.weights.parameters["transformer"], rel=0.02)
+
+
+def test_only_a_model_with_long_skips_takes_a_method_that_needs_them():
+    spec = tinyworld.TINYWORLD_SKIP
+    spec.check_method(SkipCacheConfig(3, 3))
+    with pytest.raises(ConfigError, match="^computed_blocks: got 4; allowed is at most 3 on tiny"):
+        spec.check_method(SkipCacheConfig(3, 4))
+    for other in CATALOGUE.values():
+        if not other.long_skips:
+            with pytest.raises(ConfigError, match="^method: got 'skip_cache'.*tinyworld-skip has$"):
+                other.check_method(SkipCacheConfig())
+            other.check_method(SkipCacheConfig(1))  # reuses nothing
 
 
 def test_every_family_is_named_and_an_entry_of_it_is_in_the_catalogue():

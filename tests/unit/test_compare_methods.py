@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from bwcache.bench.methods import plan_of
+from bwcache.bench.methods_plan import plan_of
 from bwcache.cache.methods import METHODS
+from bwcache.cache.methods.skip_cache import SkipCacheConfig
 from bwcache.cache.predict import predict
 from bwcache.errors import CacheError, ConfigError, ModelError
 from bwcache.explore.compare_methods import (
@@ -19,6 +20,7 @@ from bwcache.explore.compare_methods import (
 )
 from bwcache.explore.families import BEST_KNOWN, families, find_families
 from bwcache.explore.find_setting import BaselineKnown, BaselineStarted
+from bwcache.models import find
 from bwcache.runs.baselines import BaselineStore
 from bwcache.runs.events import RunFinished
 from bwcache.runs.request import Request
@@ -145,6 +147,29 @@ def test_who_is_closest_by_hand():
     same = replace(points[1], psnr_db=None)
     assert closest([*points, same], 1.2)[0] is same
     assert closest(points, 3.0) == []
+
+
+def test_what_needs_long_skips_is_left_out_with_a_reason_that_names_the_model_that_has_them():
+    events = made(["skip_cache/1-block", "fora/stack"], values=1)
+    (out,) = of(LeftOut, events)
+    assert out.family.name == "skip_cache/1-block"
+    assert out.why.endswith("this model has none, tinyworld-skip has")
+    assert [each.family.name for each in of(Point, events)] == ["fora/stack"]
+
+
+def test_all_families_are_those_that_the_model_has_long_skips_for(monkeypatch):
+    def with_skips(model) -> list[str]:
+        found = find_families(None, model=model)
+        return [each.name for each in found if each.method is SkipCacheConfig]
+
+    own = {"some": replace(find("tinyworld"), long_skips=2), "none": find("tinyworld")}
+    monkeypatch.setattr("bwcache.explore.families.CATALOGUE", own)
+    assert with_skips("none") == []
+    assert with_skips("some") == ["skip_cache/1-block", "skip_cache/2-blocks"]
+    assert len(with_skips("elsewhere")) == 3
+    found = families()["skip_cache/2-blocks"]
+    assert found.config(4) == SkipCacheConfig(4, 2)
+    assert found.few(30) == [4, 3, 5]
 
 
 def test_every_method_can_be_foretold_on_the_embedded_model():

@@ -23,6 +23,7 @@ from .magcache import MagCacheConfig
 from .mixcache import MixCacheConfig
 from .pab import PABConfig
 from .quantcache import QuantCacheConfig
+from .skip_cache import SkipCacheConfig
 from .smoothcache import SmoothCacheConfig
 from .sortblock import SortblockConfig
 from .steps_mask import StepsMaskConfig
@@ -54,6 +55,7 @@ METHODS: Mapping[str, type[Method]] = MappingProxyType(
             BACConfig,
             QuantCacheConfig,
             FlowCacheConfig,
+            SkipCacheConfig,
         )
     }
 )

@@ -49,7 +49,7 @@ class SkipCacheConfig(FixedSchedule):
 
     @property
     def long_skips(self) -> int:
-        return self.computed_blocks
+        return 0 if self.only_measures else self.computed_blocks
 
     def kept(self, run: RunFacts) -> tuple[Span, ...]:
         return (Span(self.computed_blocks, -self.computed_blocks),)

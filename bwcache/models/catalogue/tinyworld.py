@@ -1,13 +1,17 @@
-"""The embedded model's entry."""
+"""The embedded models' entries: TinyWorld, and its relative where its weights lie."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 
 from ...cache.methods.bwcache import BWCacheConfig
+from ...cache.methods.skip_cache import SkipCacheConfig
+from ...files import ASSETS
 from ..spec import MethodFacts, ModelSpec, Preset, Shape, Weights
 
 SWEEP = "assets/results/tinyworld-presets.json"
+SKIP_SWEEP = "assets/results/tinyworld-skip.json"
 
 TINYWORLD = ModelSpec(
     name="tinyworld",
@@ -59,4 +63,35 @@ TINYWORLD = ModelSpec(
     random_builder="bwcache.models.embedded:build",
 )
 
-ENTRIES = (TINYWORLD,)
+TINYWORLD_SKIP = replace(
+    TINYWORLD,
+    name="tinyworld-skip",
+    version="1",
+    title="TinyWorld with long skips",
+    about="TinyWorld, trained on so that late blocks are given early ones' outputs, too.",
+    weights=replace(
+        TINYWORLD.weights,
+        source="tinyworld-skip",
+        parameters=MappingProxyType(
+            {"transformer": 0.0033, "vae": 0.002, "text_encoder": 0.0007},
+        ),
+    ),
+    caching=MappingProxyType(
+        {
+            SkipCacheConfig.name: MethodFacts(
+                presets=MappingProxyType(
+                    {
+                        "Safe": Preset(SkipCacheConfig(2, 1), SKIP_SWEEP),
+                        "Balanced": Preset(SkipCacheConfig(3, 1), SKIP_SWEEP),
+                        "Fast": Preset(SkipCacheConfig(4, 1), SKIP_SWEEP),
+                    }
+                )
+            )
+        }
+    ),
+    long_skips=3,
+)
+# an installation may leave its weights out
+OPTIONAL = (TINYWORLD_SKIP,) if (ASSETS / TINYWORLD_SKIP.weights.source).is_dir() else ()
+
+ENTRIES = (TINYWORLD, *OPTIONAL)
