@@ -33,7 +33,8 @@ from ..runs.perceptual import VMAF_CONVENTION
 from .frontier import IDENTICAL_DB
 from .leaderboard import points_of, standings
 from .methods_plan import Grid, Plan
-from .methods_runs import CONVERGED_STEPS, Numbers, Runs
+from .methods_runs import Numbers, Runs
+from .methods_text import CONVERGED_STEPS
 from .workload import Workload
 
 FAULTS = (CacheError, ConfigError, TraceError)  # what keeps a method from running here

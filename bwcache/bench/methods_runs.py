@@ -37,9 +37,9 @@ from ..runs.request import Request
 from ..runs.speedup import speedup
 from .frontier import IDENTICAL_DB
 from .methods_plan import Grid, Plan
+from .methods_text import CONVERGED_STEPS
 from .workload import Workload
 
-CONVERGED_STEPS = 120
 SEED_OF_CHOICE = 7  # the reported ones have the workload's
 MOST_REFERENCES = 8  # uncached runs that are kept in memory
 Numbers = dict[str, Any]

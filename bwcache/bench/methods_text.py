@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+CONVERGED_STEPS = 120
+
 
 def on_the_same_work(found: Mapping[str, Any], where: str) -> str:
     """Tables of who is how close at equal work, and how far ours is ahead or behind.
@@ -13,9 +15,35 @@ def on_the_same_work(found: Mapping[str, Any], where: str) -> str:
         found: As `methods_results.leaderboard` gives it.
         where: The path of the file.
     """
-    parts = [_grid(found, where)]
-    parts += [_leads(found["standings"])]
-    return "\n".join(parts)
+    parts = [_grid(found, where), _bounds(found), _leads(found["standings"])]
+    return "\n".join(filter(None, parts))
+
+
+def _bounds(found: Mapping[str, Any]) -> str:
+    """What closeness can mean here, and whether two devices say the same."""
+    lines = []
+    first = found["standings_of_all"][0]
+    grid = (first["steps"], first["shift"])
+    here = {
+        row["family"]: row
+        for row in found["rows"]
+        if (row["steps"], row["shift"]) == grid and row.get("converged_psnr_db") is not None
+    }
+    if (itself := here.get("uncached")) is not None:
+        lines.append(
+            f"The uncached run itself is {itself['converged_psnr_db']:.1f} dB (worst prompt "
+            f"{itself['converged_psnr_db_worst']:.1f}) from the converged one, "
+            f"{CONVERGED_STEPS} steps of the same noise: that bounds what closeness can mean."
+        )
+    if agreement := found.get("agreement"):
+        lines.append(
+            f"Of these runs {agreement['runs']} were made on two devices "
+            f"({' and '.join(f'`{name}`' for name in agreement['devices'])}): "
+            f"{agreement['same_steps']} computed the same steps, and their PSNR differs by "
+            f"{agreement['psnr_db_median']:.2f} dB (median; at most "
+            f"{agreement['psnr_db_most']:.2f})."
+        )
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _grid(found: Mapping[str, Any], where: str) -> str:

@@ -50,6 +50,12 @@ def test_its_text_by_hand():
     assert leads([]) is None
 
 
+def test_how_far_the_uncached_run_itself_is_off_is_told():
+    rows = [*ROWS, row("uncached", "a", 1.0, 99.0, converged_psnr_db=58.25)]
+    said = on_the_same_work(leaderboard(rows), "x.json")
+    assert "The uncached run itself is 58.2 dB (worst prompt 58.2) from the converged one" in said
+
+
 def test_its_chart_has_every_frontier_and_asks_nobody():
     found = leaderboard(ROWS)
     drawn = figure(found["rows_of_all"])
@@ -90,10 +96,11 @@ def test_a_familys_runs_are_of_one_log_and_what_they_lack_of_the_others():
     assert (fora["vmaf"], fora["vmaf_worst"], fora["vmaf_device"]) == (85.0, 80.0, "cpu")
     assert (rare["speedup"], rare["speedup_device"], rare["speedup_prompts"]) == (None, None, None)
     assert (other["steps"], other["device"], other["speedup_device"]) == (20, "cpu", "cpu")
-    names = [
-        trace["name"] for trace in figure(with_a_speed(found["rows_of_all"], 30, None))["data"]
-    ]
-    assert names == ["fora"]
+    drawn = figure(with_a_speed(found["rows_of_all"], 30, None))
+    assert [trace["name"] for trace in drawn["data"]] == ["fora", "only"]
+    said = on_the_same_work(found, "x.json")
+    assert "Of these runs 1 were made on two devices (`cpu` and `gpu`): 1 computed" in said
+    assert "1.00 dB (median; at most 1.00)" in said
 
 
 def test_as_a_program(tmp_path, monkeypatch, capsys):

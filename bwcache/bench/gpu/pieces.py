@@ -47,7 +47,7 @@ PIECES = (
     _cost("wan2.1-t2v-1.3b compiled", 90, "its blocks compiled"),
     _cost("cogvideox-2b", 60),
     _cost("ltx-video", 45),
-    _cost("hunyuanvideo-1.5", 110),
+    _cost("hunyuanvideo-1.5", 150),
     _cost("wan2.1-t2v-14b", 90),
     _cost("wan2.2-t2v-a14b", 110),
     Piece("tinyworld", "training", "the recipe's commands, one after the other", 1200, 60),
