@@ -14,10 +14,10 @@ from .block_gate import ModuleGate, in_calling_order
 from .block_stacks import BlockStack
 from .call_gate import CallGate
 from .chunk_gates import check_call
-from .controller import Call
 from .lanes import Switch
 from .ranks import Ranks
 from .refusals import check_no_other_cache, check_not_compiled, way_to_compile
+from .run_state import Call
 from .steps_told import timestep_of
 from .wrapped_method import wrapped_method
 

@@ -13,20 +13,19 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from ..errors import CacheError
 from .branch import FORECAST, GUIDANCE, Branch, CallLayout
-from .branch_difference import UNLIKE, FirstBranch
+from .branch_difference import UNLIKE
 from .call_forecast import CallForecast
 from .chunks import Chunks, Part
 from .in_place import Tensors
 from .method import (
     FEATURES,
-    Asked,
     Method,
     Plan,
     RunFacts,
@@ -35,143 +34,15 @@ from .method import (
     ask,
     start,
 )
-from .prediction import UNKNOWN, Prediction
 from .probes import Shares
-from .ranks import Ranks
 from .readings import Measured, decisive
+from .run_state import Call, Expert, RunPlan, RunState, model_of
 from .sampling import Parts
 from .stopwatch import Stopwatch, synchronise
 from .trace import ExpertRecord, StepRecord, Trace
 
 StepCallback = Callable[[StepRecord, torch.Tensor | None], None]
 RUN, PASS, GIVE = 0, 1, 2  # what a block does in the running call
-
-
-MODEL_NAME = "bwcache_model"  # a transformer's attribute: its name in the catalogue
-
-
-def model_of(transformer: object) -> str:
-    """A transformer's name in the catalogue, as whoever loaded it has said; "" where nobody has."""
-    return str(getattr(transformer, MODEL_NAME, ""))
-
-
-@dataclass(frozen=True)
-class RunPlan:
-    """What a run is known to be when it begins.
-
-    Args:
-        levels: The noise level of each step, in the order they run; forecasts are linear in it.
-        device: Where it runs.
-        prediction: What the transformers' calls predict.
-    """
-
-    levels: Sequence[float]
-    device: torch.device
-    prediction: Prediction = UNKNOWN
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of a transformer.
-
-    Args:
-        owner: The transformer; Wan 2.2 has two.
-        num_blocks: Its blocks.
-        alternating: See `BlockStack`.
-        context: What the pipeline calls this guidance branch; None where it does not say.
-        expert: Which of the pipeline's transformers it is, from 0.
-        rows: The batch of the call: its videos, once or for each guidance branch.
-        ranks: The processes that share the call.
-        check: Called when the first block is reached; raises where it is not the transformer's own.
-        parts: See `RunFacts`; then `num_blocks` counts modules.
-        feature: The stream of the blocks that is measured.
-        shape: Of the latents that it is given, alike in all processes.
-        timestep: What it is given as such.
-    """
-
-    owner: object
-    num_blocks: int
-    alternating: bool = False
-    context: str | None = None
-    expert: int = 0
-    rows: int = 1
-    ranks: Ranks | None = None
-    check: Callable[[], None] = lambda: None
-    parts: tuple[str, ...] = ()
-    feature: str = ""
-    shape: tuple[int, ...] = ()
-    timestep: Any = None
-
-
-@dataclass
-class _Expert:
-    """What one of the run's transformers has seen and decided so far."""
-
-    method: Method
-    asked: Asked
-    layout: CallLayout
-    work: list[float]  # of each block; of a module its operations, once it has been called
-    numbers: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-
-
-@dataclass
-class _RunState:
-    """All that is known of one run of the pipeline; replaced whole by `Controller.reset`."""
-
-    plan: RunPlan
-    block_time: Stopwatch
-    indicator_time: Stopwatch
-    num_steps: int
-    step: int = 0
-    experts: dict[int, _Expert] = field(default_factory=dict)
-    expert: _Expert | None = None  # the one whose turn it is
-    call: Call | None = None
-    videos: int = 1
-    split: dict[tuple[int, tuple[int, ...]], Parts] = field(default_factory=dict)
-    # of the running step
-    started: float | None = None
-    decision: Plan = field(default_factory=Plan)
-    spans: dict[int, tuple[int, int]] = field(default_factory=dict)  # planned, by first block
-    refusal: str | None = None
-    read_early: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    calls: Counter[str | None] = field(default_factory=Counter)
-    ran: list[bool] = field(default_factory=list)
-    evaluations: float = 0
-    evaluated: float = 0
-    first_branch: FirstBranch = field(default_factory=FirstBranch)
-    # of the running call
-    first_call: bool = True
-    in_call: bool = False
-    reached: bool = False  # whether any block of the call was
-    giving: dict[int, tuple[int, int]] = field(default_factory=dict)  # spans, by last block
-
-    @property
-    def turn(self) -> _Expert:
-        """The transformer whose turn it is; asked only after its first call."""
-        assert self.expert is not None
-        return self.expert
-
-    @property
-    def current(self) -> Call:
-        """The running call; asked only while there is one."""
-        assert self.call is not None
-        return self.call
-
-    @property
-    def layout(self) -> CallLayout:
-        """Of the transformer whose turn it is."""
-        return self.turn.layout
-
-    @property
-    def over(self) -> bool:
-        """Whether all steps that were announced have run."""
-        return self.step >= self.num_steps
-
-    @property
-    def level(self) -> float:
-        """The noise level of the running step."""
-        levels = self.plan.levels
-        return levels[min(self.step, len(levels) - 1)]
 
 
 class Controller:
@@ -210,7 +81,7 @@ class Controller:
         self.weighing = False
         self.part: Part | None = None
         self._branch: Branch | None = None
-        self._run: _RunState | None = None
+        self._run: RunState | None = None
 
     def free(self) -> None:
         """Free every tensor, but go on counting steps: nothing more is to be computed."""
@@ -544,7 +415,7 @@ class Controller:
         return self._branch is not None and bool(self._running.layout.call_probes)
 
     @property
-    def _running(self) -> _RunState:
+    def _running(self) -> RunState:
         """The run under way; asked only where there is one."""
         assert self._run is not None
         return self._run
@@ -597,9 +468,7 @@ class Controller:
                     self._measure(place, each)
 
     def _begin_run(self, call: Call, plan: RunPlan) -> None:
-        self._run = _RunState(
-            plan, Stopwatch(plan.device), Stopwatch(plan.device), len(plan.levels)
-        )
+        self._run = RunState(plan, Stopwatch(plan.device), Stopwatch(plan.device), len(plan.levels))
         method = self._method_of(call)
         self.traces.append(
             Trace(
@@ -630,7 +499,7 @@ class Controller:
             )
             layout = CallLayout.of(method, facts)
             work = [0.0 if call.parts else 1.0] * call.num_blocks
-            run.experts[call.expert] = _Expert(method, start(method, facts), layout, work)
+            run.experts[call.expert] = Expert(method, start(method, facts), layout, work)
         run.expert = run.experts[call.expert]
         self.weighing = not all(run.expert.work)
         self.entered, self.left = list(run.layout.entered), run.layout.left

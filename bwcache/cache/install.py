@@ -22,7 +22,7 @@ from .announce import Hook, Place, announced
 from .block_gate import ModuleGate, gates_of, gates_of_modules, parts_of
 from .block_stacks import BlockStack
 from .chunk_gates import check_chunks, gates_of_chunks
-from .controller import Controller, StepCallback, model_of
+from .controller import Controller, StepCallback
 from .find_blocks import stack_of
 from .lanes import Lane, Switch
 from .method import Method
@@ -39,6 +39,7 @@ from .refusals import (
     transformers_to_gate,
 )
 from .run import Run
+from .run_state import model_of
 from .scheduler_watch import Stepping
 from .wrapped_method import WrappedMethod, unwrap
 

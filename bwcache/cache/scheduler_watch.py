@@ -12,10 +12,11 @@ from typing import Any
 import torch
 
 from ..errors import CacheError
-from .controller import Controller, RunPlan
+from .controller import Controller
 from .noise import cpu_state
 from .noise_levels import noise_levels
 from .prediction import prediction_of
+from .run_state import RunPlan
 from .steps_told import StepsTold
 from .wrapped_method import wrapped_method
 

@@ -19,8 +19,8 @@ from typing import TypeVar
 import torch
 from diffusers import DiffusionPipeline
 
-from ..cache.controller import MODEL_NAME
 from ..cache.noise import nobody_draws, own_noise
+from ..cache.run_state import MODEL_NAME
 from ..errors import ConfigError, ModelError, chain
 from ..files import ASSETS
 from . import find, function, processes
