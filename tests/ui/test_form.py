@@ -17,9 +17,12 @@ from bwcache.cache.methods.teacache import TeaCacheConfig
 from bwcache.errors import ConfigError
 from bwcache.models import find
 from bwcache.runs.request import MAX_STEPS
+from bwcache.runs.controls import CONTROLS
 from bwcache.ui import fields, form, languages
+from bwcache.ui.handlers import Refused
 from bwcache.ui.host import Host
 from bwcache.ui.model_choice import KNOBS, METHOD_PARTS, MODEL_PARTS, of_method, of_model
+from bwcache.ui.phrases import refused
 from tests.ui.given import GIVEN, PROMPT, given
 
 TINY = find("tinyworld")
@@ -46,6 +49,7 @@ def test_each_field_of_the_page_has_a_component_of_its_kind():
     assert isinstance(found["reuse_interval"], gr.Textbox)
     assert isinstance(found["max_skip_steps"], gr.Number)
     assert [value for _, value in found["gate"].choices] == ["once", "recheck"]
+    assert [value for _, value in found["control"].choices] == ["none", *CONTROLS]
     assert found["indicator_blocks"].value == "all"
     assert found["threshold"].visible
     assert not found["max_skip_steps"].visible
@@ -64,7 +68,42 @@ def test_named_values_become_a_request():
     request = form.read(given(reuse_interval=" 3 ", steps=12.0, gate="recheck", control=True))
     assert request.config == BWCacheConfig(0.06, 3, gate="recheck")
     assert (request.model, request.prompt, request.steps) == ("tinyworld", PROMPT, 12)
-    assert request.control
+    assert request.control == "fewer"  # as programs of former versions say it
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind"),
+    [(False, None), (True, "fewer"), ("none", None), *((kind, kind) for kind in CONTROLS)],
+)
+def test_the_control_is_one_of_three_kinds_or_none(asked, kind):
+    assert form.read(given(control=asked)).control_kind == kind
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "others"),
+    [
+        ("latte-1", "same-levels", "fewer, since"),
+        ("latte-1", "shift", "fewer, since"),
+        ("ltx-video", "shift", "fewer or same-levels, since"),
+    ],
+)
+def test_a_control_that_the_models_scheduler_cannot_make_is_refused_at_its_field(
+    model, kind, others
+):
+    """Before a model is loaded; the page says it at the field, in the words of its choices."""
+    with pytest.raises(ConfigError) as caught:
+        form.read({"prompt": PROMPT, "model": model, "control": kind})
+    assert str(caught.value).startswith(f"control: got '{kind}'; allowed is {others}")
+    assert form.read({"prompt": PROMPT, "model": model, "control": "fewer"}).control == "fewer"
+    row = Refused(refused(caught.value, "en"), caught.value.field).row
+    assert row["field"] == "control"
+    labels = languages.LABELS["en"]
+    assert row["text"].startswith(f"Control run: “{labels[f'control_{kind}']}” is not possible")
+    assert "“Fewer steps”" in row["text"]
+    german = refused(caught.value, "de")
+    assert german.startswith("Kontrolllauf: „")
+    assert "denn der Scheduler dieses Modells" in german
+    assert kind not in german.split(":", 1)[1].split()
 
 
 def test_a_setting_of_another_method_does_not_matter():
@@ -115,6 +154,9 @@ def test_what_is_left_out_is_the_models_own():
         ({"gate": ["once"]}, "gate"),
         ({"reuse": "blocks"}, "reuse"),
         ({"control": "no"}, "control"),
+        ({"control": None}, "control"),
+        ({"control": ["fewer"]}, "control"),
+        ({"control": 1}, "control"),
         ({"random_weights": None}, "random_weights"),
         ({"method": "nothing"}, "method"),
         ({"method": None}, "method"),

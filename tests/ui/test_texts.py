@@ -96,7 +96,7 @@ def used_in_browser(entry: str, markup: str) -> set[str]:
         found.update(re.findall(r"(?<![./])\btexts\.(\w+)", code))
         found.update(re.findall(r"const \{ (\w+) \} = props\.texts", code))
         templates = re.findall(r"\btexts\[`([^`]+)`\]", code)
-        found.update(re.sub(r"\$\{.*?\}", r"\\w+", name) for name in templates)
+        found.update(re.sub(r"\$\{.*?\}", r"[\\w-]+", name) for name in templates)
     return found
 
 
