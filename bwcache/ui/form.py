@@ -27,6 +27,7 @@ Given = Mapping[str, object]
 DEFAULT_METHOD = next(iter(METHODS))
 FORMER_NAMES = {"interval": "reuse_interval"}  # in links and recorded runs of former versions
 PRESET_KINDS = ("number", "whole", "steps")  # what a preset sets; the other settings stay
+PRESET_CHOICES = ("schedule",)  # likewise: which of a method's numbers count depends on it
 AS_IS = ("number", "whole", "choice", "numbers")  # given as they are; the others as a text
 NO_CONTROL = "none"
 FORMER_CHOICES = {"true": "fewer", "1": "fewer", "false": NO_CONTROL, "0": NO_CONTROL}  # in links
@@ -198,7 +199,11 @@ def slider_top(spec: ModelSpec, knob: Knob, method: type[Method]) -> float:
 def preset_settings(spec: ModelSpec, method: type[Method], name: str) -> dict[str, Any]:
     """What a preset sets; what it does not name stays as it is, such as the kind of replay."""
     config = spec.facts(method.name).presets[name].config
-    names = [knob.name for knob in settings(method) if knob.kind in PRESET_KINDS]
+    names = [
+        knob.name
+        for knob in settings(method)
+        if knob.kind in PRESET_KINDS or knob.name in PRESET_CHOICES
+    ]
     return _part(config, names)
 
 

@@ -11,14 +11,18 @@ from PIL import Image
 from bwcache import models
 from bwcache.cache.methods import METHODS
 from bwcache.cache.methods.bwcache import BWCacheConfig
+from bwcache.cache.methods.bwcache_plus import BWCachePlusConfig
 from bwcache.cache.methods.first_block_cache import FirstBlockCacheConfig
 from bwcache.cache.methods.magcache import MagCacheConfig
 from bwcache.cache.methods.teacache import TeaCacheConfig
 from bwcache.errors import ConfigError
 from bwcache.models import find
 from bwcache.runs.request import MAX_STEPS
+from bwcache.models.spec import MethodFacts, Preset
 from bwcache.runs.controls import CONTROLS
+from bwcache.runs.ruler import measured
 from bwcache.ui import fields, form, languages
+from bwcache.ui.answers import answers
 from bwcache.ui.handlers import Refused
 from bwcache.ui.host import Host
 from bwcache.ui.model_choice import KNOBS, METHOD_PARTS, MODEL_PARTS, of_method, of_model
@@ -241,7 +245,7 @@ def test_the_settings_of_the_chosen_method_are_seen_and_no_others():
 
 
 def test_a_shared_component_follows_the_method():
-    ours, other = (of_method(TINY, method) for method in form.offered_methods(TINY)[:2])
+    ours, other = (of_method(TINY, method) for method in (BWCacheConfig, FirstBlockCacheConfig))
     assert ours["threshold"]["label"] != other["threshold"]["label"]
     assert ours["threshold"]["value"] == TINY.default_preset.config.threshold
     assert other["threshold"]["value"] == FirstBlockCacheConfig().threshold
@@ -268,6 +272,43 @@ def test_presets_are_recognised():
     assert form.matching_preset(TINY, BWCacheConfig, given(threshold=0.0123)) is None
     assert form.matching_preset(TINY, BWCacheConfig, given(reuse_interval="often")) is None
     assert form.matching_preset(TINY, FirstBlockCacheConfig, GIVEN) is None
+
+
+def test_the_presets_of_another_method_have_their_own_answers():
+    """BWCache+ on TinyWorld: shares of the work, with what `bench ruler` measured of each."""
+    found = of_method(TINY, BWCachePlusConfig)
+    presets = TINY.facts("bwcache_plus").presets
+    assert list(presets) == list(TINY.facts().presets)
+    assert [preset.config.work_share for preset in presets.values()] == [0.5, 0.4, 0.33]
+    assert (found["presets"]["visible"], found["presets"]["value"]) == (True, "Balanced")
+    assert found["work_share"]["value"] == 0.4
+    stored = measured("tinyworld")
+    for answer in stored.methods["bwcache_plus"].answers:
+        assert f"<b>{answer.speedup:.1f}×</b>" in found["answers"]
+        place = languages.say("en")(f"answers.{stored.ruler.place(answer.psnr_db)}")
+        assert f"<span>{place}</span>" in found["answers"]
+        assert answer.picture in found["answers"]
+    assert found["answers"] != of_method(TINY, BWCacheConfig)["answers"]
+    assert of_method(TINY, FirstBlockCacheConfig)["answers"] == ""
+
+
+def test_a_preset_of_a_share_is_no_preset_of_the_closed_loop():
+    fast = form.preset_settings(TINY, BWCachePlusConfig, "Fast")
+    assert (fast["schedule"], fast["work_share"]) == ("budget", 0.33)
+    shown = given(method="bwcache_plus", **form.shown_by_name(BWCachePlusConfig, fast))
+    assert form.read(shown).config == TINY.facts("bwcache_plus").presets["Fast"].config
+    assert form.matching_preset(TINY, BWCachePlusConfig, shown) == "Fast"
+    looped = {**shown, "schedule": "tolerance"}
+    assert form.matching_preset(TINY, BWCachePlusConfig, looped) is None
+
+
+def test_answers_of_other_presets_are_not_shown():
+    """Where the presets have changed since, nothing is said rather than something old."""
+    facts = TINY.facts("bwcache_plus")
+    changed = {**facts.presets, "Fast": Preset(BWCachePlusConfig(work_share=0.25))}
+    spec = replace(TINY, caching={**TINY.caching, "bwcache_plus": MethodFacts(changed)})
+    assert answers(spec, BWCachePlusConfig) == ""
+    assert answers(spec, BWCacheConfig) == answers(TINY, BWCacheConfig) != ""
 
 
 # -- what a panel's button puts into the form --------------------------------------------------

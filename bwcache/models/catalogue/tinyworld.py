@@ -5,9 +5,11 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from ...cache.methods.bwcache import BWCacheConfig
+from ...cache.methods.bwcache_plus import BWCachePlusConfig
 from ..spec import MethodFacts, ModelSpec, Preset, Shape, Weights
 
 SWEEP = "assets/results/tinyworld-presets.json"
+LEADERBOARD = "assets/results/leaderboard.json"
 
 TINYWORLD = ModelSpec(
     name="tinyworld",
@@ -45,7 +47,16 @@ TINYWORLD = ModelSpec(
                 pays_from=MappingProxyType(
                     {"residual": (21, 30), "output": (21, 30), "forecast": (16, 30)}
                 ),
-            )
+            ),
+            BWCachePlusConfig.name: MethodFacts(
+                presets=MappingProxyType(
+                    {
+                        "Safe": Preset(BWCachePlusConfig(work_share=0.5), LEADERBOARD),
+                        "Balanced": Preset(BWCachePlusConfig(work_share=0.4), LEADERBOARD),
+                        "Fast": Preset(BWCachePlusConfig(work_share=0.33), LEADERBOARD),
+                    }
+                ),
+            ),
         }
     ),
     examples=(
