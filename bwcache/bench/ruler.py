@@ -77,7 +77,10 @@ def ruler(
     }
     if kept is not None:
         earlier = {**kept["methods"], **made}
-        return {**kept, "methods": {name: earlier[name] for name in spec.caching if name in earlier}}
+        return {
+            **kept,
+            "methods": {name: earlier[name] for name in spec.caching if name in earlier},
+        }
     return {
         **header,
         "ruler": medians(rulers).as_dict(),

@@ -298,8 +298,8 @@ class TraceFile:
         cached, weights = data.get("cached"), data.get("weights", "1")
         if not isinstance(weights, str) or len(weights) > LONGEST_VERSION:
             raise TraceError("trace file: weights is no short text")
-        kind = data.get("control_kind")
-        if kind is not None and (not isinstance(kind, str) or len(kind) > LONGEST_VERSION):
+        control = data.get("control_kind")
+        if control is not None and (not isinstance(control, str) or len(control) > LONGEST_VERSION):
             raise TraceError("trace file: control_kind is no short text")
         return cls(
             data["model"],
@@ -308,7 +308,7 @@ class TraceFile:
             Trace.from_dict(data.get("baseline"), "baseline"),
             None if cached is None else Trace.from_dict(cached, "cached"),
             weights,
-            kind,
+            control,
         )
 
     @classmethod

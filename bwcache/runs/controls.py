@@ -53,7 +53,7 @@ def check_control_on(spec: ModelSpec, kind: Control | None) -> None:
     Raises:
         ConfigError: See there. One whose entry names none is checked once it has been loaded.
     """
-    if kind not in CANNOT or spec.scheduler is None:
+    if kind is None or kind not in CANNOT or spec.scheduler is None:
         return
     import diffusers  # requests are read without it
 
@@ -75,7 +75,7 @@ def with_shift(scheduler: Any, shift: float | None = None) -> Any:
         ConfigError: It has none, or its shift follows the video's size.
     """
     check_scheduler("shift", scheduler)
-    config, name = scheduler.config, _own_shift(scheduler)
+    config, name = scheduler.config, str(_own_shift(scheduler))
     value = LARGER_SHIFT * config[name] if shift is None else shift
     return type(scheduler).from_config(config, **{name: value})
 

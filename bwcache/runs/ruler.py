@@ -163,8 +163,8 @@ def measured(model: str) -> MeasuredModel | None:
 
 def _method(data: Mapping[str, Any]) -> MeasuredMethod:
     answers = tuple(Answer(**answer) for answer in data["answers"])
-    named = (data.get(name) for name in ("prompts", "prompt", "picture", "noise", "device"))
-    return MeasuredMethod(answers, *named)
+    named = (data["prompts"], data["prompt"], data["picture"])
+    return MeasuredMethod(answers, *named, data.get("noise"), data["device"])
 
 
 def ruler_of(model: str, random_weights: bool = False) -> Ruler | None:

@@ -17,9 +17,9 @@ from bwcache.cache.methods.magcache import MagCacheConfig
 from bwcache.cache.methods.teacache import TeaCacheConfig
 from bwcache.errors import ConfigError
 from bwcache.models import find
-from bwcache.runs.request import MAX_STEPS
 from bwcache.models.spec import MethodFacts, Preset
 from bwcache.runs.controls import CONTROLS
+from bwcache.runs.request import MAX_STEPS
 from bwcache.runs.ruler import measured
 from bwcache.ui import fields, form, languages
 from bwcache.ui.answers import answers

@@ -15,8 +15,8 @@ from diffusers import (
 from bwcache import BWCachePlusConfig, ConfigError, cached
 from bwcache.cache.lanes import sharing
 from bwcache.cache.trace import StepRecord, Trace, TraceFile
-from bwcache.runs.compare import compare
 from bwcache.models import CATALOGUE
+from bwcache.runs.compare import compare
 from bwcache.runs.controls import CONTROLS, Controlled, OnLevels, check_control_on, with_shift
 from bwcache.runs.events import ComparisonFinished, RunStarted
 from bwcache.runs.request import Request

@@ -61,7 +61,8 @@ BESIDE = {
         ("shift", 40.0, 40.04, "The control (fewer uncached steps, larger flow shift) is as close "
          "to the uncached video."),
         ("fewer", None, 50.0, "than the control (fewer uncached steps)."),
-        ("fewer", 50.0, None, "The control (fewer uncached steps) is closer to the uncached video."),
+        ("fewer", 50.0, None, "The control (fewer uncached steps) is closer to the uncached "
+         "video."),
         ("fewer", None, None, "The control (fewer uncached steps) is as close"),
     ],
 )  # fmt: skip
