@@ -10,7 +10,7 @@ from ..bench.gpu.pieces import PARTS, chosen
 from ..cache.method import LETTERS
 from ..cache.methods.bwcache import parse_interval
 from ..errors import ConfigError, is_number
-from ..files import ASSETS, check_file, check_folder, parse_json, write
+from ..files import ASSETS, check_file, check_folder, parse_json, read_text, write
 from . import scale
 from .arguments import (
     Parser,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 HELP = "measure what caching costs and what it gives"
 MIB = 2**20
 MOST_MINUTES = 1440
+MOST_BYTES = 2**24  # of an earlier result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -314,8 +315,19 @@ def _ruler(workload: Workload, args: argparse.Namespace):
 
     kept = None
     if args.methods and args.out is not None and args.out.is_file():
-        kept = parse_json(args.out.read_text(encoding="utf-8"))
+        kept = _earlier(args.out)
     return ruler(workload, args.methods or (), kept), _ruler_lines
+
+
+def _earlier(path: Path) -> dict:
+    """An earlier result of `bench ruler`."""
+    try:
+        found = parse_json(read_text(path, MOST_BYTES))
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get("methods"), dict):
+        raise ConfigError("out", str(path), "a result of `bench ruler`, or a file not there yet")
+    return found
 
 
 def _ruler_lines(result: dict) -> list[str]:

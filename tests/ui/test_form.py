@@ -54,6 +54,7 @@ def test_each_field_of_the_page_has_a_component_of_its_kind():
     assert isinstance(found["max_skip_steps"], gr.Number)
     assert [value for _, value in found["gate"].choices] == ["once", "recheck"]
     assert [value for _, value in found["control"].choices] == ["none", *CONTROLS]
+    assert found["control"].elem_id == "bw-control"  # where a refusal is put
     assert found["indicator_blocks"].value == "all"
     assert found["threshold"].visible
     assert not found["max_skip_steps"].visible

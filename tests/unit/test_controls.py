@@ -15,6 +15,7 @@ from diffusers import (
 from bwcache import BWCachePlusConfig, ConfigError, cached
 from bwcache.cache.lanes import sharing
 from bwcache.cache.trace import StepRecord, Trace, TraceFile
+from bwcache.cli import main
 from bwcache.models import CATALOGUE
 from bwcache.runs.compare import compare
 from bwcache.runs.controls import CONTROLS, Controlled, OnLevels, check_control_on, with_shift
@@ -62,6 +63,15 @@ def test_what_a_scheduler_cannot_do_is_refused():
         with_shift(dynamic)
     with pytest.raises(ConfigError, match="^control: "):
         Request("a red circle", control="more")
+
+
+def test_the_command_line_refuses_before_a_model_is_loaded(tmp_path, capsys):
+    given = ["--prompt", "a fox", "--model", "latte-1", "--control", "shift"]
+    out = tmp_path / "out"
+    assert main(["compare", *given, "--out", str(out)]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "control: got 'shift'; allowed is fewer, since this model's scheduler has no" in line
+    assert not out.exists()
 
 
 CANNOT = {  # by the schedulers that the catalogue names

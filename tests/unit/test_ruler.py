@@ -153,11 +153,15 @@ def test_one_methods_answers_are_measured_anew_and_the_rest_stays(tmp_path, caps
     assert main([*again, "--steps", "4"]) == 0  # no file yet: the marks, too
     first = json.loads(out.read_text())
     assert list(first["methods"]) == ["bwcache_plus"]
-    stored = {**first, "ruler": {"kept": True}, "methods": {"bwcache": {"answers": []}}}
+    stored = {
+        **first,
+        "ruler": {"marks": [], "kept": True},
+        "methods": {"bwcache": {"answers": []}},
+    }
     out.write_text(json.dumps(stored))
     assert main([*again, "--steps", "4"]) == 0
     found = json.loads(out.read_text())
-    assert (found["ruler"], found["methods"]["bwcache"]) == ({"kept": True}, {"answers": []})
+    assert (found["ruler"], found["methods"]["bwcache"]) == (stored["ruler"], {"answers": []})
     shown = [each["schedule"] for each in found["methods"]["bwcache_plus"]["answers"]]
     assert shown == [each["schedule"] for each in first["methods"]["bwcache_plus"]["answers"]]
     before = out.read_bytes()
@@ -167,6 +171,11 @@ def test_one_methods_answers_are_measured_anew_and_the_rest_stays(tmp_path, caps
     assert main([*again[:5], "fora", "--out", str(out), "--steps", "4"]) == 2
     assert "methods: got 'fora'; allowed is bwcache, bwcache_plus" in capsys.readouterr().err
     assert out.read_bytes() == before
+    for other in ("{", "[1]", '{"model": "tinyworld"}'):  # is not overwritten
+        out.write_text(other)
+        assert main([*again, "--steps", "4"]) == 2
+        assert "out: got" in capsys.readouterr().err
+        assert out.read_text() == other
 
 
 def test_a_run_has_its_own_ruler_on_the_command_line(tmp_path, capsys, monkeypatch, small_model):
