@@ -146,7 +146,8 @@ class FakeBackend:
         summary = replace(summary, vmaf=vmaf_of(summary.psnr_db), vmaf_reason=None)
         of = (request.model, request.prompt, request.seed)
         version = find(request.model).version
-        trace_file = TraceFile(*of, baseline.trace, cached.trace, version)
+        of_runs = (baseline.trace, cached.trace, version, request.control_kind)
+        trace_file = TraceFile(*of, *of_runs)
         yield ComparisonFinished(summary, trace_file, tuple(runs))
 
     def _one_by_one(self, runs: Sequence[RunFinished]) -> Iterator[Event]:

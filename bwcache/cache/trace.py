@@ -259,6 +259,7 @@ class TraceFile:
         baseline: The uncached run, measured at every step.
         cached: The run with caching; None where there was none.
         weights: Version of the model's weights, as in the catalogue.
+        control_kind: Which uncached run of as much work was made beside them; None where none was.
     """
 
     model: str
@@ -267,9 +268,12 @@ class TraceFile:
     baseline: Trace
     cached: Trace | None = None
     weights: str = "1"
+    control_kind: str | None = None
 
     def dumps(self) -> str:
         content = {"format": FORMAT, "version": VERSION, **asdict(self)}
+        if self.control_kind is None:
+            del content["control_kind"]
         return json.dumps(finite(content), indent=1, allow_nan=False)
 
     @classmethod
@@ -296,6 +300,9 @@ class TraceFile:
         cached, weights = data.get("cached"), data.get("weights", "1")
         if not isinstance(weights, str) or len(weights) > LONGEST_VERSION:
             raise TraceError("trace file: weights is no short text")
+        control = data.get("control_kind")
+        if control is not None and (not isinstance(control, str) or len(control) > LONGEST_VERSION):
+            raise TraceError("trace file: control_kind is no short text")
         return cls(
             data["model"],
             data["prompt"],
@@ -303,6 +310,7 @@ class TraceFile:
             Trace.from_dict(data.get("baseline"), "baseline"),
             None if cached is None else Trace.from_dict(cached, "cached"),
             weights,
+            control,
         )
 
     @classmethod

@@ -10,7 +10,7 @@ from ..bench.gpu.pieces import PARTS, chosen
 from ..cache.method import LETTERS
 from ..cache.methods.bwcache import parse_interval
 from ..errors import ConfigError, is_number
-from ..files import ASSETS, check_file, check_folder, write
+from ..files import ASSETS, check_file, check_folder, parse_json, read_text, write
 from . import scale
 from .arguments import (
     Parser,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 HELP = "measure what caching costs and what it gives"
 MIB = 2**20
 MOST_MINUTES = 1440
+MOST_BYTES = 2**24  # of an earlier result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,6 +83,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     ruler = benches.add_parser("ruler", help="how far presets move videos, between known things")
     _add_workload(ruler)
+    ruler.add_argument(
+        "--methods",
+        type=listed(str),
+        help="such as a,b; all that have presets by default. With it, what else --out holds stays",
+    )
 
 
 def _add_workload(parser: argparse.ArgumentParser) -> None:
@@ -307,19 +313,34 @@ def _replays_lines(result: dict) -> list[str]:
 def _ruler(workload: Workload, args: argparse.Namespace):
     from ..bench.ruler import ruler
 
-    return ruler(workload), _ruler_lines
+    kept = None
+    if args.methods and args.out is not None and args.out.is_file():
+        kept = _earlier(args.out)
+    return ruler(workload, args.methods or (), kept), _ruler_lines
+
+
+def _earlier(path: Path) -> dict:
+    """An earlier result of `bench ruler`."""
+    try:
+        found = parse_json(read_text(path, MOST_BYTES))
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get("methods"), dict):
+        raise ConfigError("out", str(path), "a result of `bench ruler`, or a file not there yet")
+    return found
 
 
 def _ruler_lines(result: dict) -> list[str]:
     answers = [
-        (f"{each['name']} ({1 / each['compute_share']:.2f}× by work)", each)
-        for each in result["answers"]
+        (f"{method} {each['name']} ({1 / each['compute_share']:.2f}× by work)", each)
+        for method, found in result["methods"].items()
+        for each in found["answers"]
     ]
     marks = [(each["name"].replace("_", " "), each) for each in result["ruler"]["marks"]]
     rows = [*marks, *answers]
     rows.sort(key=lambda row: float("inf") if row[1]["psnr_db"] is None else row[1]["psnr_db"])
     return [
-        f"{name:28} {_decibels(each['psnr_db'])}  SSIM {each['ssim']:.3f}  VMAF "
+        f"{name:40} {_decibels(each['psnr_db'])}  SSIM {each['ssim']:.3f}  VMAF "
         f"{_number(each['vmaf'])}"
         for name, each in rows
     ]

@@ -67,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
     """Make and save a comparison; the verdict, or with `--json` the summary, on stdout."""
     config = read_config(args)  # a wrong setting is said before torch is loaded
     from ..models import start_picture
+    from ..runs.controls import check_control_on
     from ..runs.request import Request
 
     steps = find(args.model).steps if args.steps is None else args.steps
@@ -74,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     image = start_picture.read(args.image)
     of = (config, args.control, args.random_weights, image, args.sequential)
     request = Request(args.prompt, args.model, steps, args.seed, *of)
+    check_control_on(find(args.model), request.control_kind)
     return make(args, request, partial(_make, args))
 
 

@@ -142,6 +142,7 @@ def _runs(
         uncached.trace,
         cached.trace,
         weights=models.find(request.model).version,
+        control_kind=request.control_kind,
     )
     finished = ComparisonFinished(summary, trace_file, tuple(made))
     learn(finished)

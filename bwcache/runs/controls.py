@@ -7,23 +7,65 @@ shift         as many steps at a larger flow shift, which has more of them where
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
 from ..cache.trace import Trace
 from ..cache.wrapped_method import then, wrapped_method
 from ..errors import ConfigError
+from ..models.spec import ModelSpec
 
 Control = Literal["fewer", "same-levels", "shift"]
 CONTROLS: tuple[Control, ...] = get_args(Control)
 LARGER_SHIFT = 2.5  # times the scheduler's own: 2 becomes 5
 SHIFTS = ("flow_shift", "shift")  # what schedulers call theirs
+CANNOT: Mapping[Control, str] = {
+    "same-levels": "cannot leave out single steps",
+    "shift": "has no fixed flow shift",
+}
 
 
 def computed_steps(trace: Trace) -> list[int]:
     """The steps of a run in which every block ran; the first one at least."""
     return [s.step_index for s in trace.steps if s.action == "compute"] or [0]
+
+
+def check_scheduler(kind: Control, scheduler: Any) -> None:
+    """Refuse a control that a scheduler cannot make.
+
+    Raises:
+        ConfigError: Naming those that it can.
+    """
+    able = {
+        "same-levels": hasattr(scheduler, "sigmas") and getattr(scheduler, "order", 1) == 1,
+        "shift": _own_shift(scheduler) is not None,
+    }
+    if not able.get(kind, True):
+        others = " or ".join(each for each in CONTROLS if able.get(each, True))
+        allowed = f"{others}, since this model's scheduler {CANNOT[kind]}"
+        raise ConfigError("control", kind, allowed)
+
+
+def check_control_on(spec: ModelSpec, kind: Control | None) -> None:
+    """The same of a model that has not been loaded, by the scheduler that its entry names.
+
+    Raises:
+        ConfigError: See there. One whose entry names none is checked once it has been loaded.
+    """
+    if kind is None or kind not in CANNOT or spec.scheduler is None:
+        return
+    import diffusers  # requests are read without it
+
+    check_scheduler(kind, getattr(diffusers, spec.scheduler)(**spec.scheduler_options))
+
+
+def _own_shift(scheduler: Any) -> str | None:
+    """What a scheduler calls its flow shift; None where it has none, or one that is not fixed."""
+    config = scheduler.config
+    if config.get("use_dynamic_shifting"):
+        return None
+    return next((name for name in SHIFTS if isinstance(config.get(name), int | float)), None)
 
 
 def with_shift(scheduler: Any, shift: float | None = None) -> Any:
@@ -32,11 +74,8 @@ def with_shift(scheduler: Any, shift: float | None = None) -> Any:
     Raises:
         ConfigError: It has none, or its shift follows the video's size.
     """
-    config = scheduler.config
-    name = next((name for name in SHIFTS if isinstance(config.get(name), int | float)), None)
-    if name is None or config.get("use_dynamic_shifting"):
-        allowed = "fewer or same-levels, since this scheduler has no fixed flow shift"
-        raise ConfigError("control", "shift", allowed)
+    check_scheduler("shift", scheduler)
+    config, name = scheduler.config, str(_own_shift(scheduler))
     value = LARGER_SHIFT * config[name] if shift is None else shift
     return type(scheduler).from_config(config, **{name: value})
 
@@ -54,12 +93,7 @@ class OnLevels:
     def __init__(self, scheduler: Any):
         self._scheduler = scheduler
         self.steps: Sequence[int] | None = None  # which; all where None
-        if not hasattr(scheduler, "sigmas") or getattr(scheduler, "order", 1) != 1:
-            raise ConfigError(
-                "control",
-                "same-levels",
-                f"fewer or shift: {type(scheduler).__name__} cannot leave out single steps",
-            )
+        check_scheduler("same-levels", scheduler)
 
     @contextmanager
     def inside(self) -> Iterator[None]:

@@ -23,6 +23,7 @@ from ..cache.trace import Trace
 from ..models import ModelSpec, find
 from ..models.progress import Loading, Stage
 from .consume import Consumer
+from .controls import Control
 from .events import ComparisonFinished, RunFinished, RunName, RunStarted, StepDone
 from .request import Request
 from .rounding import EXACT, rounded
@@ -39,12 +40,14 @@ EXPENDABLE: tuple[Literal["p", "w"], ...] = ("p", "w")  # dropped in this order 
 class SettingsPart(TypedDict, total=False):
     """What was asked for: enough to ask again.
 
-    What follows `method` is BWCache's alone. `pays_from` is the model's, None where unmeasured.
+    `control` is the kind of the uncached run beside the two, or "none". What follows `method` is
+    BWCache's alone. `pays_from` is the model's, None where unmeasured.
     """
 
     model: str
     prompt: str
     seed: int
+    control: Literal["none", Control]
     method: str
     threshold: float
     interval: str
@@ -252,6 +255,7 @@ class DoneRow(TypedDict, total=False):
     control_steps: int
     control_seconds: float | None
     control_psnr_db: float | None
+    control_kind: Control
     files: dict[str, str]
 
 
@@ -358,6 +362,7 @@ def settings(request: Request) -> SettingsPart:
         "model": request.model,
         "prompt": request.prompt,
         "seed": request.seed,
+        "control": request.control_kind or "none",
         "method": config.name,
     }
     if isinstance(config, BWCacheConfig):
@@ -578,6 +583,7 @@ def done(summary: Summary, files: Mapping[str, str], say: Say = english) -> Done
         row["control_steps"] = summary.control.steps
         row["control_seconds"] = rounded(summary.control.seconds, EXACT)
         row["control_psnr_db"] = rounded(summary.control.psnr_db, EXACT)
+        row["control_kind"] = summary.control.kind
     row["files"] = dict(files)
     return row
 

@@ -95,6 +95,8 @@ class Answer:
         compute_share: Of all block evaluations, how many ran: 0 to 1.
         psnr_db, ssim, vmaf: Against the uncached video. All are medians over the prompts.
         picture: A WebP of one frame, as base64.
+        schedule: Of the prompt that the picture shows, a letter a step, see `Trace.letters`; ""
+            where an earlier version did not store it.
     """
 
     name: str
@@ -104,6 +106,7 @@ class Answer:
     ssim: float
     vmaf: float | None
     picture: str
+    schedule: str = ""
 
     @property
     def speedup(self) -> float:
@@ -112,21 +115,38 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class MeasuredMethod:
+    """What `bench ruler` has stored of a method's presets on a model.
+
+    Args:
+        answers: Its presets, gentlest first.
+        prompts: How many the numbers are medians of.
+        prompt: What the pictures show.
+        picture: The uncached frame, a WebP as base64, beside which the answers' stand.
+        noise: The share of noise at each step, see `RunFacts.noise`; None where it is not known.
+        device: What it was measured on, in words.
+    """
+
+    answers: Sequence[Answer]
+    prompts: int
+    prompt: str
+    picture: str
+    noise: Sequence[float] | None
+    device: str
+
+
+@dataclass(frozen=True)
 class MeasuredModel:
     """What `bench ruler` has stored of a model.
 
     Args:
         ruler: Its marks.
-        answers: Its presets, gentlest first.
-        prompt: What the pictures show.
-        picture: The uncached frame, a WebP as base64, beside which the answers' stand.
-        device: What it was measured on, in words.
+        methods: The presets of its methods, by the method's name.
+        device: What the marks were measured on, in words.
     """
 
     ruler: Ruler
-    answers: Sequence[Answer]
-    prompt: str
-    picture: str
+    methods: Mapping[str, MeasuredMethod]
     device: str
 
 
@@ -137,9 +157,14 @@ def measured(model: str) -> MeasuredModel | None:
     if not path.is_file():
         return None
     data = json.loads(path.read_text(encoding="utf-8"))
+    methods = {name: _method(found) for name, found in data["methods"].items()}
+    return MeasuredModel(Ruler.from_dict(data["ruler"]), methods, data["device"])
+
+
+def _method(data: Mapping[str, Any]) -> MeasuredMethod:
     answers = tuple(Answer(**answer) for answer in data["answers"])
-    named = (data["prompt"], data["picture"], data["device"])
-    return MeasuredModel(Ruler.from_dict(data["ruler"]), answers, *named)
+    named = (data["prompts"], data["prompt"], data["picture"])
+    return MeasuredMethod(answers, *named, data.get("noise"), data["device"])
 
 
 def ruler_of(model: str, random_weights: bool = False) -> Ruler | None:

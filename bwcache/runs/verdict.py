@@ -5,7 +5,8 @@ What is said is a key of `TEXTS` with values; another language says the same key
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..cache.method import Method
@@ -17,6 +18,7 @@ from .rounding import Shown
 Say = Callable[..., str]  # a key and its values → a text
 
 LEAST_GAIN = 1.05  # what a figure rounds to 1.0 below
+LEAST_DECIBELS = 0.05  # what rounds to 0.0 below
 CAVEAT = "PSNR and SSIM say how far the two videos differ, not which one is better."
 TEXTS: Mapping[str, str] = {
     "differ_hardly": "hardly differ",
@@ -48,6 +50,13 @@ TEXTS: Mapping[str, str] = {
     "early": "Reuse began with step {step} of {steps}, where the picture's layout is still being "
     "decided: a lower threshold or warm-up steps keep the video closer.",
     "noise": "The scheduler adds noise at each step; both runs were given the same.",
+    "control_closer": "It is closer to the uncached video than the control ({kind}){by}.",
+    "control_farther": "The control ({kind}) is closer to the uncached video{by}.",
+    "control_even": "The control ({kind}) is as close to the uncached video.",
+    "control_by": ", by {decibels:.1f} dB",
+    "control_fewer": "fewer uncached steps",
+    "control_same-levels": "uncached at the same noise levels",
+    "control_shift": "fewer uncached steps, larger flow shift",
     "partly_reused": "in {partial} of {steps} steps part of the work was reused, "
     "{share:.0f} % of the blocks' work was done",
     "ruler_identical": "Identical in every pixel.",
@@ -81,6 +90,8 @@ def difference_words(psnr_db: float | None, say: Say = english) -> str:
 def sentence(summary: Mapping[str, Any], say: Say = english) -> str:
     """Seconds saved, speed-up, steps reused and difference in one sentence, whatever the method.
 
+    Where there was a control, a second one says which of the two is closer to the uncached video.
+
     Args:
         summary: The content of a `summary.json`, of former versions, too.
         say: Gives the texts of a language.
@@ -104,7 +115,25 @@ def sentence(summary: Mapping[str, Any], say: Say = english) -> str:
     if partial:
         share = 100 * summary["compute_share"]
         said.append(say("partly_reused", partial=partial, steps=steps, share=share))
-    return f"{'; '.join([*said, difference])}."
+    said = [f"{'; '.join([*said, difference])}.", *_beside_control(summary, say)]
+    return " ".join(said)
+
+
+def _beside_control(summary: Mapping[str, Any], say: Say) -> Iterator[str]:
+    """Whether the cache was worth it: which is closer, the cached video or the control."""
+    if "control_kind" not in summary:
+        return
+    kind = say(f"control_{summary['control_kind']}")
+    ours, other = (
+        math.inf if decibels is None else decibels  # identical
+        for decibels in (summary["psnr_db"], summary["control_psnr_db"])
+    )
+    decibels = 0.0 if ours == other else abs(ours - other)
+    if decibels < LEAST_DECIBELS:
+        yield say("control_even", kind=kind)
+        return
+    by = say("control_by", decibels=Shown(decibels)) if math.isfinite(decibels) else ""
+    yield say("control_closer" if ours > other else "control_farther", kind=kind, by=by)
 
 
 def measure_of(summary: Mapping[str, Any], say: Say = english) -> str | None:

@@ -82,11 +82,10 @@ class Adviser:
         if subject is None or subject.model != given.get("model"):
             return ""
         try:
-            request = replace(
-                subject, config=form.read_config(given), control=bool(given.get("control"))
-            )
+            config, control = form.read_config(given), form.read_control(given)
         except ConfigError:
             return ""
+        request = replace(subject, config=config, control=control)
         store, price = self._visitors.store(session), self._host.price
         cost = None if price is None else price(request, store, asking)
         return advise(request, store.get(request), language, cost)

@@ -285,7 +285,13 @@ def _trace_text(trace: object) -> str:
 
 # -- what Gradio reads of them -----------------------------------------------------------------
 
-FIELD_TYPES: Mapping[str, Any] = {"text": str, "name": str, "picture": str, "switch": bool}
+FIELD_TYPES: Mapping[str, Any] = {
+    "text": str,
+    "name": str,
+    "picture": str,
+    "whole": int,
+    "switch": bool,
+}
 # the others are given as a text
 KNOB_TYPES: Mapping[str, Any] = {
     "number": float,
@@ -301,7 +307,9 @@ def parameter(name: str, endpoint: Endpoint) -> inspect.Parameter:
     field = form.FIELDS[name]
     if field.kind == "setting":
         return _setting(name, form.knobs()[name], endpoint)
-    kind = int if field.kind == "whole" else FIELD_TYPES[field.kind]
+    kind = FIELD_TYPES.get(field.kind)
+    if field.kind == "choice":
+        kind = bool | Literal[field.choices]  # type: ignore[valid-type]
     if name == "method":
         kind = Literal[tuple(METHODS)]
     if field.required:

@@ -24,6 +24,18 @@ trace = run.trace
 print(f"{{trace.steps_reused}} of {{trace.num_steps}} steps reused in {{trace.seconds:.2f}} s")
 export_to_video(list(video), "cached.mp4", fps={fps})
 """
+CONTROL = """
+# The whole comparison, with the control run beside it:
+from bwcache.runs.compare import compare
+from bwcache.runs.request import Request
+
+request = Request(
+    {prompt!r}, {model!r}, {steps}, {seed}, config,
+    control={control!r}{random}{image},
+)
+*_, finished = compare(request, device={device!r})
+print(finished.summary.verdict)
+"""
 IMAGE = """pipe = with_image(pipe, find({model!r}))
 image = load_image("start.png").resize(({width}, {height}))  # the picture that you gave
 """
@@ -66,6 +78,17 @@ def code_lines(request: Request, device: str) -> str:
     )
     if picture:
         text = text.replace("import export_to_video", "import export_to_video, load_image")
+    if request.control_kind is not None:
+        text += CONTROL.format(
+            prompt=request.prompt,
+            model=request.model,
+            steps=request.steps,
+            seed=request.seed,
+            control=request.control_kind,
+            random=", random_weights=True" if request.random_weights else "",
+            image=', image=open("start.png", "rb").read()' if picture else "",
+            device=device.partition(":")[0],
+        )
     return text
 
 

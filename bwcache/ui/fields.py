@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -107,7 +108,33 @@ def advanced_fields(host: Host) -> dict[str, gr.components.Component]:
         for name, field in form.FIELDS.items():
             if field.kind == "switch":
                 found[name] = gr.Checkbox(bool(field.default), label=label(f"switch_{name}"))
+            elif name == "control":
+                found[name] = _control_field(field)
     return found
+
+
+def _control_field(field: form.Field) -> gr.components.Component:
+    """Which control run; below it what each of them is, in every language at once."""
+    chosen = gr.Radio(
+        languages.choices("control", field.choices),
+        value=field.default,
+        label=label("control"),
+        info=label("control_everybody"),
+        elem_id="bw-control",
+    )
+    said = ""
+    for language in languages.LANGUAGES:
+        say = languages.say(language)
+        lines = (
+            f"<dt>{html.escape(languages.LABELS[language][f'control_{kind}'])}</dt>"
+            f"<dd>{html.escape(say(f'page.control_{kind}'))}</dd>"
+            for kind in field.choices
+            if kind != form.NO_CONTROL
+        )
+        mark = f"lang='{language}' class='bw-in-{language} bw-control-about'"
+        said += f"<dl {mark}>{''.join(lines)}</dl>"
+    gr.HTML(said, elem_id="bw-control-about", apply_default_css=False)
+    return chosen
 
 
 def uploaded(payload: object) -> str | None:

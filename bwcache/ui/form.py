@@ -18,15 +18,19 @@ from ..cache.methods import METHODS, find_method
 from ..errors import ConfigError
 from ..models import ModelSpec
 from ..models import start_picture as picture
+from ..runs.controls import CONTROLS, Control, check_control_on
 from ..runs.request import MAX_SEED, MAX_STEPS, Request
 
-FieldKind = Literal["text", "name", "picture", "whole", "switch", "setting"]
+FieldKind = Literal["text", "name", "picture", "whole", "switch", "choice", "setting"]
 Given = Mapping[str, object]
 
 DEFAULT_METHOD = next(iter(METHODS))
 FORMER_NAMES = {"interval": "reuse_interval"}  # in links and recorded runs of former versions
 PRESET_KINDS = ("number", "whole", "steps")  # what a preset sets; the other settings stay
+PRESET_CHOICES = ("schedule",)  # likewise: which of a method's numbers count depends on it
 AS_IS = ("number", "whole", "choice", "numbers")  # given as they are; the others as a text
+NO_CONTROL = "none"
+FORMER_CHOICES = {"true": "fewer", "1": "fewer", "false": NO_CONTROL, "0": NO_CONTROL}  # in links
 SLIDER_TOP = 0.3  # where a model's range is not known
 
 
@@ -40,6 +44,7 @@ class Field:
         about: One line, for callers of the API.
         default: Where nobody gives one; None: the model's or the method's own.
         bounds: Of a whole number.
+        choices: Of a choice.
         linked: Whether a link holds it.
         required: Whether a program has to give it.
     """
@@ -49,6 +54,7 @@ class Field:
     about: str
     default: object = None
     bounds: tuple[int, int] = (0, 0)
+    choices: tuple[str, ...] = ()
     linked: bool = True
     required: bool = False
 
@@ -114,9 +120,12 @@ def _fields() -> Iterator[Field]:
     )
     yield Field(
         "control",
-        "switch",
-        "Whether to make a third video, uncached, with as few steps as were computed.",
-        Request.control,
+        "choice",
+        "A third video, uncached, of as much work as the cached one: none; fewer, with as few "
+        "steps as were computed; same-levels, at the very noise levels that were; or shift, with "
+        "as few steps at a larger flow shift. True is fewer, false is none.",
+        NO_CONTROL,
+        choices=(NO_CONTROL, *CONTROLS),
     )
     yield Field(
         "random_weights",
@@ -197,7 +206,11 @@ def slider_top(spec: ModelSpec, knob: Knob, method: type[Method]) -> float:
 def preset_settings(spec: ModelSpec, method: type[Method], name: str) -> dict[str, Any]:
     """What a preset sets; what it does not name stays as it is, such as the kind of replay."""
     config = spec.facts(method.name).presets[name].config
-    names = [knob.name for knob in settings(method) if knob.kind in PRESET_KINDS]
+    names = [
+        knob.name
+        for knob in settings(method)
+        if knob.kind in PRESET_KINDS or knob.name in PRESET_CHOICES
+    ]
     return _part(config, names)
 
 
@@ -232,7 +245,9 @@ def read(given: Given) -> Request:
     sent = given.get("image")
     models.check_image(models.find(given.get("model", Request.model)), sent)
     image = picture.read(sent)  # type: ignore[arg-type]
-    return replace(read_subject(given, image), config=read_config(given))
+    request = replace(read_subject(given, image), config=read_config(given))
+    check_control_on(models.find(request.model), request.control_kind)
+    return request
 
 
 def read_subject(given: Given, image: bytes | None) -> Request:
@@ -249,7 +264,7 @@ def read_subject(given: Given, image: bytes | None) -> Request:
         model=spec.name,
         steps=_whole(given, "steps", spec.steps),
         seed=_whole(given, "seed", Request.seed),
-        control=_switch(given, "control"),
+        control=read_control(given),
         random_weights=_switch(given, "random_weights"),
         image=image,
     )
@@ -275,6 +290,21 @@ def read_config(given: Given) -> Method:
     config = method(**found)
     spec.check_method(config)
     return config
+
+
+def read_control(given: Given) -> Control | Literal[False]:
+    """Which control run is asked for; programs of former versions say true and false.
+
+    Raises:
+        ConfigError: It is none of the choices.
+    """
+    field = FIELDS["control"]
+    value = given.get(field.name, field.default)
+    if isinstance(value, bool):
+        return "fewer" if value else False
+    if value not in field.choices:
+        raise ConfigError(field.name, value, ", ".join(field.choices))
+    return False if value == NO_CONTROL else value  # type: ignore[return-value]
 
 
 def check_calibration(found: Given, method: type[Method]) -> None:

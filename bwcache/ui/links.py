@@ -23,7 +23,7 @@ from .model_choice import MODEL_PARTS, of_model
 from .panel import STATIC, address
 
 LINKED = tuple(name for name, field in form.FIELDS.items() if field.linked)
-SWITCHES = tuple(name for name in LINKED if form.FIELDS[name].kind == "switch")
+WAYS = tuple(name for name in LINKED if form.FIELDS[name].kind in ("switch", "choice"))
 WEIGHTS = "weights"  # of an address: the version of the model's weights it was made with
 LONGEST = 24  # characters of a number or a choice
 LETTERS = {  # settings with a letter a step
@@ -116,7 +116,7 @@ def wire_link(
     Returns:
         The events that change the form.
     """
-    parts = tuple(dict.fromkeys((*MODEL_PARTS, *SUBJECT, *SWITCHES)))
+    parts = tuple(dict.fromkeys((*MODEL_PARTS, *SUBJECT, *WAYS)))
     named = Named(fields)
 
     def updates(params: Mapping[str, str], request: gr.Request):
@@ -224,6 +224,11 @@ def _value(spec: ModelSpec, method: type[Method], name: str, text: str) -> objec
         if text not in ("true", "false"):
             raise ConfigError(name, text, "true or false")
         return text == "true"
+    if field.kind == "choice":
+        text = form.FORMER_CHOICES.get(text, text)
+        if text not in field.choices:
+            raise ConfigError(name, text, ", ".join(field.choices))
+        return text
     if name not in {knob.name for knob in form.settings(method)}:
         raise ConfigError(name, text, f"a setting of {method.title}")
     return method.knob(name).read(text)

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from ..errors import ConfigError
+from .form import FIELDS
 from .languages import CATALOGUE, LABELS, METHODS
 
 FOLDER = Path(__file__).parent / "locales" / "phrases"
@@ -85,9 +86,27 @@ def refused(error: Exception, language: str) -> str:
         language,
         "page.refused" if given.strip() else "page.refused_empty",
         field=label_of(error.field, language),
-        given=translated(given, language),
-        allowed=translated(error.allowed, language),
+        given=_by_label(given, error.field, language) or translated(given, language),
+        allowed=_allowed(error, language),
     )
+
+
+def _allowed(error: ConfigError, language: str) -> str:
+    """What is allowed: choices by their labels, then the reason, if any."""
+    names, comma, why = error.allowed.partition(", since ")
+    parts = [_by_label(name, error.field, language) for name in names.split(" or ")]
+    if not all(parts):
+        return translated(error.allowed, language)
+    said = CATALOGUE.text(language, "page.or").join(filter(None, parts))
+    return f"{said}, {translated(f'since {why}', language)}" if comma else said
+
+
+def _by_label(name: str, field: str, language: str) -> str | None:
+    """What the form calls a choice of a field; None of another text."""
+    known = field in FIELDS and name in FIELDS[field].choices
+    if not known:
+        return None
+    return CATALOGUE.text(language, "page.quoted", text=LABELS[language][f"{field}_{name}"])
 
 
 def label_of(field: str, language: str) -> str:

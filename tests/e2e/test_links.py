@@ -17,7 +17,7 @@ COPIED = (
     "?model=tinyworld&prompt=a+blue+square+bouncing+on+a+gray+background&method=bwcache"
     "&threshold=0.2&reuse_interval=3&tail_fraction=0.5&reuse=forecast&gate=recheck"
     "&indicator_blocks=all&indicator_tokens=128&warm_up_steps=0&max_consecutive=all&step_mask=&steps=12&seed=5"
-    "&control=false&random_weights=false&weights=2"
+    "&control=none&random_weights=false&weights=2"
 )
 NUMBER = "document.querySelector('#bw-threshold input[type=number]').value"
 
@@ -34,7 +34,7 @@ def address(backend):
 
 
 def test_an_address_restores_the_settings(browser, address, backend):
-    visit = Visit(browser, f"{address}/{LINK}")
+    visit = Visit(browser, f"{address}/{LINK}&control=same-levels")
     visit.page.wait_for_function(f"{NUMBER} === '0.2'")
     assert visit.page.get_by_label("Prompt").input_value() == PROMPT
     visit.generate()
@@ -44,6 +44,11 @@ def test_an_address_restores_the_settings(browser, address, backend):
     config = request.config
     assert (config.threshold, config.reuse_interval) == (0.2, 3)
     assert (config.gate, config.reuse) == ("recheck", "forecast")
+    assert request.control == "same-levels"
+    named = visit.text(".bw-stage[data-run=control] .bw-name"), visit.text(".bw-control-line")
+    assert named[0] == "Control: same noise levels"
+    assert named[1].startswith("Control (same noise levels): ")
+    assert "at the same noise levels" in visit.text(".bw-sentence")
     assert not visit.faults
     visit.close()
 

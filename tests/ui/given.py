@@ -22,7 +22,7 @@ GIVEN = {
     "step_mask": "",
     "steps": 12,
     "seed": 0,
-    "control": False,
+    "control": "none",
     "random_weights": False,
 }
 

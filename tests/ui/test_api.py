@@ -89,7 +89,7 @@ PARAMETERS = {
         "seed": ("int", 0),
         "reuse": REUSE,
         "gate": GATE,
-        "control": ("bool", False),
+        "control": ("bool | Literal['none', 'fewer', 'same-levels', 'shift']", "none"),
         "image": ("None | str", None),
         "method": METHOD,
         **KNOBS,
@@ -381,6 +381,7 @@ def test_every_method_can_be_called():
         ({"gate": ["once"]}, "gate"),
         ({"reuse": "blocks"}, "reuse"),
         ({"control": "no"}, "control"),
+        ({"control": "shift", "model": "latte-1"}, "model"),  # not on offer here
         ({"model": "sora"}, "model"),
         ({"model": None}, "model"),
         ({"model": {"a": 1}}, "model"),

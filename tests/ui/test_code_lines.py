@@ -12,8 +12,11 @@ from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.cache.methods.first_block_cache import FirstBlockCacheConfig
 from bwcache.models import CATALOGUE
 from bwcache.models.loading import load
+from bwcache.runs import compare
+from bwcache.runs.controls import CONTROLS
 from bwcache.runs.generate import generate
 from bwcache.runs.request import Request
+from bwcache.testing import FakeBackend
 from bwcache.ui.code_lines import code_lines, config_line
 from tests.ui.given import PROMPT
 
@@ -50,8 +53,22 @@ def test_it_runs_as_it_stands_and_makes_the_same_run(tmp_path):
 @pytest.mark.parametrize("prompt", ['it\'s "quoted"\n\\N{BULLET} {x}', PROMPT])
 def test_it_is_python_for_every_model_and_prompt(model, prompt):
     request = Request(prompt, model, config=CONFIG, random_weights=True)
-    for each in (request, replace(request, image=b"picture", config=FirstBlockCacheConfig(0.3))):
+    other = replace(request, image=b"picture", config=FirstBlockCacheConfig(0.3), control="shift")
+    for each in (request, other):
         compile(code_lines(each, "cuda:0"), "shown", "exec")
+
+
+@pytest.mark.parametrize("kind", CONTROLS)
+def test_the_control_is_part_of_the_program(kind, monkeypatch, capsys):
+    """Its last lines, run with a stand-in for the comparison, ask for what the form asks for."""
+    request = Request(PROMPT, steps=12, seed=3, config=CONFIG, control=kind)
+    lines = code_lines(request, "cpu")
+    assert lines.startswith(code_lines(replace(request, control=False), "cpu"))
+    asked = FakeBackend()
+    monkeypatch.setattr(compare, "compare", lambda one, device: asked(one, None, device))
+    exec(lines[lines.index("# The whole comparison") :], {"config": CONFIG})
+    assert asked.requests == [request]
+    assert "control (" in capsys.readouterr().out
 
 
 def test_what_is_as_usual_is_left_out():

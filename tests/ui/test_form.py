@@ -11,6 +11,7 @@ from PIL import Image
 from bwcache import models
 from bwcache.cache.methods import METHODS
 from bwcache.cache.methods.bwcache import BWCacheConfig
+from bwcache.cache.methods.bwcache_plus import BWCachePlusConfig
 from bwcache.cache.methods.first_block_cache import FirstBlockCacheConfig
 from bwcache.cache.methods.magcache import MagCacheConfig
 from bwcache.cache.methods.skip_cache import SkipCacheConfig
@@ -18,11 +19,17 @@ from bwcache.cache.methods.teacache import TeaCacheConfig
 from bwcache.errors import ConfigError
 from bwcache.models import find
 from bwcache.models.machine import Machine
+from bwcache.models.spec import MethodFacts, Preset
+from bwcache.runs.controls import CONTROLS
 from bwcache.runs.request import MAX_STEPS
+from bwcache.runs.ruler import measured
 from bwcache.ui import fields, form, languages
 from bwcache.ui.advice import note
+from bwcache.ui.answers import answers
+from bwcache.ui.handlers import Refused
 from bwcache.ui.host import Host
 from bwcache.ui.model_choice import KNOBS, METHOD_PARTS, MODEL_PARTS, of_method, of_model
+from bwcache.ui.phrases import refused
 from tests.ui.given import GIVEN, PROMPT, given
 
 TINY = find("tinyworld")
@@ -50,6 +57,8 @@ def test_each_field_of_the_page_has_a_component_of_its_kind():
     assert isinstance(found["reuse_interval"], gr.Textbox)
     assert isinstance(found["max_skip_steps"], gr.Number)
     assert [value for _, value in found["gate"].choices] == ["once", "recheck"]
+    assert [value for _, value in found["control"].choices] == ["none", *CONTROLS]
+    assert found["control"].elem_id == "bw-control"  # where a refusal is put
     assert found["indicator_blocks"].value == "all"
     assert found["threshold"].visible
     assert not found["max_skip_steps"].visible
@@ -68,7 +77,42 @@ def test_named_values_become_a_request():
     request = form.read(given(reuse_interval=" 3 ", steps=12.0, gate="recheck", control=True))
     assert request.config == BWCacheConfig(0.06, 3, gate="recheck")
     assert (request.model, request.prompt, request.steps) == ("tinyworld", PROMPT, 12)
-    assert request.control
+    assert request.control == "fewer"  # as programs of former versions say it
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind"),
+    [(False, None), (True, "fewer"), ("none", None), *((kind, kind) for kind in CONTROLS)],
+)
+def test_the_control_is_one_of_three_kinds_or_none(asked, kind):
+    assert form.read(given(control=asked)).control_kind == kind
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "others"),
+    [
+        ("latte-1", "same-levels", "fewer, since"),
+        ("latte-1", "shift", "fewer, since"),
+        ("ltx-video", "shift", "fewer or same-levels, since"),
+    ],
+)
+def test_a_control_that_the_models_scheduler_cannot_make_is_refused_at_its_field(
+    model, kind, others
+):
+    """Before a model is loaded; the page says it at the field, in the words of its choices."""
+    with pytest.raises(ConfigError) as caught:
+        form.read({"prompt": PROMPT, "model": model, "control": kind})
+    assert str(caught.value).startswith(f"control: got '{kind}'; allowed is {others}")
+    assert form.read({"prompt": PROMPT, "model": model, "control": "fewer"}).control == "fewer"
+    row = Refused(refused(caught.value, "en"), caught.value.field).row
+    assert row["field"] == "control"
+    labels = languages.LABELS["en"]
+    assert row["text"].startswith(f"Control run: “{labels[f'control_{kind}']}” is not possible")
+    assert "“Fewer steps”" in row["text"]
+    german = refused(caught.value, "de")
+    assert german.startswith("Kontrolllauf: „")
+    assert "denn der Scheduler dieses Modells" in german
+    assert kind not in german.split(":", 1)[1].split()
 
 
 def test_a_setting_of_another_method_does_not_matter():
@@ -119,6 +163,9 @@ def test_what_is_left_out_is_the_models_own():
         ({"gate": ["once"]}, "gate"),
         ({"reuse": "blocks"}, "reuse"),
         ({"control": "no"}, "control"),
+        ({"control": None}, "control"),
+        ({"control": ["fewer"]}, "control"),
+        ({"control": 1}, "control"),
         ({"random_weights": None}, "random_weights"),
         ({"method": "nothing"}, "method"),
         ({"method": None}, "method"),
@@ -224,7 +271,7 @@ def test_the_settings_of_the_chosen_method_are_seen_and_no_others():
 
 
 def test_a_shared_component_follows_the_method():
-    ours, other = (of_method(TINY, method) for method in form.offered_methods(TINY)[:2])
+    ours, other = (of_method(TINY, method) for method in (BWCacheConfig, FirstBlockCacheConfig))
     assert ours["threshold"]["label"] != other["threshold"]["label"]
     assert ours["threshold"]["value"] == TINY.default_preset.config.threshold
     assert other["threshold"]["value"] == FirstBlockCacheConfig().threshold
@@ -251,6 +298,43 @@ def test_presets_are_recognised():
     assert form.matching_preset(TINY, BWCacheConfig, given(threshold=0.0123)) is None
     assert form.matching_preset(TINY, BWCacheConfig, given(reuse_interval="often")) is None
     assert form.matching_preset(TINY, FirstBlockCacheConfig, GIVEN) is None
+
+
+def test_the_presets_of_another_method_have_their_own_answers():
+    """BWCache+ on TinyWorld: shares of the work, with what `bench ruler` measured of each."""
+    found = of_method(TINY, BWCachePlusConfig)
+    presets = TINY.facts("bwcache_plus").presets
+    assert list(presets) == list(TINY.facts().presets)
+    assert [preset.config.work_share for preset in presets.values()] == [0.5, 0.4, 0.33]
+    assert (found["presets"]["visible"], found["presets"]["value"]) == (True, "Balanced")
+    assert found["work_share"]["value"] == 0.4
+    stored = measured("tinyworld")
+    for answer in stored.methods["bwcache_plus"].answers:
+        assert f"<b>{answer.speedup:.1f}×</b>" in found["answers"]
+        place = languages.say("en")(f"answers.{stored.ruler.place(answer.psnr_db)}")
+        assert f"<span>{place}</span>" in found["answers"]
+        assert answer.picture in found["answers"]
+    assert found["answers"] != of_method(TINY, BWCacheConfig)["answers"]
+    assert of_method(TINY, FirstBlockCacheConfig)["answers"] == ""
+
+
+def test_a_preset_of_a_share_is_no_preset_of_the_closed_loop():
+    fast = form.preset_settings(TINY, BWCachePlusConfig, "Fast")
+    assert (fast["schedule"], fast["work_share"]) == ("budget", 0.33)
+    shown = given(method="bwcache_plus", **form.shown_by_name(BWCachePlusConfig, fast))
+    assert form.read(shown).config == TINY.facts("bwcache_plus").presets["Fast"].config
+    assert form.matching_preset(TINY, BWCachePlusConfig, shown) == "Fast"
+    looped = {**shown, "schedule": "tolerance"}
+    assert form.matching_preset(TINY, BWCachePlusConfig, looped) is None
+
+
+def test_answers_of_other_presets_are_not_shown():
+    """Where the presets have changed since, nothing is said rather than something old."""
+    facts = TINY.facts("bwcache_plus")
+    changed = {**facts.presets, "Fast": Preset(BWCachePlusConfig(work_share=0.25))}
+    spec = replace(TINY, caching={**TINY.caching, "bwcache_plus": MethodFacts(changed)})
+    assert answers(spec, BWCachePlusConfig) == ""
+    assert answers(spec, BWCacheConfig) == answers(TINY, BWCacheConfig) != ""
 
 
 # -- what a panel's button puts into the form --------------------------------------------------

@@ -54,8 +54,23 @@ def test_what_is_written_is_read_back():
     assert set(LINK) == {name for name in links.LINKED if name not in form.knobs()} | settings
     more = {"tail_fraction": 0.25, "indicator_blocks": None, "indicator_tokens": 64}
     more |= {"warm_up_steps": 0.1, "max_consecutive": 3, "step_mask": "CC??R"}
-    more |= {"control": True, "random_weights": False}
+    more |= {"control": "fewer", "random_weights": False}
     assert links.read(params(urlencode(LINK)), SPECS) == (READ | more, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("none", False), ("fewer", "fewer"), ("same-levels", "same-levels"), ("shift", "shift"),
+        ("true", "fewer"), ("1", "fewer"), ("false", False), ("0", False),  # former versions
+    ],
+)  # fmt: skip
+def test_a_link_names_the_control(text, kind):
+    good, bad = links.read({"prompt": PROMPT, "control": text}, SPECS)
+    assert not bad
+    assert good["control"] in form.FIELDS["control"].choices
+    assert form.read(good).control == kind
+    assert links.read({"control": good["control"]}, SPECS)[0]["control"] == good["control"]
 
 
 def test_links_of_former_versions_still_work():

@@ -83,6 +83,17 @@ def panel_rows(config: Method = REQUEST.config) -> rows.PanelRows:
     return rows.PanelRows(lambda finished: PLACES, config)
 
 
+@pytest.mark.parametrize(
+    ("asked", "kind"),
+    [(False, "none"), (True, "fewer"), ("same-levels", "same-levels"), ("shift", "shift")],
+)
+def test_the_panel_is_told_which_control_it_is(asked, kind):
+    request = Request(REQUEST.prompt, config=BWCacheConfig(0.06), control=asked)
+    assert rows.begin("a1", request, find("tinyworld"))["settings"]["control"] == kind
+    *_, done = consume(FakeBackend()(request), panel_rows(request.config))
+    assert done.get("control_kind", "none") == kind
+
+
 @pytest.mark.parametrize("control", [False, True])
 def test_every_row_of_a_comparison_fits(control):
     request = Request(REQUEST.prompt, config=BWCacheConfig(0.06), control=control)

@@ -1,5 +1,8 @@
 """Control runs: the very noise levels, a larger shift, and what is refused."""
 
+from types import SimpleNamespace
+
+import diffusers
 import pytest
 import torch
 from diffusers import (
@@ -11,9 +14,11 @@ from diffusers import (
 
 from bwcache import BWCachePlusConfig, ConfigError, cached
 from bwcache.cache.lanes import sharing
-from bwcache.cache.trace import StepRecord, Trace
+from bwcache.cache.trace import StepRecord, Trace, TraceFile
+from bwcache.cli import main
+from bwcache.models import CATALOGUE
 from bwcache.runs.compare import compare
-from bwcache.runs.controls import CONTROLS, Controlled, OnLevels, with_shift
+from bwcache.runs.controls import CONTROLS, Controlled, OnLevels, check_control_on, with_shift
 from bwcache.runs.events import ComparisonFinished, RunStarted
 from bwcache.runs.request import Request
 from tests.conftest import build_wan, run_wan
@@ -60,6 +65,41 @@ def test_what_a_scheduler_cannot_do_is_refused():
         Request("a red circle", control="more")
 
 
+def test_the_command_line_refuses_before_a_model_is_loaded(tmp_path, capsys):
+    given = ["--prompt", "a fox", "--model", "latte-1", "--control", "shift"]
+    out = tmp_path / "out"
+    assert main(["compare", *given, "--out", str(out)]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "control: got 'shift'; allowed is fewer, since this model's scheduler has no" in line
+    assert not out.exists()
+
+
+CANNOT = {  # by the schedulers that the catalogue names
+    "latte-1": ("same-levels", "shift"),
+    "cogvideox-2b": ("same-levels", "shift"),
+    "cogvideox-5b": ("same-levels", "shift"),
+    "ltx-video": ("shift",),
+    "allegro": ("shift",),
+}
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_a_model_is_asked_by_its_entry_before_it_is_loaded(name):
+    """What is refused then is what the scheduler itself refuses."""
+    spec = CATALOGUE[name]
+    check_control_on(spec, None)
+    for kind in CONTROLS:
+        scheduler = getattr(diffusers, spec.scheduler)(**spec.scheduler_options)
+        if kind in CANNOT.get(name, ()):
+            with pytest.raises(ConfigError, match=f"^control: got '{kind}'; allowed is fewer"):
+                check_control_on(spec, kind)
+            with pytest.raises(ConfigError, match=f"^control: got '{kind}'"):
+                Controlled(SimpleNamespace(scheduler=scheduler), kind)
+        else:
+            check_control_on(spec, kind)
+            Controlled(SimpleNamespace(scheduler=scheduler), kind)
+
+
 def test_a_run_that_computes_every_step_is_its_own_control():
     """All of its levels are kept: bit for bit the uncached run."""
     pipe = build_wan()
@@ -89,6 +129,8 @@ def test_each_kind_in_a_comparison(small_model, kind, sequential):
     assert isinstance(finished, ComparisonFinished)
     summary = finished.summary.as_dict()
     assert summary["control_kind"] == kind
+    assert finished.trace_file.control_kind == kind
+    assert TraceFile.loads(finished.trace_file.dumps()).control_kind == kind
     assert summary["control_steps"] == finished.runs[2].trace.num_steps == 4
     assert started[0] in (4, 8)
     if kind == "same-levels":

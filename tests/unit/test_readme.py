@@ -13,13 +13,17 @@ from bwcache import models
 from bwcache.bench import readme
 from bwcache.bench.presets import pick
 from bwcache.bench.readme import GPU, RELIABILITY, with_sections
+from bwcache.cache.method import RunFacts
+from bwcache.cache.methods import METHODS
 from bwcache.cache.methods.bwcache import BWCacheConfig, Reuse
+from bwcache.cache.methods.bwcache_plus import BWCachePlusConfig
 from bwcache.files import ASSETS
 from bwcache.runs.ruler import MARKS, Ruler, measured
 from tests import reliability, works_with
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 WEIGHTS = ASSETS / "tinyworld" / "transformer" / "diffusion_pytorch_model.safetensors"
 
 
@@ -95,19 +99,47 @@ def test_every_model_with_presets_has_its_ruler_and_each_presets_picture():
     """`bench ruler` makes them; they are of the presets as the catalogue has them."""
     for spec in models.CATALOGUE.values():
         found = measured(spec.name)
-        presets = spec.facts().presets
-        assert (found is not None) == bool(presets), spec.name
+        having = {name: facts.presets for name, facts in spec.caching.items() if facts.presets}
+        assert set(having) == (set() if found is None else set(found.methods)), spec.name
         if found is None:
             continue
-        configs = {each.name: BWCacheConfig.from_dict(each.config) for each in found.answers}
-        assert configs == {name: preset.config for name, preset in presets.items()}
-        assert list(configs) == list(presets)
         assert found.ruler.steps == spec.steps
         assert [mark.name for mark in found.ruler.marks] == list(MARKS)
-        shares = [each.compute_share for each in found.answers]
-        assert shares == sorted(shares, reverse=True)
-        far = [each.psnr_db for each in found.answers]
-        assert far == sorted(far, reverse=True)
+        for name, presets in having.items():
+            answers, method = found.methods[name].answers, METHODS[name]
+            configs = {each.name: method.from_dict(each.config) for each in answers}
+            assert configs == {key: preset.config for key, preset in presets.items()}
+            assert list(configs) == list(presets)
+            shares = [each.compute_share for each in answers]
+            assert shares == sorted(shares, reverse=True)
+            far = [each.psnr_db for each in answers]
+            assert far == sorted(far, reverse=True)
+
+
+STORED = "bwcache/runs/measured/tinyworld.json"
+REFRESH = f"python -m bwcache bench ruler --methods bwcache_plus --out {STORED}"
+
+
+def test_the_answers_of_bwcache_plus_are_of_its_rule_as_it_is():
+    """Whoever tunes the rule measures its presets anew, by one command."""
+    found = measured("tinyworld").methods["bwcache_plus"]
+    for answer in found.answers:
+        config = BWCachePlusConfig.from_dict(answer.config)
+        state = config.begin(RunFacts(len(found.noise), 1, noise=tuple(found.noise)))
+        letters = "".join("C" if i in state.computed else "r" for i in range(len(found.noise)))
+        assert answer.schedule == letters, f"{answer.name} is of an earlier rule; {REFRESH}"
+    assert REFRESH in CONTRIBUTING
+    said = ", ".join(f"{each.psnr_db:.1f} dB at {each.speedup:.1f}×" for each in found.answers)
+    assert f"of each: {said} by\nwork done, medians over {found.prompts} prompts" in README, said
+    assert f"on `{found.device}`" in README
+
+
+def test_the_presets_of_bwcache_plus_are_those_of_the_leaderboard():
+    rows = json.loads((ROOT / "assets/results/leaderboard.json").read_text("utf-8"))["rows"]
+    compared = {row["value"] for row in rows if row["family"] == "bwcache_plus/budget"}
+    for preset in models.find("tinyworld").facts("bwcache_plus").presets.values():
+        assert preset.source == "assets/results/leaderboard.json"
+        assert preset.config.work_share in compared
 
 
 def test_its_measured_sections_are_written_from_the_results():

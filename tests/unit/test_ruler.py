@@ -131,13 +131,51 @@ def test_a_ruler_is_measured_and_stored(tmp_path, capsys, monkeypatch):
     assert [mark.name for mark in found.ruler.marks] == list(ruler.MARKS)
     assert found.ruler.marks[-1].psnr_db is None
     assert found.ruler.marks[-1].vmaf == 50
-    assert (found.ruler.prompts, found.ruler.steps, found.prompt) == (1, 4, PROMPT)
-    assert {answer.name for answer in found.answers} == set(find("tinyworld").facts().presets)
-    for shown in (found.picture, *(answer.picture for answer in found.answers)):
-        assert base64.b64decode(shown)[8:12] == b"WEBP"
+    assert (found.ruler.prompts, found.ruler.steps) == (1, 4)
+    spec = find("tinyworld")
+    assert list(found.methods) == ["bwcache", "bwcache_plus"]
+    for name, method in found.methods.items():
+        assert (method.prompts, method.prompt, len(method.noise)) == (1, PROMPT, 4)
+        assert [answer.name for answer in method.answers] == list(spec.facts(name).presets)
+        assert {len(answer.schedule) for answer in method.answers} == {4}
+        for shown in (method.picture, *(answer.picture for answer in method.answers)):
+            assert base64.b64decode(shown)[8:12] == b"WEBP"
     said = capsys.readouterr().out
     assert "twice steps" in said
     assert "identical" in said
+
+
+@pytest.mark.usefixtures("small_model")
+def test_one_methods_answers_are_measured_anew_and_the_rest_stays(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(perceptual, "vmaf", lambda *_: perceptual.Score(50.0))
+    out = tmp_path / "tinyworld.json"
+    again = ["bench", "ruler", "--prompt", PROMPT, "--methods", "bwcache_plus", "--out", str(out)]
+    assert main([*again, "--steps", "4"]) == 0  # no file yet: the marks, too
+    first = json.loads(out.read_text())
+    assert list(first["methods"]) == ["bwcache_plus"]
+    stored = {
+        **first,
+        "ruler": {"marks": [], "kept": True},
+        "methods": {"bwcache": {"answers": []}},
+    }
+    out.write_text(json.dumps(stored))
+    assert main([*again, "--steps", "4"]) == 0
+    found = json.loads(out.read_text())
+    assert (found["ruler"], found["methods"]["bwcache"]) == (stored["ruler"], {"answers": []})
+    shown = [each["schedule"] for each in found["methods"]["bwcache_plus"]["answers"]]
+    assert shown == [each["schedule"] for each in first["methods"]["bwcache_plus"]["answers"]]
+    before = out.read_bytes()
+    capsys.readouterr()
+    assert main([*again, "--steps", "5"]) == 2  # of other runs
+    assert "out: got 4; allowed is a result whose steps is 5" in capsys.readouterr().err
+    assert main([*again[:5], "fora", "--out", str(out), "--steps", "4"]) == 2
+    assert "methods: got 'fora'; allowed is bwcache, bwcache_plus" in capsys.readouterr().err
+    assert out.read_bytes() == before
+    for other in ("{", "[1]", '{"model": "tinyworld"}'):  # is not overwritten
+        out.write_text(other)
+        assert main([*again, "--steps", "4"]) == 2
+        assert "out: got" in capsys.readouterr().err
+        assert out.read_text() == other
 
 
 def test_a_run_has_its_own_ruler_on_the_command_line(tmp_path, capsys, monkeypatch, small_model):

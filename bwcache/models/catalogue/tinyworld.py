@@ -6,11 +6,13 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from ...cache.methods.bwcache import BWCacheConfig
+from ...cache.methods.bwcache_plus import BWCachePlusConfig
 from ...cache.methods.skip_cache import SkipCacheConfig
 from ...files import ASSETS
 from ..spec import MethodFacts, ModelSpec, Preset, Shape, Weights
 
 SWEEP = "assets/results/tinyworld-presets.json"
+LEADERBOARD = "assets/results/leaderboard.json"
 SKIP_SWEEP = "assets/results/tinyworld-skip.json"
 
 TINYWORLD = ModelSpec(
@@ -49,7 +51,16 @@ TINYWORLD = ModelSpec(
                 pays_from=MappingProxyType(
                     {"residual": (21, 30), "output": (21, 30), "forecast": (16, 30)}
                 ),
-            )
+            ),
+            BWCachePlusConfig.name: MethodFacts(
+                presets=MappingProxyType(
+                    {
+                        "Safe": Preset(BWCachePlusConfig(work_share=0.5), LEADERBOARD),
+                        "Balanced": Preset(BWCachePlusConfig(work_share=0.4), LEADERBOARD),
+                        "Fast": Preset(BWCachePlusConfig(work_share=0.33), LEADERBOARD),
+                    }
+                ),
+            ),
         }
     ),
     examples=(

@@ -11,6 +11,7 @@ import {
 const NAMES = {
   prompt: "prompt", model: "model", method: "method", seed: "seed", threshold: "threshold",
   interval: "reuse_interval", tail_fraction: "tail_fraction", gate: "gate", reuse: "reuse",
+  control: "control",
 };
 const LONGEST = 40; // characters of a value that is shown
 
@@ -45,7 +46,8 @@ export function createShownSettings({
   box.append(words, generate, use);
   let state = null;
 
-  function inWords(value) {
+  function inWords(name, value) {
+    if (name === "control") return texts[`control_kind_${value}`] ?? value;
     if (typeof value === "number") return numbers.significant(value, 10);
     const text = String(value);
     return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
@@ -62,7 +64,7 @@ export function createShownSettings({
     const isAsked = formIsTouched();
     words.hidden = generate.hidden = !isAsked;
     const items = found.map((name) => fill(texts.differs_item, {
-      name: texts[`name_${name}`], form: inWords(form[name]), run: inWords(run[name]),
+      name: texts[`name_${name}`], form: inWords(name, form[name]), run: inWords(name, run[name]),
     }));
     words.textContent = `${texts.differs_form} ${items.join("; ")}.`;
     generate.textContent = texts.differs_run;

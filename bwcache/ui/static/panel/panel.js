@@ -56,7 +56,7 @@ export function start({ element, props, watch, trigger }) {
     root, texts, numbers, base, props, watch, trigger, runName, feed, bringIntoView, lookAt,
     plotlyUrl: base + props.plotly,
   };
-  panel.player = createPlayer(root, texts, runName);
+  panel.player = createPlayer(root, texts, runTitle);
   panel.charts = createCharts(panel);
   const { player, charts } = panel;
   const overview = root.querySelector(".bw-overview");
@@ -69,6 +69,16 @@ export function start({ element, props, watch, trigger }) {
   function runName(run) {
     if (run !== "cached" || !state) return texts[run];
     return texts[`method_${state.settings?.reuse}`] || state.method;
+  }
+
+  // The same with which control it is, where there is room.
+  function runTitle(run) {
+    return run === "control" ? `${texts.control}: ${controlKind()}` : runName(run);
+  }
+
+  // Recorded runs of former versions say none: theirs had fewer steps.
+  function controlKind() {
+    return texts[`control_kind_${state?.settings?.control ?? "fewer"}`];
   }
 
   // All parts show an earlier step of the denoising; null: the newest.
@@ -165,7 +175,7 @@ export function start({ element, props, watch, trigger }) {
     const at = ({ rows: made, steps }) => Math.min(made.length + 1, steps);
     status.textContent = fill(texts[`running_${name}`], {
       i: at(run), n: run.steps, uncached: at(baseline), all: baseline.steps,
-      reused: run.rows.filter(isReused).length,
+      reused: run.rows.filter(isReused).length, kind: controlKind(),
     });
   }
 

@@ -67,7 +67,7 @@ export function createRace({ root, texts, numbers, player, runName }) {
     lane.classList.toggle("arrived", isComplete(run));
     const time = run.started ? inSeconds(run.s) : "";
     lane.lastChild.textContent = time;
-    player.label(name, time, noteOf(name, run));
+    player.label(name, time, noteOf(run));
   }
 
   function addClock() {
@@ -88,10 +88,9 @@ export function createRace({ root, texts, numbers, player, runName }) {
     }));
   }
 
-  function noteOf(name, run) {
+  function noteOf(run) {
     if (run.remembered) return texts.remembered;
-    if (!run.started) return texts.waiting;
-    return name === "control" ? texts.control_note : "";
+    return run.started ? "" : texts.waiting;
   }
 
   // Writes the saved seconds into the cached run's track, where there is room.

@@ -82,6 +82,7 @@ export function createResult({ root, texts, numbers, base }) {
     control.hidden = !row.control_steps;
     if (!row.control_steps) return;
     control.textContent = fill(texts.control_line, {
+      kind: texts[`control_kind_${row.control_kind ?? "fewer"}`],
       steps: row.control_steps,
       seconds: numbers.seconds(row.control_seconds),
       psnr: numbers.decibels(row.control_psnr_db),
