@@ -96,9 +96,17 @@ def plan_of(
     if quick:
         few = report[12 : 12 + (prompts or 2)]
         return Plan(chosen, grids, choose[-1:], few, 2, False, 0, 0)
-    # one half of the file shows one shape, the other two: take some of both
-    mixed = [p for pair in zip(report[:12], report[12:], strict=True) for p in pair]
-    return Plan(chosen, grids, choose[1::2], mixed[:prompts], converged=converged)
+    return Plan(chosen, grids, choose[1::2], reported_prompts(prompts), converged=converged)
+
+
+def reported_prompts(count: int | None = None) -> list[str]:
+    """So many of the prompts that are reported, all where None.
+
+    One half of their file shows one shape, the other two: some of both are taken.
+    """
+    found = prompts_of(REPORT)
+    half = len(found) // 2
+    return [p for pair in zip(found[:half], found[half:], strict=True) for p in pair][:count]
 
 
 def prompts_of(path: Path) -> list[str]:

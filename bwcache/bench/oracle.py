@@ -33,7 +33,7 @@ from ..runs.controls import with_shift
 from ..runs.metrics import PSNR_CONVENTION
 from .frontier import IDENTICAL_DB
 from .methods import date_and_commit
-from .methods_plan import REPORT, Grid, prompts_of
+from .methods_plan import Grid, reported_prompts
 from .program import run_program
 from .workload import Workload
 
@@ -152,7 +152,7 @@ def main() -> None:
     check_file(args.out)
     grids = [Grid.read(each) for each in args.grids.split(",")]
     workload = Workload(args.model, args.device)
-    prompts = prompts_of(REPORT)[: args.prompts]
+    prompts = reported_prompts(args.prompts)
     pipe, found, began = workload.pipe(), [], time.monotonic()
     cells = [(grid, share) for grid in grids for share in SHARES]
     batches: dict[Grid, Batch] = {}

@@ -158,7 +158,8 @@ and reports on others ([these](assets/prompts/methods-report.txt)). Work is the 
 evaluations; attentions and MLPs that are replayed singly are weighed by their operations. The
 uncached runs are what a cache has to beat: fewer steps, fewer steps at a larger flow shift, and
 fewer steps on the very noise levels that BWCache+ computes. Each run is a line of
-[methods-rows.jsonl](assets/results/methods-rows.jsonl): `--log` with a copy of it goes on there.
+[methods-rows.jsonl](assets/results/methods-rows.jsonl) or, of those made on a GPU,
+[methods-rows-gpu.jsonl](assets/results/methods-rows-gpu.jsonl): `--log` with a copy goes on there.
 
 {found}
 ![Median speed-up against mean PSNR, a line for each method](assets/figures/methods.png)

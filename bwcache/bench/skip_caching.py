@@ -28,8 +28,8 @@ from ..files import ASSETS, check_file, finite, write
 from ..runs.metrics import PSNR_CONVENTION
 from .frontier import IDENTICAL_DB
 from .method_pages import PAGES
-from .methods import where
-from .methods_plan import CHOOSE, REPORT, Grid, Plan, prompts_of
+from .methods import date_and_commit
+from .methods_plan import CHOOSE, Grid, Plan, prompts_of, reported_prompts
 from .methods_runs import Runs
 from .program import run_program
 from .workload import Workload
@@ -121,7 +121,7 @@ def measure(workload: Workload, choose: Sequence[str], report: Sequence[str]) ->
     reported = [*(each for whole in WHOLE.values() for each in whole), *kept]
     return {
         **workload.header(),
-        **where(),
+        **date_and_commit(),
         "psnr_convention": f"{PSNR_CONVENTION}; {IDENTICAL_DB:g} dB where identical",
         "prompts_to_choose": list(choose),
         "prompts_reported": list(report),
@@ -186,11 +186,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
     check_file(args.out)
-    report = prompts_of(REPORT)
-    half = len(report) // 2  # of one shape; the others show two
-    mixed = [p for pair in zip(report[:half], report[half:], strict=True) for p in pair]
     workload = Workload(args.model, args.device, steps=args.steps)
-    found = measure(workload, prompts_of(CHOOSE)[-args.choose :], mixed[: args.prompts])
+    found = measure(workload, prompts_of(CHOOSE)[-args.choose :], reported_prompts(args.prompts))
     write(finite(found), args.out)
     if args.out.resolve() == RESULTS.resolve():
         page = PAGE.read_text(encoding="utf-8")

@@ -7,8 +7,9 @@ import pytest
 import torch
 from diffusers import WanPipeline, WanTransformer3DModel
 from torch.utils.flop_counter import FlopCounterMode
+from torchao.quantization import Int8WeightOnlyConfig, quantize_
 
-from bwcache import BWCacheConfig, cached
+from bwcache import BWCacheConfig, QuantCacheConfig, cached
 from bwcache.runs.metrics import sound_difference_db
 from tests.pipelines.combined import FREELY, actions, check, pattern
 from tests.pipelines.zoo_cog_ltx import cogvideox
@@ -35,12 +36,26 @@ def test_inference_mode(build):
 
 @builds
 def test_weights_in_int8_by_torchao(build):
-    quantization = pytest.importorskip("torchao.quantization")
+    check(build, in_int8)
 
-    def quantize(pipe) -> None:
-        quantization.quantize_(pipe.transformer, quantization.Int8WeightOnlyConfig())
 
-    check(build, quantize)
+def in_int8(pipe) -> None:
+    quantize_(pipe.transformer, Int8WeightOnlyConfig())
+
+
+def test_quantcache_on_weights_in_int8():
+    """What its authors do with both: pruning and stretches do not mind how weights are kept."""
+    tiny = wan21_t2v()
+    full = tiny.run()
+    in_int8(tiny.pipe)
+    plain = tiny.run()
+    assert 0 < (plain - full).abs().max() < 0.1
+    with cached(tiny.pipe, QuantCacheConfig(threshold=1e6)) as run:
+        first, second = tiny.run(), tiny.run()
+    assert run.trace.letters == "CprrrC"
+    assert torch.equal(first, second)
+    assert not torch.equal(first, plain)
+    assert torch.equal(tiny.run(), plain)
 
 
 @builds
