@@ -57,6 +57,8 @@ def test_what_is_imported_is_declared(package):
     declared = versions(PROJECT["dependencies"]).keys()
     if package in PAGE:
         declared |= versions(EXTRAS["page"]).keys()
+    if package in EXTRAS:
+        declared |= versions(EXTRAS[package]).keys()
     distributions = packages_distributions()
     for name in third_party(package):
         owners = {canonicalize_name(owner) for owner in distributions.get(name, [name])}

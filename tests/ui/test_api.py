@@ -66,6 +66,7 @@ KNOBS = {  # name → type, where the model's own is taken if it is left out
     "union_blocks": ("None | int", None),
     "prune_above": ("None | float", None),
     "chunk_frames": ("None | int", None),
+    "computed_blocks": ("None | int", None),
 }
 CHOICES = {
     "schedule": ("Literal['budget', 'tolerance']", "budget"),
