@@ -7,7 +7,6 @@ import pytest
 import torch
 from diffusers import WanPipeline, WanTransformer3DModel
 from torch.utils.flop_counter import FlopCounterMode
-from torchao.quantization import Int8WeightOnlyConfig, quantize_
 
 from bwcache import BWCacheConfig, QuantCacheConfig, cached
 from bwcache.runs.metrics import sound_difference_db
@@ -40,7 +39,8 @@ def test_weights_in_int8_by_torchao(build):
 
 
 def in_int8(pipe) -> None:
-    quantize_(pipe.transformer, Int8WeightOnlyConfig())
+    quantization = pytest.importorskip("torchao.quantization")  # pip install "bwcache[bench]"
+    quantization.quantize_(pipe.transformer, quantization.Int8WeightOnlyConfig())
 
 
 def test_quantcache_on_weights_in_int8():
