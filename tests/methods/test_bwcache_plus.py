@@ -9,7 +9,7 @@ import torch
 
 from bwcache import BWCacheConfig, BWCachePlusConfig, CacheError, ConfigError, cached, predict
 from bwcache.cache.method import RunFacts, ask, start
-from bwcache.cache.methods.bwcache_plus import MISS, computed_steps
+from bwcache.cache.methods.bwcache_plus import MISS, START, computed_steps
 from bwcache.cache.trace import Trace
 from tests.conftest import build_wan, run_wan
 from tests.pipelines import zoo_cog_ltx, zoo_hunyuan, zoo_wan
@@ -40,14 +40,26 @@ def letters(method, noise, misses=(), first=0) -> str:
 
 
 def test_each_computed_step_has_so_many_times_the_signal_of_the_last():
-    """Signal and floor are 1.05 · 2^(i/4 − 4), so that the logarithm is even in steps.
+    """Four of 16 steps lie above 0.95: the start is 0.24 · 4/16 = 0.06. From step 4 on signal and
+    start are 0.11 to 1.06, the logarithm even in steps: 2.266 over twelve, 0.189 each.
 
-    From step 0 sixteen quarters are left for four and a half stretches: 3.6 each, so step 4; from
-    there twelve for three and a half, so step 7 (7.4); nine for two and a half: step 11 (10.6);
-    five for one and a half: step 14 (14.3).
+    Step 0 has 2.871 before it, for four and a half stretches: 0.638 each, which is 0.032 past
+    step 4. From there 2.266 for three and a half: 3.4 steps, so step 7; 1.699 for two and a half:
+    3.6 steps, so step 11; 0.944 for one and a half: 3.3 steps, so step 14.
     """
-    noise = [1 - (1.05 * 2 ** (i / 4 - 4) - 0.05) for i in range(16)]
+    noise = [1.0, 0.9999, 0.9998, 0.9997]
+    noise += [1 - (0.11 * (1.06 / 0.11) ** (i / 12) - 0.06) for i in range(12)]
+    assert START == 0.24
     assert computed_steps(noise, 5) == (0, 4, 7, 11, 14)
+
+
+def test_the_more_of_a_run_is_nearly_noise_the_less_of_it_is_computed_there():
+    """Where the same few steps are crowded at pure noise, they are passed by."""
+    few, many = (computed_steps(shifted(shift, 30), 10) for shift in (2.0, 5.0))
+    assert sum(shifted(2.0, 30)[step] > 0.95 for step in few) == 3  # steps 0, 1 and 2
+    assert sum(shifted(5.0, 30)[step] > 0.95 for step in many) == 3  # 0, 3 and 6 of seven
+    assert many[:3] == (0, 3, 6)
+    assert computed_steps([0.5, 0.4, 0.3, 0.2], 2)[0] == 0  # begins with half of the signal
 
 
 @pytest.mark.parametrize("steps", [2, 3, 7, 20, 30, 50, 200])

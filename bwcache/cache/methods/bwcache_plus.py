@@ -20,6 +20,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from ..method import WHOLE, Forecast, Method, Plan, Probe, RunFacts, Seen, Site, knob
 
@@ -27,9 +28,11 @@ MISS = "miss"  # the probe: how far the forecast of a computed call was off
 SCHEDULES = {"budget": "Budget: a fixed share", "tolerance": "Tolerance: a closed loop"}
 LOOP_DENSE = 4  # before the closed loop sets in; the first forecast by a line is of the fourth
 # Chosen on prompts of TinyWorld that are reported nowhere, at flow shifts 2 and 5, 8 to 50 steps:
-# a little signal that is there from the start, so that the very first ratios do not take all steps;
-# and the last stretch against the others, since no computed step corrects it any more.
-FLOOR, LAST_STRETCH = 0.05, 0.5
+# so much signal counts as there from the start that the very first ratios do not take all steps,
+# the more, the more of the run lies at nearly pure noise, where steps change little; and the last
+# stretch against the others, since no computed step corrects it any more.
+NEARLY_NOISE, START, LEAST_START = 0.95, 0.24, 0.01
+LAST_STRETCH = 0.5
 LONGEST, GROWTH = 8, 2  # of the closed loop: steps from one computed to the next, times the last
 LEAST_SIGNAL = 1e-4
 TOKENS = 1024  # rows of the latents that the miss is measured on
@@ -218,8 +221,9 @@ def computed_steps(noise: Sequence[float], count: int) -> tuple[int, ...]:
     total = len(noise)
     if count >= total:
         return tuple(range(total))
-    signal = [math.log(max(0.0, 1 - each) + FLOOR) for each in noise]
-    end = math.log(1 + FLOOR)
+    floor = max(LEAST_START, START * _share_above(noise, NEARLY_NOISE))
+    signal = [math.log(max(0.0, 1 - each) + floor) for each in noise]
+    end = math.log(1 + floor)
     found = [0]
     while len(found) < count:
         here, left = found[-1], count - len(found)
@@ -227,6 +231,14 @@ def computed_steps(noise: Sequence[float], count: int) -> tuple[int, ...]:
         ahead = range(here + 1, total - left + 1)
         found.append(min(ahead, key=lambda step: (abs(signal[step] - aim), step)))
     return tuple(found)
+
+
+def _share_above(noise: Sequence[float], level: float) -> float:
+    """The share of a run's steps that it takes until the share of noise has fallen to a level."""
+    for step, (here, later) in enumerate(pairwise([*noise, 0.0])):
+        if later < level:
+            return (step + max(0.0, here - level) / (here - later)) / len(noise) if here else 0.0
+    return 1.0
 
 
 def _steps(count: int) -> str:
