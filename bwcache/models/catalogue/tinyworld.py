@@ -79,7 +79,7 @@ TINYWORLD_SKIP = replace(
     name="tinyworld-skip",
     version="1",
     title="TinyWorld with long skips",
-    about="TinyWorld, trained on so that late blocks are given early ones' outputs, too.",
+    about="TinyWorld with skips: late blocks are given early ones' outputs, too.",
     weights=replace(
         TINYWORLD.weights,
         source="tinyworld-skip",
@@ -92,9 +92,9 @@ TINYWORLD_SKIP = replace(
             SkipCacheConfig.name: MethodFacts(
                 presets=MappingProxyType(
                     {
-                        "Safe": Preset(SkipCacheConfig(2, 1), SKIP_SWEEP),
-                        "Balanced": Preset(SkipCacheConfig(3, 1), SKIP_SWEEP),
-                        "Fast": Preset(SkipCacheConfig(4, 1), SKIP_SWEEP),
+                        "Safe": Preset(SkipCacheConfig(2, 2), SKIP_SWEEP),
+                        "Balanced": Preset(SkipCacheConfig(2, 1), SKIP_SWEEP),
+                        "Fast": Preset(SkipCacheConfig(3, 1), SKIP_SWEEP),
                     }
                 )
             )
