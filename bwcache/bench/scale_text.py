@@ -53,8 +53,9 @@ A page that shows cached videos only needs a half to three quarters of the secon
 cache. A comparison makes both runs, so that the first one costs more than a plain page does;
 since the uncached run is remembered, a large model's later ones cost about a cached video each,
 and three comparisons less than three uncached videos. (TinyWorld's also pay for measuring how
-far the videos differ, on the same processor; Wan 2.2's measured runs reuse a quarter of the steps only.) A remembered run counts on the device that made
-it, and the line prefers that device for its visitor.
+far the videos differ, on the same processor; Wan 2.2's measured runs reuse a quarter of their steps
+only.) A remembered run counts on the device that made it, and the line prefers that device for its
+visitor.
 
 ### Where the line breaks
 
