@@ -132,6 +132,17 @@ def test_the_page_is_centred_and_the_form_stays_in_sight(visit):
             assert button.bounding_box()["y"] + button.bounding_box()["height"] <= 900
 
 
+def test_no_number_sticks_out_of_its_tile(visit):
+    done(visit)
+    visit.page.eval_on_selector_all(
+        ".bw-numbers dd", "all => all.forEach(each => (each.textContent = '61.7 dB'))"
+    )
+    for width in (360, 390, 1000, 1280, 1440, 1920, 2560):
+        visit.page.set_viewport_size({"width": width, "height": 900})
+        out = "all => Math.max(...all.map(each => each.scrollWidth - each.clientWidth))"
+        assert visit.page.eval_on_selector_all(".bw-numbers dd", out) <= 0, width
+
+
 def test_generate_brings_the_race_into_view(visit):
     done(visit)
     visit.page.evaluate("scrollTo(0, 1e6)")
