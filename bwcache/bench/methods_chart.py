@@ -73,12 +73,12 @@ def figure(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     devices = " and ".join(sorted({row["device"] for row in rows}))
     timed = {row.get("speedup_device") or row["device"] for row in rows}
     title = (
-        f"{first['model']}, {first['steps']} steps, {shift}, {first['prompts']} prompts, "
+        f"{first['model']}, {first['steps']} steps, {shift}, {first['prompts']} prompts<br>"
         f"{devices}; speed on {' and '.join(sorted(timed))}"
     )
     axis = {"zeroline": False, "gridcolor": "#e5e5e5", "linecolor": "#888"}
     layout = {
-        "title": {"text": title, "font": {"size": 15}},
+        "title": {"text": title, "font": {"size": 13}},
         "xaxis": {
             **axis,
             "title": {"text": "Speed-up, from median steps (right is faster)"},
@@ -89,7 +89,7 @@ def figure(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "title": {"text": "Mean PSNR to the uncached video, dB (up is closer)"},
         },
         "legend": {"font": {"size": 11}},
-        "margin": {"t": 50, "r": 20, "b": 60, "l": 70},
+        "margin": {"t": 64, "r": 20, "b": 60, "l": 70},
         "plot_bgcolor": "#fff",
         "font": {"family": "system-ui, sans-serif"},
     }
