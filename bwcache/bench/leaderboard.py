@@ -1,6 +1,6 @@
 """What the rows of `bench methods` say: points, who is how close at equal work, a file of results.
 
-Pure arithmetic, standard library only. Closeness is PSNR in dB against the uncached run.
+Pure arithmetic. Closeness is PSNR in dB against the uncached run.
 """
 
 from __future__ import annotations
@@ -12,11 +12,26 @@ from pathlib import Path
 from statistics import fmean, median, pstdev
 from typing import Any
 
+from ..errors import ConfigError
 from ..explore.families import NEAR, SHARES
+from ..files import parse_json, read_text
 from .frontier import interpolated
 
 Row = Mapping[str, Any]
 OF_EACH_ROW = ("date", "commit", "device", "model", "steps", "shift", "family", "title", "value")
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a log, the last of each kind.
+
+    Raises:
+        ConfigError: It cannot be read, or has a line that is no row.
+    """
+    try:
+        rows = [parse_json(line) for line in read_text(path).splitlines() if line]
+        return list({str(row["key"]): row for row in rows if row["set"]}.values())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError("log", str(path), "a file of `bench methods --log`") from error
 
 
 def identity(row: Row) -> tuple:

@@ -31,7 +31,7 @@ from ..files import ASSETS, finite
 from ..runs.metrics import PSNR_CONVENTION
 from ..runs.perceptual import VMAF_CONVENTION
 from .frontier import IDENTICAL_DB
-from .leaderboard import points_of, standings
+from .leaderboard import points_of, read_rows, standings
 from .methods_plan import Grid, Plan
 from .methods_runs import Numbers, Runs
 from .methods_text import CONVERGED_STEPS
@@ -270,9 +270,7 @@ class _Bench:
         self._rows: dict[str, Row] = {}
         self.left_out: dict[str, str] = {}
         if log is not None and log.exists():
-            for line in log.read_text(encoding="utf-8").splitlines():
-                row = json.loads(line)
-                self._rows[row["key"]] = row
+            self._rows = {row["key"]: row for row in read_rows(log)}
         self._seeds = Runs(workload, plan)
         self._header = date_and_commit() | {"device": workload.header()["device"]}
         self._bar = tqdm(desc="methods", unit="run", file=sys.stderr)

@@ -21,10 +21,10 @@ from types import MappingProxyType
 from typing import Any
 
 from ..errors import ConfigError
-from ..files import ASSETS, check_file, finite, parse_json, read_text, write, write_text
+from ..files import ASSETS, check_file, finite, write, write_text
 from ..runs.metrics import PSNR_CONVENTION
 from .frontier import IDENTICAL_DB
-from .leaderboard import identity, of_all, points_of, standings
+from .leaderboard import identity, of_all, points_of, read_rows, standings
 from .methods_chart import chart_page
 from .methods_plan import CHOOSE, REPORT
 from .program import run_program
@@ -136,14 +136,10 @@ def read_log(path: Path) -> list[Row]:
     Raises:
         ConfigError: It cannot be read, or has none.
     """
-    try:
-        rows = [parse_json(line) for line in read_text(path).splitlines() if line]
-        found = {row["key"]: row for row in rows if row["set"] == "report"}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError("log", str(path), "a file of `bench methods --log`") from error
+    found = [row for row in read_rows(path) if row["set"] == "report"]
     if not found:
         raise ConfigError("log", str(path), "a file with reported rows")
-    return list(found.values())
+    return found
 
 
 def main() -> None:

@@ -166,6 +166,16 @@ def test_several_processes_make_the_same_and_tell_no_speed(tmp_path):
     assert log.read_text() == lines
 
 
+@pytest.mark.parametrize("line", ["x", "[]", "{}", '{"key": 1}', "[" * 5000, '{"key": NaN}'])
+def test_a_log_that_is_none_is_refused_before_anything_is_loaded(line, tmp_path, capsys):
+    log = tmp_path / "log.jsonl"
+    log.write_text(f"{line}\n")
+    assert main(["bench", "methods", "--quick", "--log", str(log)]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith("bwcache: log: got")
+    assert log.read_text() == f"{line}\n"
+
+
 @pytest.mark.parametrize("processes", [0, -1, 1000])
 def test_processes_that_are_none(processes):
     with pytest.raises(ConfigError, match="^processes: "):
