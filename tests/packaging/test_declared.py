@@ -67,7 +67,8 @@ def test_what_is_imported_is_declared(package):
 
 def test_the_extras():
     assert {"page", "bench", "dev"} <= EXTRAS.keys()
-    assert any(line.startswith("bwcache[page,") for line in EXTRAS["dev"])  # torchao is not among it
+    # what benchmarks take beyond is not among it
+    assert any(line.startswith("bwcache[page,") for line in EXTRAS["dev"])
     assert PROJECT["scripts"] == {"bwcache": "bwcache.cli:main"}
 
 
