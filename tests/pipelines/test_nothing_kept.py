@@ -72,3 +72,24 @@ def test_an_output_that_is_overwritten_without_a_trace_is_replayed_as_it_was():
     assert replay.refusal((given,)) is None
     replay.skip((given,))
     assert torch.equal(replay.give((given,), 0.4)[0], torch.full((1, 4, 8), 2.0))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_what_compiled_blocks_return_is_told_to_be_lent(compiled, monkeypatch):
+    """So that it is copied; what others return is kept as it is."""
+    from bwcache.cache.replay import Output
+
+    told, leave = [], Output.leave
+
+    def noted(replay, outputs, level, lent=False):
+        told.append(lent)
+        leave(replay, outputs, level, lent)
+
+    monkeypatch.setattr(Output, "leave", noted)
+    tiny = wan21_t2v()
+    if compiled:
+        for block in tiny.pipe.transformer.blocks:
+            block.compile(backend="eager")
+    with cached(tiny.pipe, BWCacheConfig(1e6, 2, reuse="output")):
+        tiny.run()
+    assert set(told) == {compiled}

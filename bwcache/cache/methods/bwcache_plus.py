@@ -27,10 +27,10 @@ from ..method import WHOLE, Forecast, Method, Plan, Probe, RunFacts, Seen, Site,
 MISS = "miss"  # the probe: how far the forecast of a computed call was off
 SCHEDULES = {"budget": "Budget: a fixed share", "tolerance": "Tolerance: a closed loop"}
 LOOP_DENSE = 4  # before the closed loop sets in; the first forecast by a line is of the fourth
-# Chosen on prompts of TinyWorld that are reported nowhere, at flow shifts 2 and 5, 8 to 50 steps:
-# so much signal counts as there from the start that the very first ratios do not take all steps,
-# the more, the more of the run lies at nearly pure noise, where steps change little; and the last
-# stretch against the others, since no computed step corrects it any more.
+# Chosen at flow shifts 2 and 5; on which prompts, and what has seen the reported ones, is told in
+# docs/methods/bwcache_plus.md. So much signal counts as there from the start that the very first
+# ratios do not take all steps, the more, the more of the run lies at nearly pure noise, where steps
+# change little; and the last stretch against the others, as no computed step corrects it any more.
 NEARLY_NOISE, START, LEAST_START = 0.95, 0.24, 0.01
 LAST_STRETCH = 0.5
 LONGEST, GROWTH = 8, 2  # of the closed loop: steps from one computed to the next, times the last
