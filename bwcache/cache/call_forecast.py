@@ -1,10 +1,11 @@
 """What stands in for a transformer's call that is not made: a forecast of what it would return.
 
-The last computed calls' noise predictions are continued on a straight line over the share of noise,
-and told again as whatever the model predicts. Where the scheduler adds noise of its own, the clean
-video that they predict takes the noise's place. Guidance is a weighted sum of branches, so that a
-forecast of each branch is a forecast of the guided prediction. Pure tensor code: knows nothing of
-methods or pipelines.
+The velocities that the last computed calls predict, flow matching's ε − x0, are continued on a
+straight line over the share of noise, and told again as whatever the model predicts: of a flow
+model that is what it returns. Where the scheduler adds noise of its own, the clean video that they
+predict takes the velocity's place. Guidance is a weighted sum of branches, so that a forecast of
+each branch is a forecast of the guided prediction. Pure tensor code: knows nothing of methods or
+pipelines.
 """
 
 from __future__ import annotations
@@ -40,11 +41,9 @@ class CallForecast:
         levels: The noise level of each step, for what is forecast as it is returned.
         reach: How far to go along the last change, in gaps between the two; 0 holds the last one.
 
-    Keeps two tensors of the size of the call's output; noise predictions of 16-bit models are kept
-    as float16, whose steps at numbers around 1 are finer than bfloat16's.
-
-    The run's very first call is held, but no line is drawn through it: what follows from pure
-    noise is not yet a trend.
+    Keeps two tensors of the size and type of the call's output; what has to be reckoned from the
+    output of a 16-bit model is kept as float16, whose steps at numbers around 1 are finer than
+    bfloat16's.
     """
 
     def __init__(self, prediction: Prediction, levels: Sequence[float], reach: float):
@@ -55,7 +54,7 @@ class CallForecast:
         self._kind: list = []
         self._form: OutputForm | None = None
         self._why_none = NOT_CACHED
-        self._clean = self._direct = False
+        self._clean = False
         self.note = ""  # what there is to say of how it forecasts
 
     def forecast_clean_video(self) -> None:
@@ -74,8 +73,6 @@ class CallForecast:
             return self._why_none
         if kinds_of(given) != self._kind:
             return "what the call is given changed shape or type"
-        if not (self._direct or self._clean) and not self._prediction.can_be_told(step):
-            return "the latents are all noise"
         return None
 
     def compute(self, given: Sequence[torch.Tensor]) -> None:
@@ -123,24 +120,23 @@ class CallForecast:
         assert form is not None
         for place, (value, like) in enumerate(zip(self._line(step), form.like, strict=True)):
             seen = _latents(given, place, like)
-            if self._has_meaning(seen):
-                latents = value if seen is None else seen
-                value = self._prediction.output_of(step, value, latents, self._clean)
+            if self._is_reckoned and seen is not None:
+                value = self._prediction.output_of(step, value, seen, self._clean)
             values.append(value.to(like.dtype))
         return form.make(values)
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _has_meaning(self, latents: torch.Tensor | None) -> bool:
-        if self._prediction.kind == "unknown":
-            return False
-        return latents is not None or not self._prediction.needs_input(self._clean)
+    @property
+    def _is_reckoned(self) -> bool:
+        """Whether what is forecast is something else than what the call returns."""
+        known = self._prediction.kind != "unknown"
+        return known and self._prediction.needs_input(self._clean)
 
     def _kept(self, x: torch.Tensor, latents: torch.Tensor | None, step: int) -> torch.Tensor:
-        if not self._has_meaning(latents):
+        if latents is None or not self._is_reckoned:
             return x.clone()
-        seen = x if latents is None else latents
-        told = self._prediction.meaning_of(step, x, seen, self._clean)
+        told = self._prediction.meaning_of(step, x, latents, self._clean)
         return told.to(torch.float16 if x.dtype in HALF else x.dtype)
 
     def _line(self, step: int) -> list[torch.Tensor]:
@@ -155,16 +151,15 @@ class CallForecast:
 
     def _reach_at(self, step: int) -> float:
         """How many times the last change is added."""
-        if len(self._points) < 2 or not self._points[0].step:
+        if len(self._points) < 2:
             return 0.0
         before, last = (point.level for point in self._points)
         return max(0.0, min((self._levels[step] - last) / (last - before), self._reach))
 
     def _say(self, latents: torch.Tensor | None) -> None:
-        self._direct = not self._has_meaning(latents)
         if self._prediction.kind == "unknown":
             self.note = "what the call returns is forecast, since what it predicts is not known"
-        elif self._direct:
+        elif self._is_reckoned and latents is None:
             self.note = "what the call returns is forecast, since its input has another shape"
         elif self._clean:
             self.note = "the clean video is forecast, since the scheduler adds noise"

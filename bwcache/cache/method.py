@@ -103,7 +103,7 @@ class Probe:
             an argument of the block; "call_input" or "call_output", the transformer's first
             argument and what it returns, or "call_motion", how that differs from frame to frame;
             or "forecast", where calls are forecast (`Method.site`): what a computed call gave
-            against the forecast of it that stood ready, in noise predictions ("neighbour"); or
+            against the forecast of it that stood ready, in velocities ("neighbour"); or
             "guidance", where branches are estimated (`Method.guidance`): what a later branch's
             computed call gave against the estimate of it ("neighbour"). Where chunks of frames
             are reused (`Method.site`) "chunks", which gives `CHUNK_CHANGE` and `CHUNK_MOVES`, a

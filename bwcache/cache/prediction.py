@@ -1,9 +1,10 @@
 """What a transformer's call predicts, and of how much signal and noise its input is made.
 
-Latents are `signal · x0 + noise · ε`. Whatever a model predicts, a velocity, the noise or the clean
-video, can be told as the noise ε that it stands for, and that is what moves along nearly straight
-lines; where a scheduler adds noise of its own, it can be told as the clean video instead. Pure data
-and arithmetic; the schedulers' fields are read here and nowhere else.
+Latents are `signal · x0 + noise · ε`. Whatever a model predicts, the noise, the clean video or
+another mixture of both, can be told as flow matching's velocity ε − x0, which is how latents that
+are scaled to a sum of 1 move along the share of noise, and which itself changes nearly along
+straight lines; where a scheduler adds noise of its own, it can be told as the clean video instead.
+Pure data and arithmetic; the schedulers' fields are read here and nowhere else.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ KINDS: dict[str, Kind] = {
     "sample": "sample",
 }
 FLOW_MATCHING = "FlowMatch"  # how diffusers' schedulers of velocities are called
-LEAST_SIGNAL = 1e-4  # of an input with less, no noise prediction can be turned back
+LEAST = 1e-4  # what is divided by no less than this: the share of signal, or of noise
 
 
 @dataclass(frozen=True)
@@ -50,24 +51,20 @@ class Prediction:
         return tuple(s / (a + s) for a, s in zip(self.signal, self.noise, strict=True))
 
     def needs_input(self, clean: bool = False) -> bool:
-        """Whether the latents are needed to tell a prediction as noise, or as clean video."""
-        return self.kind != ("sample" if clean else "epsilon")
-
-    def can_be_told(self, step: int) -> bool:
-        """Whether noise predictions can be turned back into what a call predicts at a step."""
-        return self.signal[step] > LEAST_SIGNAL or self.kind == "epsilon"
+        """Whether the latents are needed to tell a prediction as velocity, or as clean video."""
+        return self.kind != ("sample" if clean else "flow")
 
     def meaning_of(
         self, step: int, output: torch.Tensor, latents: torch.Tensor, clean: bool = False
     ) -> torch.Tensor:
-        """The noise that an output stands for, or the clean video, in float32."""
+        """The velocity that an output stands for, or the clean video, in float32."""
         by_output, by_latents = self._weights(step, clean)
         return output.float().mul(by_output).add_(latents, alpha=by_latents)
 
     def output_of(
         self, step: int, meaning: torch.Tensor, latents: torch.Tensor, clean: bool = False
     ) -> torch.Tensor:
-        """The output that stands for a noise, or for a clean video. Alters `meaning`."""
+        """The output that stands for a velocity, or for a clean video. Alters `meaning`."""
         by_output, by_latents = self._weights(step, clean)
         divisor = math.copysign(_divisor(abs(by_output)), by_output)
         return meaning.sub_(latents, alpha=by_latents).div_(divisor)
@@ -75,18 +72,20 @@ class Prediction:
     def _weights(self, step: int, clean: bool) -> tuple[float, float]:
         """What is meant is this much of the output and that much of the latents."""
         signal, noise = self.signal[step], self.noise[step]
+        both = signal + noise
         match self.kind:
             case "flow":
-                return (-self.sign * noise, 1.0) if clean else (self.sign * signal, 1.0)
+                return (-self.sign * noise, 1.0) if clean else (float(self.sign), 0.0)
             case "v_prediction":
-                return (-noise, signal) if clean else (signal, noise)
+                return (-noise, signal) if clean else (both, noise - signal)
             case "sample":
-                return (1.0, 0.0) if clean else (-signal / _divisor(noise), 1 / _divisor(noise))
-        return (-noise / _divisor(signal), 1 / _divisor(signal)) if clean else (1.0, 0.0)
+                return (1.0, 0.0) if clean else (-both / _divisor(noise), 1 / _divisor(noise))
+        over = 1 / _divisor(signal)
+        return (-noise * over, over) if clean else (both * over, -over)
 
 
 def _divisor(share: float) -> float:
-    return max(share, LEAST_SIGNAL)
+    return max(share, LEAST)
 
 
 UNKNOWN = Prediction()

@@ -62,14 +62,25 @@ def test_on_straight_paths_a_forecast_is_the_prediction(name):
     assert ("since the scheduler adds noise" in said) == run.trace.adds_noise
 
 
-def test_the_noise_that_the_very_first_call_stands_for_is_not_rounded():
-    """At signal 1e-6 the velocity counts 1e-6: a forecast a step on divides by little, too."""
-    latents, velocity = torch.full((1, 2), 0.5), torch.full((1, 2), 3.0)
-    found = flow((1 - 1e-6, 0.99))
-    noise = found.meaning_of(0, velocity, latents)
-    assert torch.allclose(noise - latents, torch.full((1, 2), 3e-6), rtol=0.05, atol=0)
-    later = latents + (noise - latents) / 1e-6 * 0.01  # on the straight path, at signal 0.01
-    assert torch.allclose(found.output_of(1, later.clone(), latents), velocity, rtol=0.05)
+@pytest.mark.parametrize("kind", ["flow", "epsilon", "v_prediction", "sample"])
+def test_every_prediction_is_told_as_the_velocity_and_back(kind):
+    """Of the video 5 and the noise 3: velocity -2, clean video 5, whatever the model predicts."""
+    signal, noise = (0.6, 0.8) if kind != "flow" else (0.2, 0.8)
+    x0, eps = torch.full((1, 2), 5.0), torch.full((1, 2), 3.0)
+    latents = signal * x0 + noise * eps
+    output = {
+        "flow": eps - x0,
+        "epsilon": eps,
+        "v_prediction": signal * eps - noise * x0,
+        "sample": x0,
+    }[kind]
+    found = Prediction(kind, (signal,), (noise,))
+    for clean, meant in ((False, eps - x0), (True, x0)):
+        told = found.meaning_of(0, output, latents, clean)
+        assert torch.allclose(told, meant, atol=1e-5)
+        assert torch.allclose(found.output_of(0, told.clone(), latents, clean), output, atol=1e-5)
+    assert found.needs_input() == (kind != "flow")
+    assert found.needs_input(clean=True) == (kind != "sample")
 
 
 def test_a_flow_that_is_told_the_other_way_round():
@@ -80,9 +91,9 @@ def test_a_flow_that_is_told_the_other_way_round():
     assert found.shares == pytest.approx([1 - float(s) for s in scheduler.sigmas[:4]])
     x0, eps = torch.full((1, 2), 5.0), torch.full((1, 2), 3.0)
     latents = found.signal[2] * x0 + found.noise[2] * eps
-    assert torch.allclose(found.meaning_of(2, x0 - eps, latents), eps)
+    assert torch.allclose(found.meaning_of(2, x0 - eps, latents), eps - x0)
     assert torch.allclose(found.meaning_of(2, x0 - eps, latents, clean=True), x0)
-    assert torch.allclose(found.output_of(2, eps.clone(), latents), x0 - eps)
+    assert torch.allclose(found.output_of(2, eps - x0, latents), x0 - eps)
 
 
 def test_a_condition_that_is_joined_to_the_latents_is_left_out():
@@ -102,71 +113,86 @@ def test_the_videos_of_a_batch(videos):
     assert run.trace.steps_reused
 
 
-# -- by hand: one number of noise, sigma 1, 0.8, 0.5, 0.4, 0.2; latents of nought -----------------
+# -- by hand: one number of velocity, sigma 1, 0.8, 0.5, 0.4, 0.2 ---------------------------------
 
 SIGMAS = (1.0, 0.8, 0.5, 0.4, 0.2)
 NOTHING = torch.zeros(1, 1)
 
 
-def velocity(step: int, noise: float) -> torch.Tensor:
-    """What a flow model gives at latents of nought where the noise is this."""
-    return torch.full((1, 1), noise / (1 - SIGMAS[step]) if step else 0.0)
+def one(number: float) -> torch.Tensor:
+    return torch.full((1, 1), number)
 
 
-def computed(reach: float = 0.5) -> CallForecast:
-    """Steps 0 to 2 were computed, the noise being 2 + 3 σ from step 1 on: 4.4 and 3.5."""
+def computed(reach: float = 0.5, steps: int = 3) -> CallForecast:
+    """So many steps were computed, the velocity being 2 + 3 σ: 5, 4.4 and 3.5."""
     forecast = CallForecast(flow(SIGMAS), SIGMAS, reach)
-    for step in range(3):
+    for step in range(steps):
         forecast.compute([NOTHING])
-        forecast.leave((velocity(step, 2 + 3 * SIGMAS[step]),), step)
+        forecast.leave((one(2 + 3 * SIGMAS[step]),), step)
     return forecast
 
 
 def test_a_line_by_hand():
     """A third of the gap on, at σ 0.4, the line says 3.2; at 0.2 the reach ends half a gap on."""
-    assert float(computed().give([NOTHING], 3)[0]) == pytest.approx(3.2 / 0.6)
-    assert float(computed().give([NOTHING], 4)[0]) == pytest.approx((3.5 - 0.5 * 0.9) / 0.8)
-    assert float(computed(reach=2).give([NOTHING], 4)[0]) == pytest.approx(2.6 / 0.8)
-    assert float(computed(reach=0).give([NOTHING], 4)[0]) == pytest.approx(3.5 / 0.8)
+    assert float(computed().give([NOTHING], 3)[0]) == pytest.approx(3.2)
+    assert float(computed().give([NOTHING], 4)[0]) == pytest.approx(3.5 - 0.5 * 0.9)
+    assert float(computed(reach=2).give([NOTHING], 4)[0]) == pytest.approx(2.6)
+    assert float(computed(reach=0).give([NOTHING], 4)[0]) == pytest.approx(3.5)
 
 
-def test_no_line_is_drawn_through_the_first_step():
-    forecast = CallForecast(flow(SIGMAS), SIGMAS, 0.5)
-    for step in range(2):
+def test_a_line_is_drawn_through_the_first_step_too():
+    assert float(computed(steps=1).give([NOTHING], 1)[0]) == pytest.approx(5.0)
+    assert float(computed(steps=2).give([NOTHING], 2)[0]) == pytest.approx(4.4 - 0.5 * 0.6)
+
+
+def test_a_noise_prediction_is_forecast_as_velocity():
+    """Signal and noise 0.6 and 0.8, then 0.8 and 0.6: the shares of noise are 4/7 and 3/7.
+
+    At latents of nought the velocity (1.4 ε − x) / signal is 1.4 · 3 / 0.6 = 7, then 1.4 · 2 / 0.8
+    = 3.5, and is held: at signal 0.9 and noise 0.4 the noise is 0.9 · 3.5 / 1.3.
+    """
+    levels = Prediction("epsilon", (0.6, 0.8, 0.9), (0.8, 0.6, 0.4))
+    forecast = CallForecast(levels, (3.0, 2.0, 1.0), 0.0)
+    for step, noise in enumerate((3.0, 2.0)):
         forecast.compute([NOTHING])
-        forecast.leave((velocity(step, 9 - step),), step)
-    assert float(forecast.give([NOTHING], 2)[0]) == pytest.approx(8 / 0.5)
+        forecast.leave((one(noise),), step)
+    assert [float(x) for x in forecast.tensors] == pytest.approx([7.0, 3.5])
+    assert float(forecast.give([NOTHING], 2)[0]) == pytest.approx(0.9 * 3.5 / 1.3)
 
 
 def test_what_stood_ready_is_told_beside_what_came():
     forecast = computed()
     forecast.compute([NOTHING])
-    ready, came = forecast.leave((velocity(3, 7.0),), 3)
+    ready, came = forecast.leave((one(7.0),), 3)
     assert (float(ready), float(came)) == (pytest.approx(3.2), pytest.approx(7.0))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_both_are_of_one_kind_where_the_model_is_of_16_bits(dtype):
-    """So that they can be compared; noise is kept as float16, what comes back is the model's."""
-    forecast = CallForecast(flow(SIGMAS), SIGMAS, 0.5)
+@pytest.mark.parametrize("kind", ["flow", "v_prediction"])
+def test_both_are_of_one_kind_where_the_model_is_of_16_bits(kind, dtype):
+    """So that they can be compared; what has to be reckoned is kept as float16."""
+    root = 0.5**0.5
+    prediction = flow(SIGMAS) if kind == "flow" else Prediction(kind, (root,) * 4, (root,) * 4)
+    forecast = CallForecast(prediction, SIGMAS, 0.5)
     for step in range(3):
         forecast.compute([NOTHING.to(dtype)])
-        found = forecast.leave((velocity(step, 3.0).to(dtype),), step)
-    assert [x.dtype for x in found] == [torch.float16] * 2
+        found = forecast.leave((one(3.0).to(dtype),), step)
+    if kind == "v_prediction":  # all at one level: one point
+        assert [x.dtype for x in forecast.tensors] == [torch.float16]
+        assert float(forecast.tensors[0]) == pytest.approx(3 * 2**0.5, rel=0.01)
+    assert [x.dtype for x in found] == [dtype if kind == "flow" else torch.float16] * 2
     (answer,) = forecast.give([NOTHING.to(dtype)], 3)
     assert answer.dtype == dtype
-    assert float(answer) == pytest.approx(5.0, rel=0.01)
+    assert float(answer) == pytest.approx(3.0, rel=0.01)
 
 
 def test_two_calls_at_one_level_are_one_point():
     """As Heun makes them: the line goes through the last one of each level."""
     forecast = CallForecast(flow((1.0, 0.8, 0.8, 0.5, 0.5, 0.4)), SIGMAS, 0.5)
-    for step, (sigma, noise) in enumerate(
-        [(1.0, 0.0), (0.8, 9.0), (0.8, 4.4), (0.5, 9.0), (0.5, 3.5)]
-    ):
+    for step, velocity in enumerate((0.0, 9.0, 4.4, 9.0, 3.5)):
         forecast.compute([NOTHING])
-        forecast.leave((torch.full((1, 1), noise / max(1 - sigma, 1e-4)),), step)
-    assert float(forecast.give([NOTHING], 5)[0]) == pytest.approx(3.2 / 0.6)
+        forecast.leave((one(velocity),), step)
+    assert float(forecast.give([NOTHING], 5)[0]) == pytest.approx(3.2)
 
 
 def test_what_is_not_known_is_forecast_as_it_is_and_said():
@@ -192,11 +218,10 @@ def test_what_cannot_be_answered_is_refused_with_the_reason():
     forecast = computed()
     assert forecast.refusal([NOTHING], 3) is None
     assert "changed shape" in forecast.refusal([torch.zeros(1, 2)], 3)
-    assert forecast.refusal([NOTHING], 0) == "the latents are all noise"
     changing = torch.zeros(1, 1)
     forecast.compute([changing])
     changing.add_(1)
-    forecast.leave((velocity(3, 1.0),), 3)
+    forecast.leave((one(1.0),), 3)
     assert forecast.refusal([NOTHING], 4) == "the call altered its input in place"
 
 
@@ -210,7 +235,7 @@ def test_what_wan_of_480p_keeps_is_below_20_mib():
             forecast.compute([latents])
             forecast.leave((torch.empty_like(latents),), step)
     kept = [x for forecast in branches for x in forecast.tensors]
-    assert [x.dtype for x in kept] == [torch.float16] * 4
+    assert [x.dtype for x in kept] == [torch.bfloat16] * 4
     assert sum(x.nbytes for x in kept) == 4 * 2 * 16 * 21 * 60 * 104 < 17 * 2**20
 
 

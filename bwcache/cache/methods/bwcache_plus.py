@@ -2,8 +2,8 @@
 levels say.
 
     site       the transformer's call: a reused step runs no layer, embedding and head included
-    forecast   a straight line over the share of noise through the last two computed noise
-               predictions, at most half a gap far (`../call_forecast.py`)
+    forecast   a straight line over the share of noise through the last two computed velocities,
+               ε − x0, at most half a gap far (`../call_forecast.py`)
     budget     a share of the steps is computed: the first, then each where the share of signal
                has grown by about the same ratio as before, so that stretches grow
     tolerance  a closed loop: each computed call tells by how much its forecast missed, and the next
@@ -34,7 +34,6 @@ LOOP_DENSE = 4  # before the closed loop sets in; the first forecast by a line i
 NEARLY_NOISE, START, LEAST_START = 0.95, 0.24, 0.01
 LAST_STRETCH = 0.5
 LONGEST, GROWTH = 8, 2  # of the closed loop: steps from one computed to the next, times the last
-LEAST_SIGNAL = 1e-4
 TOKENS = 1024  # rows of the latents that the miss is measured on
 
 
@@ -71,7 +70,7 @@ class BWCachePlusConfig(Method):
         tolerance: τ of the closed loop: how large an error of the clean video a stretch may end
             with, as a share of its size; 0 computes all.
         reach: How far the line is followed behind the last computed step, in gaps between the last
-            two; 0 holds the last noise prediction. Beyond 0.5 single prompts can be destroyed.
+            two; 0 holds the last velocity. Beyond 0.5 single prompts can be destroyed.
 
     Raises:
         ConfigError: A field is of the wrong kind or out of its bounds.
@@ -104,7 +103,7 @@ class BWCachePlusConfig(Method):
         basic=True,
     )
     tolerance: float = knob(
-        0.015,
+        0.01,
         "number",
         "Tolerance τ",
         "How far off a forecast may be: higher is faster and less alike.",
@@ -185,16 +184,15 @@ class BWCachePlusConfig(Method):
     def _adjusted(self, state: BWCachePlusState, missed: float) -> BWCachePlusState:
         """The stretch behind a computed step, from how far its forecast was off.
 
-        The miss of the noise prediction counts as much as it moves the clean video, times the share
-        of the way to no noise that a stretch as long as the last goes.
+        The miss of the velocity counts as much as it moves the clean video, σ, times the share of
+        the way to no noise that a stretch as long as the last goes.
         """
         at = state.last
         assert at is not None
         noise = state.noise[at]
         behind = at + state.stretch
         later = state.noise[behind] if behind < len(state.noise) else 0.0
-        weight = noise / max(1 - noise, LEAST_SIGNAL) * (1 - later / noise if noise else 0.0)
-        error = missed * weight
+        error = missed * (noise - later)
         if error <= 0:
             wanted = float(GROWTH * state.stretch) if self.tolerance else 1.0
         else:
