@@ -100,18 +100,17 @@ def test_a_second_expert_begins_with_two_computed_steps():
 
 
 def test_the_closed_loop_by_hand():
-    """A miss counts as noise / signal · (1 − noise behind the stretch / noise) of itself.
+    """A miss counts by the share of noise that goes until the end of the next stretch.
 
-    At step 3 that is 0.5/0.5 · (1 − 0.4/0.5) = 0.2; at step 5, behind a stretch of two, it is
-    3/7 · (1 − 0.1/0.3).
+    At step 3 that is 0.5 − 0.4 = 0.1; at step 5, for a stretch of two, it is 0.3 − 0.1 = 0.2.
     """
     noise = [1.0, 0.8, 0.65, 0.5, 0.4, 0.3, 0.2, 0.1]
-    # 0.05 at step 3 counts 0.01, a quarter of τ: twice the stretch, and again at step 5
-    assert letters(LOOP, noise, [0, 0, 0.05]) == "CCCCrCrr"
-    # 0.25 counts 0.05, more than τ: no stretch; and so it goes on
-    assert letters(LOOP, noise, [0, 0, 0.25, 0.5, 0.5, 0.5, 0.5]) == "CCCCCCCC"
-    # 0.6 at step 5 counts 0.171: 2 · √(0.04 / 0.171) is less than one step
-    assert letters(LOOP, noise, [0, 0, 0.05, 0.6]) == "CCCCrCCr"
+    # 0.1 at step 3 counts 0.01, a quarter of τ: twice the stretch, and again at step 5
+    assert letters(LOOP, noise, [0, 0, 0.1]) == "CCCCrCrr"
+    # 0.5 counts 0.05, more than τ: no stretch; and so it goes on
+    assert letters(LOOP, noise, [0, 0, 0.5, 0.5, 0.5, 0.5, 0.5]) == "CCCCCCCC"
+    # 0.9 at step 5 counts 0.18: 2 · √(0.04 / 0.18) is less than one step
+    assert letters(LOOP, noise, [0, 0, 0.1, 0.9]) == "CCCCrCCr"
 
 
 def test_nothing_is_forecast_before_the_first_line():

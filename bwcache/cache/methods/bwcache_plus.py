@@ -67,8 +67,8 @@ class BWCachePlusConfig(Method):
             number that follows from how well this run's calls can be forecast.
         work_share: Of a budget, the share of the steps that is computed, above 0 and up to 1, to
             the nearest whole step; 1 computes all.
-        tolerance: τ of the closed loop: how large an error of the clean video a stretch may end
-            with, as a share of its size; 0 computes all.
+        tolerance: τ of the closed loop: how far off the latents may be where a stretch ends, as a
+            share of the velocity's size; 0 computes all.
         reach: How far the line is followed behind the last computed step, in gaps between the last
             two; 0 holds the last velocity. Beyond 0.5 single prompts can be destroyed.
 
@@ -107,7 +107,8 @@ class BWCachePlusConfig(Method):
         "number",
         "Tolerance τ",
         "How far off a forecast may be: higher is faster and less alike.",
-        "τ of the closed loop: next stretch = last · √(τ / miss), the miss told as clean video.",
+        "τ of the closed loop: next stretch = last · √(τ / miss), the miss times the noise that "
+        "goes meanwhile.",
     )
     reach: float = knob(
         0.5,
@@ -184,8 +185,8 @@ class BWCachePlusConfig(Method):
     def _adjusted(self, state: BWCachePlusState, missed: float) -> BWCachePlusState:
         """The stretch behind a computed step, from how far its forecast was off.
 
-        The miss of the velocity counts as much as it moves the clean video, σ, times the share of
-        the way to no noise that a stretch as long as the last goes.
+        The miss of the velocity counts by the share of noise that goes in a stretch as long as the
+        last: by so much, times the miss, the latents would end up elsewhere.
         """
         at = state.last
         assert at is not None
