@@ -14,11 +14,18 @@ from typing import Any
 
 from ..errors import ConfigError
 from ..explore.families import NEAR, SHARES
-from ..files import parse_json, read_text
+from ..explore.results_file import ResultsFile
 from .frontier import interpolated
 
 Row = Mapping[str, Any]
 OF_EACH_ROW = ("date", "commit", "device", "model", "steps", "shift", "family", "title", "value")
+
+
+def log_file(path: Path) -> ResultsFile:
+    """The log of `bench methods`: a line a run, added to as they are made."""
+    return ResultsFile(
+        path, identity=lambda row: row["key"], field="log", rows_are="`bench methods --log`"
+    )
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -27,11 +34,10 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     Raises:
         ConfigError: It cannot be read, or has a line that is no row.
     """
-    try:
-        rows = [parse_json(line) for line in read_text(path).splitlines() if line]
-        return list({str(row["key"]): row for row in rows if row["set"]}.values())
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError("log", str(path), "a file of `bench methods --log`") from error
+    rows = log_file(path).rows()
+    if not all(isinstance(row.get("key"), str) and row.get("set") for row in rows):
+        raise ConfigError("log", str(path), "a file of `bench methods --log`")
+    return list({row["key"]: row for row in rows}.values())
 
 
 def identity(row: Row) -> tuple:

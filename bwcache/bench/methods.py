@@ -31,7 +31,7 @@ from ..files import ASSETS, finite
 from ..runs.metrics import PSNR_CONVENTION
 from ..runs.perceptual import VMAF_CONVENTION
 from .frontier import IDENTICAL_DB
-from .leaderboard import points_of, read_rows, standings
+from .leaderboard import log_file, points_of, read_rows, standings
 from .methods_plan import Grid, Plan
 from .methods_runs import Numbers, Runs
 from .methods_text import CONVERGED_STEPS
@@ -62,12 +62,15 @@ def methods(
         sets; the conventions.
 
     Raises:
-        ConfigError: There are to be no processes, or too many.
+        ConfigError: There are to be no processes, or too many; or the log is none, or is being
+            written to.
     """
     if not 1 <= processes <= MOST_PROCESSES:
         raise ConfigError("processes", processes, f"a whole number from 1 to {MOST_PROCESSES}")
     bench = _Bench(workload, plan, log)
     with ExitStack() as stack:
+        if log is not None:
+            stack.enter_context(log_file(log).alone())
         bench.make(stack.enter_context(_Workers(workload, plan, log, processes, bench.add)))
     points = points_of(bench.rows())
     return {
@@ -266,7 +269,8 @@ class _Bench:
     """Knows what is made, hands out what is not, and writes down what comes back."""
 
     def __init__(self, workload: Workload, plan: Plan, log: Path | None):
-        self._workload, self._plan, self._log = workload, plan, log
+        self._workload, self._plan = workload, plan
+        self._log = None if log is None else log_file(log)
         self._rows: dict[str, Row] = {}
         self.left_out: dict[str, str] = {}
         if log is not None and log.exists():
@@ -383,5 +387,4 @@ class _Bench:
         self._rows[key] = finite(row)
         self._bar.set_postfix_str(f"{family.name} {value}", refresh=False)
         if self._log is not None:
-            with self._log.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(self._rows[key]) + "\n")
+            self._log.append(self._rows[key])

@@ -38,6 +38,8 @@ class ResultsFile:
             files beside it, whose names end in ".lock".
         on_row: Called with every row once, as `catch_up` or `append` comes upon it.
         identity: What a row is known by; a row of the same is not written twice.
+        field: What errors call the file.
+        rows_are: What errors call its rows.
     """
 
     def __init__(
@@ -45,8 +47,11 @@ class ResultsFile:
         path: Path,
         on_row: Callable[[Row], None] = lambda row: None,
         identity: Callable[[Mapping[str, Any]], str] = key,
+        field: str = "out",
+        rows_are: str = "summaries",
     ):
         self.path = path
+        self._field, self._rows_are = field, rows_are
         self._on_row, self._identity = on_row, identity
         beside = path.resolve()  # the same for every link to it
         self._lock = FileLock(f"{beside}.lock")
@@ -56,7 +61,7 @@ class ResultsFile:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep other searches from filling the file at the same time, which would double all work.
+        """Keep other commands from filling the file at the same time, which would double all work.
 
         Raises:
             ConfigError: Somebody does already.
@@ -65,8 +70,8 @@ class ResultsFile:
             with self._use:
                 yield
         except Timeout:
-            allowed = "a file that no other search is writing to at this time"
-            raise ConfigError("out", str(self.path), allowed) from None
+            allowed = "a file that no other command is writing to at this time"
+            raise ConfigError(self._field, str(self.path), allowed) from None
 
     def rows(self) -> list[Row]:
         """Every row there is; see `read`."""
@@ -170,8 +175,8 @@ class ResultsFile:
             yield line
 
     def _unreadable(self, why: str) -> ConfigError:
-        allowed = f"a new file or one of summaries, which can be read ({why})"
-        return ConfigError("out", str(self.path), allowed)
+        allowed = f"a new file or one of {self._rows_are}, which can be read ({why})"
+        return ConfigError(self._field, str(self.path), allowed)
 
     def _row(self, number: int, line: bytes) -> Row:
         try:
@@ -179,8 +184,8 @@ class ResultsFile:
         except ValueError:
             row = None
         if not isinstance(row, dict) or not {"prompt", "config"} <= set(row):
-            allowed = f"a new file or one of summaries, and its line {number} is none"
-            raise ConfigError("out", str(self.path), allowed)
+            allowed = f"a new file or one of {self._rows_are}, and its line {number} is none"
+            raise ConfigError(self._field, str(self.path), allowed)
         return row
 
 

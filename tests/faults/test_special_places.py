@@ -128,7 +128,7 @@ def test_two_searches_on_one_file(tmp_path, capsys):
         with ResultsFile(path).alone():
             goal = ["--prompt", PROMPT, "--goal", "psnr=30", "--out", str(given)]
             assert main(["sweep", *goal]) == 2
-            assert "no other search is writing" in capsys.readouterr().err
+            assert "no other command is writing" in capsys.readouterr().err
     with ResultsFile(path).alone():
         pass  # it was let go of
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bwcache import METHODS, ConfigError
-from bwcache.bench.leaderboard import add_to, points_of, standings
+from bwcache.bench.leaderboard import add_to, log_file, points_of, standings
 from bwcache.bench.methods import methods
 from bwcache.bench.methods_plan import CHOOSE, REPORT, Grid, Plan, plan_of, prompts_of
 from bwcache.bench.methods_runs import Runs
@@ -174,6 +174,31 @@ def test_a_log_that_is_none_is_refused_before_anything_is_loaded(line, tmp_path,
     said = capsys.readouterr().err.splitlines()
     assert said[-1].startswith("bwcache: log: got")
     assert log.read_text() == f"{line}\n"
+
+
+def test_a_line_that_was_torn_is_made_again_and_nothing_else(tmp_path):
+    """As `kill -9` in the middle of a line leaves it."""
+    plan = Plan(find_families(["fora/stack"]), [Grid(4)], [OTHER], [PROMPT], 1, False, 0, 0)
+    size = {"height": 64, "width": 64, "frames": 5}
+    workload = Workload(device="cpu", steps=4, random_weights=True, **size)
+    log = tmp_path / "log.jsonl"
+    whole = methods(workload, plan, log)["points"]
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[:-1]) + lines[-1][:100])
+    again = methods(workload, plan, log)["points"]
+    kept = log.read_bytes().splitlines(keepends=True)
+    assert kept[:-1] == lines[:-1]
+    assert json.loads(kept[-1])["key"] == json.loads(lines[-1])["key"]
+    assert [point["psnr_db"] for point in again] == [point["psnr_db"] for point in whole]
+
+
+def test_two_commands_on_one_log_do_not_double_the_work(tmp_path, capsys):
+    log = tmp_path / "log.jsonl"
+    with log_file(log).alone():
+        assert main(["bench", "methods", "--quick", "--log", str(log)]) == 2
+    assert "log: got" in (said := capsys.readouterr().err)
+    assert "no other command is writing to" in said
+    assert not log.exists()
 
 
 @pytest.mark.parametrize("processes", [0, -1, 1000])

@@ -24,7 +24,7 @@ ROWS = [
 def logged(tmp_path, rows):
     path = tmp_path / "log.jsonl"
     lines = [{"key": str(at), "set": "report", **row} for at, row in enumerate(rows)]
-    lines.append({"key": "x", "set": "choose", "compute_share": 0.4})
+    lines.append({"key": "x", "set": "choose", "prompt": "a", "config": {}, "compute_share": 0.4})
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     return path
 
