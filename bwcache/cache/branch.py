@@ -132,7 +132,9 @@ class Branch:
         self.numbers: list[torch.Tensor | None] = [None for _ in layout.probes]
         self.call: CallForecast | None = None
         if method.site == "call" and method.kept(layout.facts):
-            self.call = CallForecast(prediction, layout.facts.levels, method.reach)
+            self.call = CallForecast(
+                prediction, layout.facts.levels, method.forecast_reach(layout.facts)
+            )
         estimates = method.guidance != "unused"
         self.difference = BranchDifference() if estimates else None
         self.chunks: Chunks | None = None

@@ -474,8 +474,7 @@ class Method:
         """How a reused span's output is made: a name of `bwcache.cache.replay.REPLAYS`."""
         return "residual"
 
-    @property
-    def reach(self) -> float:
+    def forecast_reach(self, run: RunFacts) -> float:
         """How far calls are forecast along the last change, in its gaps; 0 holds the last one."""
         return 0.5
 

@@ -80,6 +80,25 @@ def test_stretches_grow_where_steps_are_even_and_less_so_on_a_large_shift():
     assert max(gaps[1]) < max(gaps[0])
 
 
+@pytest.mark.parametrize(
+    "steps, settings, reach",
+    [
+        (25, {"work_share": 0.4}, 0.5),  # ten computed steps
+        (12, {"work_share": 0.5}, 0.3),
+        (30, {"work_share": 0.5}, 0.75),
+        (50, {"work_share": 0.5}, 1.0),  # 25: no farther than a gap
+        (30, {"work_share": 0.5, "reach": 0.0}, 0.0),
+        (30, {"work_share": 0.5, "reach": 1.5}, 1.5),  # asked for
+        (25, {"step_mask": "C" * 6 + "R" * 19}, 0.3),  # what is computed is the mask's
+        (25, {"step_mask": "C" * 6 + "?" * 19}, 0.5),
+        (50, {"schedule": "tolerance"}, 0.5),  # nobody knows how many
+    ],
+)
+def test_the_more_steps_are_computed_the_farther_a_line_is_followed(steps, settings, reach):
+    config = BWCachePlusConfig(**settings)
+    assert config.forecast_reach(RunFacts(steps, 2)) == pytest.approx(reach)
+
+
 def test_heuns_repeated_levels():
     sigmas = shifted(3.0, 12)
     noise = [sigmas[0], *(x for sigma in sigmas[1:] for x in (sigma, sigma))]

@@ -3,7 +3,7 @@ levels say.
 
     site       the transformer's call: a reused step runs no layer, embedding and head included
     forecast   a straight line over the share of noise through the last two computed velocities,
-               ε − x0, at most half a gap far (`../call_forecast.py`)
+               ε − x0, the farther, the more steps are computed (`../call_forecast.py`)
     budget     a share of the steps is computed: the first, then each where the share of signal
                has grown by about the same ratio as before, so that stretches grow
     tolerance  a closed loop: each computed call tells by how much its forecast missed, and the next
@@ -22,7 +22,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from ..method import WHOLE, Forecast, Method, Plan, Probe, RunFacts, Seen, Site, knob
+from ..method import (
+    MASK_COMPUTE,
+    MASK_METHOD,
+    WHOLE,
+    Forecast,
+    Method,
+    Plan,
+    Probe,
+    RunFacts,
+    Seen,
+    Site,
+    knob,
+)
 
 MISS = "miss"  # the probe: how far the forecast of a computed call was off
 SCHEDULES = {"budget": "Budget: a fixed share", "tolerance": "Tolerance: a closed loop"}
@@ -34,6 +46,7 @@ LOOP_DENSE = 4  # before the closed loop sets in; the first forecast by a line i
 NEARLY_NOISE, START, LEAST_START = 0.95, 0.24, 0.01
 LAST_STRETCH = 0.5
 LONGEST, GROWTH = 8, 2  # of the closed loop: steps from one computed to the next, times the last
+AT_REACH = 10  # computed steps at which the line is followed `reach` gaps far
 TOKENS = 1024  # rows of the latents that the miss is measured on
 
 
@@ -70,7 +83,9 @@ class BWCachePlusConfig(Method):
         tolerance: τ of the closed loop: how far off the latents may be where a stretch ends, as a
             share of the velocity's size; 0 computes all.
         reach: How far the line is followed behind the last computed step, in gaps between the last
-            two; 0 holds the last velocity. Beyond 0.5 single prompts can be destroyed.
+            two, where ten steps are computed, and by a closed loop; of a budget in proportion to
+            their number, since what is computed more finely is smoother, up to a whole gap. 0
+            holds the last velocity. Beyond 0.5 single prompts can be destroyed.
 
     Raises:
         ConfigError: A field is of the wrong kind or out of its bounds.
@@ -115,7 +130,8 @@ class BWCachePlusConfig(Method):
         "number",
         "Reach",
         "How far the last change is continued.",
-        "In gaps between the last two computed noise levels; 0 holds, above 0.5 is not safe.",
+        "In gaps between the last two computed noise levels, where ten steps are computed; more of "
+        "them reach farther, up to one gap; 0 holds, above 0.5 is not safe.",
         high=2,
     )
 
@@ -144,11 +160,22 @@ class BWCachePlusConfig(Method):
     def kept(self, run: RunFacts) -> tuple:
         return () if self.only_measures else (WHOLE,)
 
+    def forecast_reach(self, run: RunFacts) -> float:
+        """See `reach`."""
+        if self.schedule == "tolerance":
+            return self.reach
+        told = self.step_mask and MASK_METHOD not in self.step_mask
+        count = self.step_mask.count(MASK_COMPUTE) if told else self._budget(run)
+        return min(self.reach * count / AT_REACH, max(self.reach, 1.0))
+
+    def _budget(self, run: RunFacts) -> int:
+        return math.floor(self.work_share * run.num_steps + 0.5)
+
     def begin(self, run: RunFacts) -> BWCachePlusState:
         noise = run.noise or tuple(1 - i / run.num_steps for i in range(run.num_steps))
         if self.schedule == "tolerance":
             return BWCachePlusState(noise, run.first_step)
-        computed = computed_steps(noise, math.floor(self.work_share * run.num_steps + 0.5))
+        computed = computed_steps(noise, self._budget(run))
         if run.first_step:  # a second expert has nothing to draw a line through yet
             fresh = {run.first_step, run.first_step + 1}
             computed = tuple(sorted(fresh | {x for x in computed if x >= run.first_step}))
