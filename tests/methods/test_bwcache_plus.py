@@ -81,7 +81,7 @@ def test_stretches_grow_where_steps_are_even_and_less_so_on_a_large_shift():
 
 
 @pytest.mark.parametrize(
-    "steps, settings, reach",
+    ("steps", "settings", "reach"),
     [
         (25, {"work_share": 0.4}, 0.5),  # ten computed steps
         (12, {"work_share": 0.5}, 0.3),
