@@ -84,13 +84,13 @@ def test_stretches_grow_where_steps_are_even_and_less_so_on_a_large_shift():
     ("steps", "settings", "reach"),
     [
         (25, {"work_share": 0.4}, 0.5),  # ten computed steps
-        (12, {"work_share": 0.5}, 0.3),
-        (30, {"work_share": 0.5}, 0.75),
-        (50, {"work_share": 0.5}, 1.0),  # 25: no farther than a gap
+        (14, {"work_share": 0.5}, 0.4),  # seven: 12/15 of it
+        (26, {"work_share": 0.5}, 0.6),
+        (50, {"work_share": 0.5}, 0.75),  # 25: no farther than 18 would
         (30, {"work_share": 0.5, "reach": 0.0}, 0.0),
-        (30, {"work_share": 0.5, "reach": 1.5}, 1.5),  # asked for
-        (25, {"step_mask": "C" * 6 + "R" * 19}, 0.3),  # what is computed is the mask's
-        (25, {"step_mask": "C" * 6 + "?" * 19}, 0.5),
+        (26, {"work_share": 0.5, "reach": 1.0}, 1.2),
+        (25, {"step_mask": "C" * 7 + "R" * 18}, 0.4),  # what is computed is the mask's
+        (25, {"step_mask": "C" * 7 + "?" * 18}, 0.5),
         (50, {"schedule": "tolerance"}, 0.5),  # nobody knows how many
     ],
 )
