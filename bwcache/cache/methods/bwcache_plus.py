@@ -45,7 +45,9 @@ LOOP_DENSE = 4  # before the closed loop sets in; the first forecast by a line i
 # change little; and the last stretch against the others, as no computed step corrects it any more.
 NEARLY_NOISE, START, LEAST_START = 0.95, 0.24, 0.01
 LAST_STRETCH = 0.5
-LONGEST, GROWTH = 8, 2  # of the closed loop: steps from one computed to the next, times the last
+# Of the closed loop: steps from one computed to the next, and by how many more than before. A loop
+# that may double them jumps to and fro.
+LONGEST, GROWTH = 8, 1
 # Ten computed steps follow the line `reach` gaps far, each further one a fifteenth of that farther,
 # since what is computed more finely is smoother; chosen on the same eight prompts as the line.
 AT_REACH, EASED, MOST_REACHES = 10, 5, 1.5
@@ -224,10 +226,10 @@ class BWCachePlusConfig(Method):
         later = state.noise[behind] if behind < len(state.noise) else 0.0
         error = missed * (noise - later)
         if error <= 0:
-            wanted = float(GROWTH * state.stretch) if self.tolerance else 1.0
+            wanted = float(LONGEST) if self.tolerance else 1.0
         else:
             wanted = state.stretch * math.sqrt(self.tolerance / error)
-        stretch = math.floor(min(wanted, GROWTH * state.stretch, LONGEST))
+        stretch = math.floor(min(wanted, state.stretch + GROWTH, LONGEST))
         return replace(state, stretch=max(1, stretch), miss=error)
 
     def facts(self, state: BWCachePlusState) -> dict[str, object]:
