@@ -2,10 +2,10 @@
 
 The velocities that the last computed calls predict, flow matching's ε − x0, are continued on a
 straight line over the share of noise, and told again as whatever the model predicts: of a flow
-model that is what it returns. Where the scheduler adds noise of its own, the clean video that they
-predict takes the velocity's place. Guidance is a weighted sum of branches, so that a forecast of
-each branch is a forecast of the guided prediction. Pure tensor code: knows nothing of methods or
-pipelines.
+model that is what it returns. Predictions of the noise are continued as they are. Where the
+scheduler adds noise of its own, the clean video that they predict takes the velocity's place.
+Guidance is a weighted sum of branches, so that a forecast of each branch is a forecast of the
+guided prediction. Pure tensor code: knows nothing of methods or pipelines.
 """
 
 from __future__ import annotations

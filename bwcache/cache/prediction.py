@@ -1,10 +1,11 @@
 """What a transformer's call predicts, and of how much signal and noise its input is made.
 
-Latents are `signal · x0 + noise · ε`. Whatever a model predicts, the noise, the clean video or
-another mixture of both, can be told as flow matching's velocity ε − x0, which is how latents that
-are scaled to a sum of 1 move along the share of noise, and which itself changes nearly along
-straight lines; where a scheduler adds noise of its own, it can be told as the clean video instead.
-Pure data and arithmetic; the schedulers' fields are read here and nowhere else.
+Latents are `signal · x0 + noise · ε`. A model's prediction, the clean video or a mixture of it with
+the noise, can be told as flow matching's velocity ε − x0, which is how latents that are scaled to a
+sum of 1 move along the share of noise, and which itself changes nearly along straight lines. A
+prediction of the noise alone stays one: the velocity behind it divides its error by the share of
+signal. Where a scheduler adds noise of its own, all can be told as the clean video instead. Pure
+data and arithmetic; the schedulers' fields are read here and nowhere else.
 """
 
 from __future__ import annotations
@@ -51,20 +52,23 @@ class Prediction:
         return tuple(s / (a + s) for a, s in zip(self.signal, self.noise, strict=True))
 
     def needs_input(self, clean: bool = False) -> bool:
-        """Whether the latents are needed to tell a prediction as velocity, or as clean video."""
-        return self.kind != ("sample" if clean else "flow")
+        """Whether the latents are needed to tell what a prediction means; see `meaning_of`."""
+        return self.kind != "sample" if clean else self.kind not in ("flow", "epsilon")
 
     def meaning_of(
         self, step: int, output: torch.Tensor, latents: torch.Tensor, clean: bool = False
     ) -> torch.Tensor:
-        """The velocity that an output stands for, or the clean video, in float32."""
+        """The velocity that an output stands for, or the clean video, in float32.
+
+        Of a prediction of the noise it is the noise, where not the clean video is asked for.
+        """
         by_output, by_latents = self._weights(step, clean)
         return output.float().mul(by_output).add_(latents, alpha=by_latents)
 
     def output_of(
         self, step: int, meaning: torch.Tensor, latents: torch.Tensor, clean: bool = False
     ) -> torch.Tensor:
-        """The output that stands for a velocity, or for a clean video. Alters `meaning`."""
+        """The output that has this meaning. Alters `meaning`."""
         by_output, by_latents = self._weights(step, clean)
         divisor = math.copysign(_divisor(abs(by_output)), by_output)
         return meaning.sub_(latents, alpha=by_latents).div_(divisor)
@@ -80,8 +84,7 @@ class Prediction:
                 return (-noise, signal) if clean else (both, noise - signal)
             case "sample":
                 return (1.0, 0.0) if clean else (-both / _divisor(noise), 1 / _divisor(noise))
-        over = 1 / _divisor(signal)
-        return (-noise * over, over) if clean else (both * over, -over)
+        return (-noise / _divisor(signal), 1 / _divisor(signal)) if clean else (1.0, 0.0)
 
 
 def _divisor(share: float) -> float:

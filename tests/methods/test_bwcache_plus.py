@@ -132,6 +132,12 @@ def test_the_closed_loop_by_hand():
     assert letters(LOOP, noise, [0, 0, 0.1, 0.9]) == "CCCCrCCr"
 
 
+def test_a_loop_that_misses_nothing_grows_by_a_step_at_a_time():
+    """Stretches of 2, 3, 4 and 5 steps behind the first four."""
+    found = letters(LOOP, [1 - i / 24 for i in range(24)], [0.0] * 24)
+    assert found.startswith("CCCCrCrrCrrrCrrrrC")
+
+
 def test_nothing_is_forecast_before_the_first_line():
     assert letters(LOOP, [1 - i / 9 for i in range(9)]).startswith("CCCCr")
 

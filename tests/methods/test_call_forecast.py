@@ -63,8 +63,8 @@ def test_on_straight_paths_a_forecast_is_the_prediction(name):
 
 
 @pytest.mark.parametrize("kind", ["flow", "epsilon", "v_prediction", "sample"])
-def test_every_prediction_is_told_as_the_velocity_and_back(kind):
-    """Of the video 5 and the noise 3: velocity -2, clean video 5, whatever the model predicts."""
+def test_every_prediction_is_told_as_what_is_forecast_and_back(kind):
+    """Of the video 5 and the noise 3: velocity -2, or the noise 3 itself, or clean video 5."""
     signal, noise = (0.6, 0.8) if kind != "flow" else (0.2, 0.8)
     x0, eps = torch.full((1, 2), 5.0), torch.full((1, 2), 3.0)
     latents = signal * x0 + noise * eps
@@ -75,11 +75,11 @@ def test_every_prediction_is_told_as_the_velocity_and_back(kind):
         "sample": x0,
     }[kind]
     found = Prediction(kind, (signal,), (noise,))
-    for clean, meant in ((False, eps - x0), (True, x0)):
+    for clean, meant in ((False, eps if kind == "epsilon" else eps - x0), (True, x0)):
         told = found.meaning_of(0, output, latents, clean)
         assert torch.allclose(told, meant, atol=1e-5)
         assert torch.allclose(found.output_of(0, told.clone(), latents, clean), output, atol=1e-5)
-    assert found.needs_input() == (kind != "flow")
+    assert found.needs_input() == (kind in ("v_prediction", "sample"))
     assert found.needs_input(clean=True) == (kind != "sample")
 
 
@@ -145,19 +145,29 @@ def test_a_line_is_drawn_through_the_first_step_too():
     assert float(computed(steps=2).give([NOTHING], 2)[0]) == pytest.approx(4.4 - 0.5 * 0.6)
 
 
-def test_a_noise_prediction_is_forecast_as_velocity():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_what_follows_from_almost_no_signal_is_no_larger(dtype):
+    """A noise prediction at signal 1e-5, off by 0.01 from the latents, is forecast as noise."""
+    levels = Prediction("epsilon", (1e-5, 0.1), (1.0, 0.995))
+    forecast, latents = CallForecast(levels, (2.0, 1.0), 0.5), one(3.0).to(dtype)
+    forecast.compute([latents])
+    forecast.leave((latents + 0.01,), 0)
+    assert float(forecast.give([latents], 1)[0]) == pytest.approx(3.01, rel=1e-3)
+
+
+def test_a_mixture_is_forecast_as_velocity():
     """Signal and noise 0.6 and 0.8, then 0.8 and 0.6: the shares of noise are 4/7 and 3/7.
 
-    At latents of nought the velocity (1.4 ε − x) / signal is 1.4 · 3 / 0.6 = 7, then 1.4 · 2 / 0.8
-    = 3.5, and is held: at signal 0.9 and noise 0.4 the noise is 0.9 · 3.5 / 1.3.
+    At latents of nought the velocity is 1.4 · 5 = 7, then 1.4 · 2.5 = 3.5, and is held: at signal
+    0.96 and noise 0.28 what it stands for is 3.5 / 1.24.
     """
-    levels = Prediction("epsilon", (0.6, 0.8, 0.9), (0.8, 0.6, 0.4))
+    levels = Prediction("v_prediction", (0.6, 0.8, 0.96), (0.8, 0.6, 0.28))
     forecast = CallForecast(levels, (3.0, 2.0, 1.0), 0.0)
-    for step, noise in enumerate((3.0, 2.0)):
+    for step, predicted in enumerate((5.0, 2.5)):
         forecast.compute([NOTHING])
-        forecast.leave((one(noise),), step)
+        forecast.leave((one(predicted),), step)
     assert [float(x) for x in forecast.tensors] == pytest.approx([7.0, 3.5])
-    assert float(forecast.give([NOTHING], 2)[0]) == pytest.approx(0.9 * 3.5 / 1.3)
+    assert float(forecast.give([NOTHING], 2)[0]) == pytest.approx(3.5 / 1.24)
 
 
 def test_what_stood_ready_is_told_beside_what_came():

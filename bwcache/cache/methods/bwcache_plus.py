@@ -49,7 +49,7 @@ LAST_STRETCH = 0.5
 # that may double them jumps to and fro.
 LONGEST, GROWTH = 8, 1
 # Ten computed steps follow the line `reach` gaps far, each further one a fifteenth of that farther,
-# since what is computed more finely is smoother; chosen on the same eight prompts as the line.
+# since what is computed more finely is smoother; for what has seen which prompts see there, too.
 AT_REACH, EASED, MOST_REACHES = 10, 5, 1.5
 TOKENS = 1024  # rows of the latents that the miss is measured on
 
