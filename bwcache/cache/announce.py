@@ -61,7 +61,7 @@ class Hook:
 
     @torch.compiler.disable
     def __call__(self, *given):
-        self._act(*given)
+        return self._act(*given)
 
     def rest(self) -> None:
         """Do nothing any more, wherever it may have been handed."""
@@ -167,8 +167,7 @@ def announced(place: Place, whole_calls: bool) -> Iterator[None]:
             controller.measure_call("call_output", prediction)
             if (motion := _motion(module, prediction)) is not None:
                 controller.measure_call("call_motion", motion)
-        if controller.answers_calls:
-            controller.call_returned(output)
+        return controller.call_returned(output) if controller.answers_calls else None
 
     def naming(cache_context: Callable) -> Callable:
         @wraps(cache_context)

@@ -133,7 +133,7 @@ class Branch:
         self.call: CallForecast | None = None
         if method.site == "call" and method.kept(layout.facts):
             self.call = CallForecast(
-                prediction, layout.facts.levels, method.forecast_reach(layout.facts)
+                prediction, layout.facts.levels, method.forecast_reach, method.forecast_correction
             )
         estimates = method.guidance != "unused"
         self.difference = BranchDifference() if estimates else None

@@ -1,11 +1,16 @@
 """What stands in for a transformer's call that is not made: a forecast of what it would return.
 
 The velocities that the last computed calls predict, flow matching's ε − x0, are continued on a
-straight line over the share of noise, and told again as whatever the model predicts: of a flow
-model that is what it returns. Predictions of the noise are continued as they are. Where the
-scheduler adds noise of its own, the clean video that they predict takes the velocity's place.
-Guidance is a weighted sum of branches, so that a forecast of each branch is a forecast of the
-guided prediction. Pure tensor code: knows nothing of methods or pipelines.
+straight line over the share of noise, as far as they have gone straight before, and told again as
+whatever the model predicts: of a flow model that is what it returns. Predictions of the noise are
+continued as they are. Where the scheduler adds noise of its own, the clean video that they predict
+takes the velocity's place.
+
+The next computed call shows what lay between, and by how much the latents are off. That is added to
+what the call returns, as a predictor-corrector method does without evaluating twice (PEC), so that
+the scheduler's very step makes up for it. Guidance is a weighted sum of branches, so that a
+forecast of each branch is a forecast of the guided prediction. Pure tensor code: knows nothing of
+methods or pipelines.
 """
 
 from __future__ import annotations
@@ -22,15 +27,34 @@ from .method import NOT_CACHED
 from .prediction import Prediction
 
 HALF = (torch.float16, torch.bfloat16)
+NOT_SEEN = 0.5  # how straight a path counts as of which two points are known
+# What a stretch leaves to be made up for is trusted the less, the longer it was against the noise
+# that is left: late in a run a velocity bends, and one that is off points where it is. For what it
+# was chosen on see docs/methods/bwcache_plus.md.
+DOUBT = 2.5
 
 
 @dataclass(frozen=True)
 class _Point:
     """A computed call: its step, its level, and what it predicted, a tensor an output."""
 
-    step: int
     level: float
     values: tuple[torch.Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Returned:
+    """What there is to say of a call that a forecast stood ready for.
+
+    Args:
+        ready: The forecast of its first output, as what is forecast, `[batch, …]`.
+        came: What came instead.
+        corrected: What the call returns to the pipeline instead of its output; None for that.
+    """
+
+    ready: torch.Tensor
+    came: torch.Tensor
+    corrected: Any | None
 
 
 class CallForecast:
@@ -39,18 +63,29 @@ class CallForecast:
     Args:
         prediction: What the calls predict.
         levels: The noise level of each step, for what is forecast as it is returned.
-        reach: How far to go along the last change, in gaps between the two; 0 holds the last one.
+        reach: How far to go along the last change where the path is straight, in gaps between the
+            two; 0 holds the last one.
+        correction: How much of what the forecasts missed the next computed call makes up for.
 
     Keeps two tensors of the size and type of the call's output; what has to be reckoned from the
     output of a 16-bit model is kept as float16, whose steps at numbers around 1 are finer than
-    bfloat16's.
+    bfloat16's. How straight the path was is a number for each video.
     """
 
-    def __init__(self, prediction: Prediction, levels: Sequence[float], reach: float):
-        self._prediction, self._reach = prediction, reach
+    def __init__(
+        self,
+        prediction: Prediction,
+        levels: Sequence[float],
+        reach: float,
+        correction: float = 0.0,
+    ):
+        self._prediction, self._reach, self._correction = prediction, reach, correction
+        self._moves = prediction.moves if correction else ()
         self._levels = prediction.shares or tuple(levels)
         self._input = Held()
         self._points: list[_Point] = []
+        self._straight: list[torch.Tensor] = []  # at the last point, of each output
+        self._given: list[int] = []  # steps forecast since
         self._kind: list = []
         self._form: OutputForm | None = None
         self._why_none = NOT_CACHED
@@ -60,12 +95,13 @@ class CallForecast:
     def forecast_clean_video(self) -> None:
         """From now on: the scheduler adds noise of its own, which no earlier step can foretell."""
         if not self._clean:
-            self._clean, self._points = True, []
+            self._clean, self._moves = True, ()
+            self._begin_again()
 
     @property
     def tensors(self) -> list[torch.Tensor]:
         """Everything that is kept between steps."""
-        return [x for point in self._points for x in point.values]
+        return [x for point in self._points for x in point.values] + self._straight
 
     def refusal(self, given: Sequence[torch.Tensor], step: int) -> str | None:
         """Why a call with these tensors cannot be forecast; None if it can."""
@@ -79,16 +115,11 @@ class CallForecast:
         """The call is about to be made with these tensors."""
         self._input.put(tuple(given))
         if kinds_of(given) != self._kind:
-            self._points = []
+            self._begin_again()
         self._kind = kinds_of(given)
 
-    def leave(self, output: Any, step: int) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """The call has returned: keep what it predicts.
-
-        Returns:
-            The forecast that stood ready for its first output and what came instead, both as what
-            is forecast, `[batch, …]`; None where none did.
-        """
+    def leave(self, output: Any, step: int) -> Returned | None:
+        """The call has returned: keep what it predicts; None where no forecast stood ready."""
         values = output_tensors(output)
         if values is None:
             self._forget("the call returns something else than tensors")
@@ -104,25 +135,30 @@ class CallForecast:
         )
         self._input.drop()
         self._form = OutputForm.of(output)
-        ready = None
+        found = None
         if self._points and kinds_of(told) == kinds_of(self._points[-1].values):
-            ready = self._line(step)[0].to(told[0].dtype), told[0]
+            ready = self._line(step)[0].to(told[0].dtype)
+            found = Returned(ready, told[0], self._corrected(told, latents, step))
         else:
-            self._points = []
+            self._begin_again()
         level = self._levels[step]
+        if len(self._points) == 2 and self._points[-1].level != level:
+            self._straight = [
+                _straightness(*path)
+                for path in zip(*(point.values for point in self._points), told, strict=True)
+            ]
         earlier = [point for point in self._points if point.level != level]
-        self._points = [*earlier, _Point(step, level, told)][-2:]
-        return ready
+        self._points, self._given = [*earlier, _Point(level, told)][-2:], []
+        return found
 
     def give(self, given: Sequence[torch.Tensor], step: int) -> Any:
         """What the call would return, in the form in which it returns it."""
         form, values = self._form, []
         assert form is not None
+        self._given.append(step)
         for place, (value, like) in enumerate(zip(self._line(step), form.like, strict=True)):
             seen = _latents(given, place, like)
-            if self._is_reckoned and seen is not None:
-                value = self._prediction.output_of(step, value, seen, self._clean)
-            values.append(value.to(like.dtype))
+            values.append(self._as_output(value, seen, step).to(like.dtype))
         return form.make(values)
 
     # -- inside ----------------------------------------------------------------------------------
@@ -139,22 +175,73 @@ class CallForecast:
         told = self._prediction.meaning_of(step, x, latents, self._clean)
         return told.to(torch.float16 if x.dtype in HALF else x.dtype)
 
+    def _as_output(
+        self, value: torch.Tensor, latents: torch.Tensor | None, step: int
+    ) -> torch.Tensor:
+        """What the call returns where this is what it predicts. Alters `value`."""
+        if latents is None or not self._is_reckoned:
+            return value
+        return self._prediction.output_of(step, value, latents, self._clean)
+
     def _line(self, step: int) -> list[torch.Tensor]:
         """The forecast at a step, in float32 and of nobody else."""
         last = self._points[-1]
         found = [x.float() if x.dtype != torch.float32 else x.clone() for x in last.values]
-        reach = self._reach_at(step)
-        if reach:
-            for x, now, before in zip(found, last.values, self._points[0].values, strict=True):
-                x.add_(now.float() - before.float(), alpha=reach)
+        if self._reach and len(self._points) == 2:
+            for place, x in enumerate(found):
+                x.add_(self._last_change(place).mul_(self._gaps(step, place)))
         return found
 
-    def _reach_at(self, step: int) -> float:
-        """How many times the last change is added."""
-        if len(self._points) < 2:
-            return 0.0
+    def _last_change(self, place: int) -> torch.Tensor:
+        before, last = (point.values[place].float() for point in self._points)
+        return last - before
+
+    def _gaps(self, step: int, place: int) -> torch.Tensor | float:
+        """How many times the last change is added to an output, for each video."""
         before, last = (point.level for point in self._points)
-        return max(0.0, min((self._levels[step] - last) / (last - before), self._reach))
+        ahead = max(0.0, (self._levels[step] - last) / (last - before))
+        if not self._straight:
+            return min(ahead, NOT_SEEN * self._reach)
+        return (self._straight[place] * self._reach).clamp(max=ahead)
+
+    def _corrected(
+        self,
+        told: Sequence[torch.Tensor],
+        latents: Sequence[torch.Tensor | None],
+        step: int,
+    ) -> Any | None:
+        """What a computed call returns so that the step makes up for what forecasts have missed.
+
+        Between the two computed calls velocities lie on a line, as far as is known now: w of the
+        way from the one to the other at a step's level. The latents moved along other ones, and are
+        off by the sum over the forecast steps of the difference, times the share of noise that went
+        in the step. None where nothing is owed, or nothing is known of how latents move.
+        """
+        moves, last = self._moves, self._points[-1]
+        goes = moves[step] if step < len(moves) else 0.0
+        over = self._levels[step] - last.level
+        blind = self._is_reckoned and any(x is None for x in latents)
+        if not (self._given and goes and over) or blind:
+            return None
+        there = [(moves[each], (self._levels[each] - last.level) / over) for each in self._given]
+        between = sum(went * w for went, w in there)
+        doubt = DOUBT * between / self._levels[step]
+        per_step = self._correction / (goes * (1 + doubt * doubt))
+        values = []
+        for place, (x, seen) in enumerate(zip(told, latents, strict=True)):
+            owed = (x.float() - last.values[place].float()).mul_(between)
+            if self._reach and len(self._points) == 2:
+                along = sum(
+                    self._gaps(each, place) * went
+                    for each, (went, _) in zip(self._given, there, strict=True)
+                )
+                owed.sub_(self._last_change(place).mul_(along))
+            meant = owed.mul_(per_step).add_(x)
+            values.append(self._as_output(meant, seen, step))
+        assert self._form is not None
+        return self._form.make(
+            [value.to(like.dtype) for value, like in zip(values, self._form.like, strict=True)]
+        )
 
     def _say(self, latents: torch.Tensor | None) -> None:
         if self._prediction.kind == "unknown":
@@ -166,7 +253,23 @@ class CallForecast:
 
     def _forget(self, why: str) -> None:
         self._input.drop()
-        self._points, self._why_none = [], why
+        self._begin_again()
+        self._why_none = why
+
+    def _begin_again(self) -> None:
+        self._points, self._straight, self._given = [], [], []
+
+
+def _straightness(before: torch.Tensor, last: torch.Tensor, now: torch.Tensor) -> torch.Tensor:
+    """The cosine between a path's last two changes, 1 where it is straight, no less than 0.
+
+    Returns:
+        One for each video, float32, in as many dimensions as the three have.
+    """
+    rows = (len(now), -1) if now.ndim else (1, -1)
+    changes = ((b.float() - a.float()).reshape(rows) for a, b in ((before, last), (last, now)))
+    found = torch.nn.functional.cosine_similarity(*changes).clamp(min=0)
+    return found.reshape(now.shape[:1] + (1,) * (now.ndim - 1))
 
 
 def _latents(

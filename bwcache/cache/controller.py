@@ -155,17 +155,20 @@ class Controller:
         self._pass_call()
         return difference.give(run.first_branch, *weights)
 
-    def call_returned(self, output: Any) -> None:
-        """The running call was made, and returned this."""
+    def call_returned(self, output: Any) -> Any | None:
+        """The running call was made, and returned this; what it is to return instead, or None."""
         run, call, difference = self._running, self._turn.call, self._turn.difference
         if call is not None:
-            self._note_miss(FORECAST, call.leave(output, run.step))
-        elif difference is not None:
+            found = call.leave(output, run.step)
+            self._note_miss(FORECAST, found and (found.ready, found.came))
+            return found and found.corrected
+        if difference is not None:
             computed = all(doing == RUN for doing in self.doing)
             if run.first_call:
                 run.first_branch.leave(output, computed)
             elif computed and run.first_branch.computed:
                 self._note_miss(GUIDANCE, difference.leave(run.first_branch, output))
+        return None
 
     def refuse_unguided(self, why: str = "this run calls its transformer once a step") -> None:
         """No guidance branch can be estimated: raise where a method does nothing else.

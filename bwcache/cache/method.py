@@ -474,9 +474,15 @@ class Method:
         """How a reused span's output is made: a name of `bwcache.cache.replay.REPLAYS`."""
         return "residual"
 
-    def forecast_reach(self, run: RunFacts) -> float:
-        """How far calls are forecast along the last change, in its gaps; 0 holds the last one."""
-        return 0.5
+    @property
+    def forecast_reach(self) -> float:
+        """How far calls are forecast along a straight path, in its last gaps; 0 holds the last."""
+        return 1.0
+
+    @property
+    def forecast_correction(self) -> float:
+        """How much a computed call makes up for what the forecasts before it missed, 0 to 1."""
+        return 0.0
 
     def check_model(self, model: str) -> None:
         """Refuse a model on which these settings cannot work, before anything runs.

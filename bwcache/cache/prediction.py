@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -39,17 +40,30 @@ class Prediction:
         signal, noise: Of the latents at which each step begins, in the order the steps run; empty
             where unknown.
         sign: −1 where a flow is told the other way round, as x0 − ε.
+        one_call: Whether a step's one call moves the latents for good. Of a scheduler that comes
+            back to where a step began, as Heun's, nobody can say by how much a single call does.
     """
 
     kind: Kind = "unknown"
     signal: tuple[float, ...] = ()
     noise: tuple[float, ...] = ()
     sign: int = 1
+    one_call: bool = True
 
     @property
     def shares(self) -> tuple[float, ...]:
         """The share of noise at each step, 1 to 0: sigma of flow matching; empty where unknown."""
         return tuple(s / (a + s) for a, s in zip(self.signal, self.noise, strict=True))
+
+    @property
+    def moves(self) -> tuple[float, ...]:
+        """The share of noise that goes in each step: times the velocity, how far latents move.
+
+        Empty where no velocity is told, or a single call does not move them.
+        """
+        if self.kind in ("unknown", "epsilon") or not self.one_call:
+            return ()
+        return tuple(here - later for here, later in pairwise([*self.shares, 0.0]))
 
     def needs_input(self, clean: bool = False) -> bool:
         """Whether the latents are needed to tell what a prediction means; see `meaning_of`."""
@@ -116,12 +130,13 @@ def prediction_of(scheduler, num_steps: int, levels: Sequence[float] | None = No
     if kind == "unknown" or name.startswith("EDM") or len(timesteps) < num_steps:
         return UNKNOWN
     if kind == "flow":
-        return flow(noise_levels(scheduler, num_steps) if levels is None else levels)
+        found = flow(noise_levels(scheduler, num_steps) if levels is None else levels)
+        return replace(found, one_call=_moves_by_one_call(scheduler))
     sigmas = getattr(scheduler, "sigmas", None)
     first = len(timesteps) - num_steps
     if sigmas is not None and len(sigmas) >= len(timesteps):
-        found = torch.as_tensor(sigmas)[first : len(timesteps)].double().tolist()
-        return _of_ratios(kind, found)
+        ratios = torch.as_tensor(sigmas)[first : len(timesteps)].double().tolist()
+        return replace(_of_ratios(kind, ratios), one_call=_moves_by_one_call(scheduler))
     alphas = getattr(scheduler, "alphas_cumprod", None)
     if alphas is None:
         return UNKNOWN
@@ -130,6 +145,11 @@ def prediction_of(scheduler, num_steps: int, levels: Sequence[float] | None = No
     return Prediction(
         kind, tuple(map(math.sqrt, left)), tuple(math.sqrt(1 - each) for each in left)
     )
+
+
+def _moves_by_one_call(scheduler) -> bool:
+    """Whether each call's step stays: not of Heun's, nor of a solver whose steps come in groups."""
+    return getattr(scheduler, "order", 1) == 1 and "Singlestep" not in type(scheduler).__name__
 
 
 def flow(levels: Sequence[float]) -> Prediction:

@@ -37,7 +37,8 @@ VARIANTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         },
         BWCachePlusConfig.name: {
             "budget": {"schedule": "budget"},
-            "holding": {"schedule": "budget", "reach": 0.0},
+            "uncorrected": {"schedule": "budget", "correction": 0.0},
+            "holding": {"schedule": "budget", "reach": 0.0, "correction": 0.0},
             "loop": {"schedule": "tolerance"},
         },
         "taylorseer": {"stack": {"granularity": "stack"}, "modules": {"granularity": "modules"}},

@@ -80,23 +80,12 @@ def test_stretches_grow_where_steps_are_even_and_less_so_on_a_large_shift():
     assert max(gaps[1]) < max(gaps[0])
 
 
-@pytest.mark.parametrize(
-    ("steps", "settings", "reach"),
-    [
-        (25, {"work_share": 0.4}, 0.5),  # ten computed steps
-        (14, {"work_share": 0.5}, 0.4),  # seven: 12/15 of it
-        (26, {"work_share": 0.5}, 0.6),
-        (50, {"work_share": 0.5}, 0.75),  # 25: no farther than 18 would
-        (30, {"work_share": 0.5, "reach": 0.0}, 0.0),
-        (26, {"work_share": 0.5, "reach": 1.0}, 1.2),
-        (25, {"step_mask": "C" * 7 + "R" * 18}, 0.4),  # what is computed is the mask's
-        (25, {"step_mask": "C" * 7 + "?" * 18}, 0.5),
-        (50, {"schedule": "tolerance"}, 0.5),  # nobody knows how many
-    ],
-)
-def test_the_more_steps_are_computed_the_farther_a_line_is_followed(steps, settings, reach):
-    config = BWCachePlusConfig(**settings)
-    assert config.forecast_reach(RunFacts(steps, 2)) == pytest.approx(reach)
+def test_where_the_first_stretch_leaves_steps_out_the_next_two_are_as_long():
+    """Of seven computed steps and more; six are too few to begin with three even stretches."""
+    assert computed_steps(shifted(5.0, 20), 7) == (0, 3, 6, 9, 13, 16, 19)
+    assert computed_steps(shifted(5.0, 20), 8)[:5] == (0, 2, 4, 6, 10)
+    assert computed_steps(shifted(4.0, 16), 5)[2:] != (4, 6, 13)
+    assert computed_steps(shifted(2.0, 20), 8) == (0, 1, 2, 4, 6, 9, 13, 18)  # leaves none out
 
 
 def test_heuns_repeated_levels():
@@ -291,6 +280,7 @@ def test_offloaded_weights_do_not_move_in_a_reused_step():
         ({"work_share": float("nan")}, "work_share"),
         ({"tolerance": -1.0}, "tolerance"),
         ({"reach": 3}, "reach"),
+        ({"correction": 1.5}, "correction"),
         ({"schedule": "none"}, "schedule"),
     ],
 )

@@ -1,5 +1,6 @@
 """Whole calls that are forecast: exact where paths are straight, by hand, and in memory."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +9,7 @@ from diffusers import (
     CogVideoXDDIMScheduler,
     DDIMScheduler,
     DPMSolverMultistepScheduler,
+    DPMSolverSinglestepScheduler,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
@@ -16,9 +18,9 @@ from diffusers import (
 )
 
 from bwcache import BWCachePlusConfig, cached
-from bwcache.cache.call_forecast import CallForecast
+from bwcache.cache.call_forecast import DOUBT, CallForecast
 from bwcache.cache.prediction import UNKNOWN, Prediction, flow, prediction_of
-from tests.methods.one_video import OneVideoPipeline, by_alphas, by_flow, by_sigmas
+from tests.methods.one_video import OneVideo, OneVideoPipeline, by_alphas, by_flow, by_sigmas
 
 THIRD = BWCachePlusConfig(work_share=0.35)
 FLOW, VELOCITY = "flow_prediction", "v_prediction"
@@ -141,8 +143,114 @@ def test_a_line_by_hand():
 
 
 def test_a_line_is_drawn_through_the_first_step_too():
+    """How straight the path is shows at the third point only: half as far until then."""
     assert float(computed(steps=1).give([NOTHING], 1)[0]) == pytest.approx(5.0)
-    assert float(computed(steps=2).give([NOTHING], 2)[0]) == pytest.approx(4.4 - 0.5 * 0.6)
+    assert float(computed(1.0, steps=2).give([NOTHING], 2)[0]) == pytest.approx(4.4 - 0.5 * 0.6)
+
+
+def test_a_line_is_followed_as_far_as_the_path_was_straight():
+    """Three videos: 3 and 0, then 3 and 4, whose cosine is 0.6; straight; and back again.
+
+    At σ 0.4 the line through σ 0.6 and 0.5 is followed for 0.6 of a gap, a whole one, and not.
+    """
+    sigmas = (0.8, 0.6, 0.5, 0.4)
+    forecast = CallForecast(flow(sigmas), sigmas, 1.0)
+    start = torch.tensor([[1.0, 1.0]] * 3)
+    changes = torch.tensor([[[3.0, 0.0]] * 3, [[3.0, 4.0], [6.0, 0.0], [-2.0, 0.0]]])
+    latents = torch.zeros(3, 2)
+    for step, velocity in enumerate((start, start + changes[0], start + changes.sum(0))):
+        forecast.compute([latents])
+        forecast.leave((velocity,), step)
+    (found,) = forecast.give([latents], 3)
+    assert torch.allclose(found, torch.tensor([[8.8, 7.4], [16.0, 1.0], [2.0, 1.0]]))
+
+
+def test_a_computed_call_makes_up_for_what_was_missed_by_hand():
+    """Velocities 5 and 4.4 at σ 1 and 0.8; at 0.5 the line says 4.1; at 0.4 there comes 3.
+
+    So it was 4.4 + 3/4 · (3 − 4.4) = 3.35 at 0.5, and 0.75 too much for a tenth of the noise. The
+    step at 0.4 goes for two tenths: 0.375 less, if it were not doubted: 2.5 · 0.1 · 3/4 of the 0.4
+    that is left are 0.46875, which leaves 1 / (1 + 0.46875²) of it.
+    """
+    forecast = CallForecast(flow(SIGMAS), SIGMAS, 1.0, 1.0)
+    for step, velocity in enumerate((5.0, 4.4)):
+        forecast.compute([NOTHING])
+        found = forecast.leave((one(velocity),), step)
+    assert found.corrected is None  # nothing was forecast before it
+    assert float(forecast.give([NOTHING], 2)[0]) == pytest.approx(4.1)
+    forecast.compute([NOTHING])
+    found = forecast.leave((one(3.0),), 3)
+    assert float(found.corrected[0]) == pytest.approx(3 - 0.375 / (1 + 0.46875**2))
+    assert float(forecast.tensors[1]) == 3.0  # what is kept is what the call returned
+    assert (float(found.ready), float(found.came)) == (pytest.approx(4.1), 3.0)
+
+
+@pytest.mark.parametrize(
+    ("correction", "prediction"),
+    [
+        (0.0, flow(SIGMAS)),
+        (1.0, UNKNOWN),
+        (1.0, replace(flow(SIGMAS), one_call=False)),
+        (1.0, Prediction("epsilon", (0.0, 0.6, 0.8, 0.9, 0.95), (1.0, 0.8, 0.6, 0.44, 0.31))),
+    ],
+)
+def test_what_returns_what_it_computed(correction, prediction):
+    forecast = CallForecast(prediction, SIGMAS, 1.0, correction)
+    for step, number in enumerate((5.0, 4.4, None, 3.0)):
+        if number is None:
+            forecast.give([NOTHING], step)
+            continue
+        forecast.compute([NOTHING])
+        found = forecast.leave((one(number),), step)
+    assert found.corrected is None
+
+
+def test_a_mixture_is_corrected_as_velocity():
+    """Signal and noise 0.6 and 0.8 at first, 0.96 and 0.28 at last, of nought: the velocity was 7,
+    is held, and comes as 1.24 · 2 = 2.48. What is returned has the corrected one.
+    """
+    prediction = Prediction("v_prediction", (0.6, 0.8, 0.96), (0.8, 0.6, 0.28))
+    forecast = CallForecast(prediction, (3.0, 2.0, 1.0), 0.0, 1.0)
+    forecast.compute([NOTHING])
+    forecast.leave((one(5.0),), 0)
+    forecast.give([NOTHING], 1)
+    forecast.compute([NOTHING])
+    found = forecast.leave((one(2.0),), 2)
+    first, missed, here = prediction.shares
+    between = (first - missed) / (first - here) * (missed - here)
+    trust = 1 / (1 + (DOUBT * between / here) ** 2)
+    meant = 2.48 + trust * (2.48 - 7) * between / here
+    assert float(found.corrected[0]) == pytest.approx(meant / 1.24)
+
+
+class Bent(OneVideo):
+    """A velocity that is a parabola over the share of noise, wherever the latents are."""
+
+    def forward(self, hidden_states: torch.Tensor, timestep=None) -> tuple[torch.Tensor]:
+        super().forward(hidden_states)
+        return (torch.full_like(hidden_states, 3 * self.mix[1] ** 2),)
+
+
+@pytest.mark.parametrize("name", ["euler", "unipc", "dpm++"])
+def test_a_bent_path_ends_nearer_with_the_correction(name):
+    """A line misses a parabola, and the next call makes up for most of it."""
+    pipe = OneVideoPipeline(*EXACT[name])
+    pipe.transformer = Bent(FLOW)
+    plain, missed = pipe(20).frames, []
+    for correction in (0.0, 1.0):
+        with cached(pipe, BWCachePlusConfig(work_share=0.4, correction=correction)):
+            missed.append(float((pipe(20).frames - plain).abs().max()))
+    assert missed[1] < 0.5 * missed[0]
+
+
+def test_schedulers_that_come_back_to_where_a_step_began_are_left_alone():
+    for scheduler in (FlowMatchHeunDiscreteScheduler(), DPMSolverSinglestepScheduler(**SOLVER)):
+        scheduler.set_timesteps(6)
+        found = prediction_of(scheduler, 6)
+        assert (found.kind, found.moves) == ("flow", ())
+    scheduler = FlowMatchEulerDiscreteScheduler()
+    scheduler.set_timesteps(4)
+    assert sum(prediction_of(scheduler, 4).moves) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
@@ -173,8 +281,8 @@ def test_a_mixture_is_forecast_as_velocity():
 def test_what_stood_ready_is_told_beside_what_came():
     forecast = computed()
     forecast.compute([NOTHING])
-    ready, came = forecast.leave((one(7.0),), 3)
-    assert (float(ready), float(came)) == (pytest.approx(3.2), pytest.approx(7.0))
+    found = forecast.leave((one(7.0),), 3)
+    assert (float(found.ready), float(found.came)) == (pytest.approx(3.2), pytest.approx(7.0))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -190,7 +298,7 @@ def test_both_are_of_one_kind_where_the_model_is_of_16_bits(kind, dtype):
     if kind == "v_prediction":  # all at one level: one point
         assert [x.dtype for x in forecast.tensors] == [torch.float16]
         assert float(forecast.tensors[0]) == pytest.approx(3 * 2**0.5, rel=0.01)
-    assert [x.dtype for x in found] == [dtype if kind == "flow" else torch.float16] * 2
+    assert [found.ready.dtype, found.came.dtype] == [dtype if kind == "flow" else torch.float16] * 2
     (answer,) = forecast.give([NOTHING.to(dtype)], 3)
     assert answer.dtype == dtype
     assert float(answer) == pytest.approx(3.0, rel=0.01)
@@ -236,7 +344,7 @@ def test_what_cannot_be_answered_is_refused_with_the_reason():
 
 
 def test_what_wan_of_480p_keeps_is_below_20_mib():
-    """By shapes alone: two branches of [1, 16, 21, 60, 104] in bfloat16, two tensors each."""
+    """By shapes alone: two branches of [1, 16, 21, 60, 104] in bfloat16: two tensors, a number."""
     shape, sigmas = (1, 16, 21, 60, 104), (1.0, 0.9, 0.8, 0.7)
     branches = [CallForecast(flow(sigmas), sigmas, 0.5) for _ in range(2)]
     for forecast in branches:
@@ -245,8 +353,9 @@ def test_what_wan_of_480p_keeps_is_below_20_mib():
             forecast.compute([latents])
             forecast.leave((torch.empty_like(latents),), step)
     kept = [x for forecast in branches for x in forecast.tensors]
-    assert [x.dtype for x in kept] == [torch.bfloat16] * 4
-    assert sum(x.nbytes for x in kept) == 4 * 2 * 16 * 21 * 60 * 104 < 17 * 2**20
+    assert [x.dtype for x in kept] == [torch.bfloat16, torch.bfloat16, torch.float32] * 2
+    straightness = 4  # bytes a branch
+    assert sum(x.nbytes for x in kept) == 4 * 2 * 16 * 21 * 60 * 104 + 2 * straightness < 17 * 2**20
 
 
 def test_kinds_that_are_not_known():

@@ -3,7 +3,8 @@ levels say.
 
     site       the transformer's call: a reused step runs no layer, embedding and head included
     forecast   a straight line over the share of noise through the last two computed velocities,
-               ε − x0, the farther, the more steps are computed (`../call_forecast.py`)
+               ε − x0, as far as they have gone straight before (`../call_forecast.py`)
+    corrector  the next computed call makes up for what the forecasts missed
     budget     a share of the steps is computed: the first, then each where the share of signal
                has grown by about the same ratio as before, so that stretches grow
     tolerance  a closed loop: each computed call tells by how much its forecast missed, and the next
@@ -23,8 +24,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from ..method import (
-    MASK_COMPUTE,
-    MASK_METHOD,
     WHOLE,
     Forecast,
     Method,
@@ -45,12 +44,10 @@ LOOP_DENSE = 4  # before the closed loop sets in; the first forecast by a line i
 # change little; and the last stretch against the others, as no computed step corrects it any more.
 NEARLY_NOISE, START, LEAST_START = 0.95, 0.24, 0.01
 LAST_STRETCH = 0.5
+EVEN = 3  # stretches at the start that are as long as the first, if as many computed steps follow
 # Of the closed loop: steps from one computed to the next, and by how many more than before. A loop
 # that may double them jumps to and fro.
 LONGEST, GROWTH = 8, 1
-# Ten computed steps follow the line `reach` gaps far, each further one a fifteenth of that farther,
-# since what is computed more finely is smoother; for what has seen which prompts see there, too.
-AT_REACH, EASED, MOST_REACHES = 10, 5, 1.5
 TOKENS = 1024  # rows of the latents that the miss is measured on
 
 
@@ -87,9 +84,10 @@ class BWCachePlusConfig(Method):
         tolerance: τ of the closed loop: how far off the latents may be where a stretch ends, as a
             share of the velocity's size; 0 computes all.
         reach: How far the line is followed behind the last computed step, in gaps between the last
-            two, where ten steps are computed, and by a closed loop; of a budget less where fewer
-            are, and up to one and a half times as far from 18 on. 0 holds the last velocity.
-            Beyond 0.5 single prompts can be destroyed.
+            two, times the cosine between the last two changes, or 0.5 where only one is known. 0
+            holds the last velocity. Beyond 1 single prompts can be destroyed.
+        correction: How much of what the forecasts missed the next computed step makes up for, by
+            what it adds to the call's output: 1 for as much as is known, 0 for nothing.
 
     Raises:
         ConfigError: A field is of the wrong kind or out of its bounds.
@@ -130,13 +128,22 @@ class BWCachePlusConfig(Method):
         "goes meanwhile.",
     )
     reach: float = knob(
-        0.5,
+        1.0,
         "number",
         "Reach",
         "How far the last change is continued.",
-        "In gaps between the last two computed noise levels, where ten steps are computed; more of "
-        "them reach farther, 18 half as far again; 0 holds, above 0.5 is not safe.",
+        "In gaps between the last two computed noise levels, times the cosine between the last two "
+        "changes: less where the path bends; 0 holds, above 1 is not safe.",
         high=2,
+    )
+    correction: float = knob(
+        1.0,
+        "number",
+        "Correction",
+        "How much a computed step makes up for what the forecasts before it missed.",
+        "Added to the computed call's output: a share of the miss, less where a stretch was long "
+        "for the noise that is left; 0 leaves the output as it is.",
+        high=1,
     )
 
     @property
@@ -164,13 +171,13 @@ class BWCachePlusConfig(Method):
     def kept(self, run: RunFacts) -> tuple:
         return () if self.only_measures else (WHOLE,)
 
-    def forecast_reach(self, run: RunFacts) -> float:
-        """See `reach`."""
-        if self.schedule == "tolerance":
-            return self.reach
-        told = self.step_mask and MASK_METHOD not in self.step_mask
-        count = self.step_mask.count(MASK_COMPUTE) if told else self._budget(run)
-        return self.reach * min((count + EASED) / (AT_REACH + EASED), MOST_REACHES)
+    @property
+    def forecast_reach(self) -> float:
+        return self.reach
+
+    @property
+    def forecast_correction(self) -> float:
+        return self.correction
 
     def _budget(self, run: RunFacts) -> int:
         return math.floor(self.work_share * run.num_steps + 0.5)
@@ -246,7 +253,9 @@ def computed_steps(noise: Sequence[float], count: int) -> tuple[int, ...]:
     Returns:
         Step numbers, rising, the first one among them. Each is the step nearest to the ratio that
         divides what is left evenly, so that steps which are all there is early on leave more for
-        later; the last stretch is half as long, in ratios, as the others.
+        later; the last stretch is half as long, in ratios, as the others. Where the first stretch
+        leaves steps out and more than six are computed, the next two are no longer than it: a line
+        holds better between points that are even.
     """
     total = len(noise)
     if count >= total:
@@ -259,7 +268,10 @@ def computed_steps(noise: Sequence[float], count: int) -> tuple[int, ...]:
         here, left = found[-1], count - len(found)
         aim = signal[here] + (end - signal[here]) / (left + LAST_STRETCH)
         ahead = range(here + 1, total - left + 1)
-        found.append(min(ahead, key=lambda step: (abs(signal[step] - aim), step)))
+        step = min(ahead, key=lambda step: (abs(signal[step] - aim), step))
+        if 1 < len(found) <= EVEN < count / 2 and found[1] > 1:
+            step = min(step, here + found[1])
+        found.append(step)
     return tuple(found)
 
 
