@@ -44,6 +44,7 @@ KNOBS = {  # name → type, where the model's own is taken if it is left out
     "work_share": ("None | float", None),
     "tolerance": ("None | float", None),
     "reach": ("None | float", None),
+    "correction": ("None | float", None),
     "max_skip_steps": ("None | int", None),
     "retention_ratio": ("None | float", None),
     "ratios": ("None | list[float]", None),
