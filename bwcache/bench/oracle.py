@@ -61,13 +61,13 @@ class Batch:
         self._reference = self._videos(workload.measuring())
         self.noise = tuple(noise_levels(self._pipe.scheduler, grid.steps))
 
-    def decibels(self, computed: Sequence[int], reach: float = 0.5) -> list[float]:
+    def decibels(self, computed: Sequence[int]) -> list[float]:
         """PSNR to the uncached run of each prompt, where these steps are computed."""
-        key = (tuple(computed), reach)
+        key = tuple(computed)
         if key not in self._known:
             steps = range(self._grid.steps)
             mask = "".join("C" if step in computed else "R" for step in steps)
-            made = self._videos(BWCachePlusConfig(reach=reach, step_mask=mask))
+            made = self._videos(BWCachePlusConfig(step_mask=mask))
             found = peak_signal_noise_ratio(
                 made, self._reference, data_range=1.0, reduction="none", dim=(1, 2, 3, 4)
             )
