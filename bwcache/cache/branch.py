@@ -133,7 +133,10 @@ class Branch:
         self.call: CallForecast | None = None
         if method.site == "call" and method.kept(layout.facts):
             self.call = CallForecast(
-                prediction, layout.facts.levels, method.forecast_reach, method.forecast_correction
+                prediction,
+                layout.facts.levels,
+                method.forecast_reach,
+                method.forecast_correction(layout.facts),
             )
         estimates = method.guidance != "unused"
         self.difference = BranchDifference() if estimates else None

@@ -479,8 +479,7 @@ class Method:
         """How far calls are forecast along a straight path, in its last gaps; 0 holds the last."""
         return 1.0
 
-    @property
-    def forecast_correction(self) -> float:
+    def forecast_correction(self, run: RunFacts) -> float:
         """How much a computed call makes up for what the forecasts before it missed, 0 to 1."""
         return 0.0
 

@@ -88,6 +88,21 @@ def test_where_the_first_stretch_leaves_steps_out_the_next_two_are_as_long():
     assert computed_steps(shifted(2.0, 20), 8) == (0, 1, 2, 4, 6, 9, 13, 18)  # leaves none out
 
 
+@pytest.mark.parametrize(
+    ("steps", "settings", "correction"),
+    [
+        (15, {"work_share": 0.4}, 1.0),  # six computed steps
+        (14, {"work_share": 0.35}, 0.0),  # five
+        (15, {"work_share": 0.4, "correction": 0.3}, 0.3),
+        (50, {"step_mask": "C" * 5 + "R" * 45}, 0.0),  # what is computed is the mask's
+        (50, {"step_mask": "C" * 5 + "?" * 45}, 1.0),
+        (12, {"schedule": "tolerance"}, 1.0),  # nobody knows how many
+    ],
+)
+def test_fewer_than_six_computed_steps_make_up_for_nothing(steps, settings, correction):
+    assert BWCachePlusConfig(**settings).forecast_correction(RunFacts(steps, 2)) == correction
+
+
 def test_heuns_repeated_levels():
     sigmas = shifted(3.0, 12)
     noise = [sigmas[0], *(x for sigma in sigmas[1:] for x in (sigma, sigma))]

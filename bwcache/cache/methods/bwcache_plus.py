@@ -24,6 +24,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from ..method import (
+    MASK_COMPUTE,
+    MASK_METHOD,
     WHOLE,
     Forecast,
     Method,
@@ -45,6 +47,7 @@ LOOP_DENSE = 4  # before the closed loop sets in; the first forecast by a line i
 NEARLY_NOISE, START, LEAST_START = 0.95, 0.24, 0.01
 LAST_STRETCH = 0.5
 EVEN = 3  # stretches at the start that are as long as the first, if as many computed steps follow
+LEAST_CORRECTED = 6  # computed steps; with fewer, what lies between two is no line
 # Of the closed loop: steps from one computed to the next, and by how many more than before. A loop
 # that may double them jumps to and fro.
 LONGEST, GROWTH = 8, 1
@@ -87,7 +90,8 @@ class BWCachePlusConfig(Method):
             two, times the cosine between the last two changes, or 0.5 where only one is known. 0
             holds the last velocity. Beyond 1 single prompts can be destroyed.
         correction: How much of what the forecasts missed the next computed step makes up for, by
-            what it adds to the call's output: 1 for as much as is known, 0 for nothing.
+            what it adds to the call's output: 1 for as much as is known, 0 for nothing. A budget of
+            fewer than six computed steps makes up for nothing.
 
     Raises:
         ConfigError: A field is of the wrong kind or out of its bounds.
@@ -142,7 +146,7 @@ class BWCachePlusConfig(Method):
         "Correction",
         "How much a computed step makes up for what the forecasts before it missed.",
         "Added to the computed call's output: a share of the miss, less where a stretch was long "
-        "for the noise that is left; 0 leaves the output as it is.",
+        "for the noise that is left; 0, or a budget of fewer than six steps, adds nothing.",
         high=1,
     )
 
@@ -175,9 +179,13 @@ class BWCachePlusConfig(Method):
     def forecast_reach(self) -> float:
         return self.reach
 
-    @property
-    def forecast_correction(self) -> float:
-        return self.correction
+    def forecast_correction(self, run: RunFacts) -> float:
+        """See `correction`; none of a budget whose stretches are too long for a line between."""
+        if self.schedule == "tolerance":
+            return self.correction
+        told = self.step_mask and MASK_METHOD not in self.step_mask
+        count = self.step_mask.count(MASK_COMPUTE) if told else self._budget(run)
+        return self.correction if count >= LEAST_CORRECTED else 0.0
 
     def _budget(self, run: RunFacts) -> int:
         return math.floor(self.work_share * run.num_steps + 0.5)
