@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from ..cache.methods import METHODS
+from ..cache.methods.bwcache import BWCacheConfig
 from ..errors import ConfigError, RecordedError, first_line
 from ..models import earlier_weights
 from ..runs.panel_rows import words
@@ -59,11 +61,25 @@ def _card(slug: str, run: RecordedRun, folder: Path) -> Entry:
         "hardware": device.partition(": ")[2] or device,
         "folder": url,
         "thumbnail": url + run.files["thumbnail"],
-        "threshold": rounded(float(summary["config"].get("threshold", 0))),
+        "method": _title(summary),
+        "threshold": _threshold(summary),
         "speedup": rounded(_speedup(summary)),
         "psnr_db": rounded(summary["psnr_db"]),
         "words": _words(summary),
     }
+
+
+def _title(summary: Mapping[str, Any]) -> str:
+    """The method's, for people; the name of one that is not known here."""
+    name = str(summary.get("method", BWCacheConfig.name))
+    return METHODS[name].title if name in METHODS else name
+
+
+def _threshold(summary: Mapping[str, Any]) -> float | None:
+    """δ; None of a method that has none."""
+    if summary.get("method", BWCacheConfig.name) != BWCacheConfig.name:
+        return None
+    return rounded(float(summary["config"]["threshold"]))
 
 
 def _speedup(summary: Mapping[str, Any]) -> float:

@@ -7,6 +7,7 @@ import pytest
 from gradio.data_classes import _StaticFiles
 
 from bwcache.cache.methods.bwcache import BWCacheConfig
+from bwcache.cache.methods.bwcache_plus import BWCachePlusConfig
 from bwcache.runs.record import LEFT_OUT, record
 from bwcache.runs.recorded import load
 from bwcache.runs.request import Request
@@ -43,12 +44,20 @@ def test_rows_are_those_of_a_visitor_s_own_run(runs):
         assert {key: value for key, value in ours["row"].items() if key != "id"} == left
 
 
+def test_the_card_of_a_method_without_a_threshold_names_the_method(tmp_path):
+    request = Request(PROMPT, steps=12, config=BWCachePlusConfig())
+    record(FakeBackend()(request), request, "Title", "A caption.", tmp_path / "1-plus")
+    (card,) = index(tmp_path)
+    assert (card["method"], card["threshold"]) == ("BWCache+", None)
+
+
 def test_the_index_has_a_card_for_each_run_and_a_sentence_for_a_broken_one(runs):
     first, second, third = index(runs)
     assert (first["slug"], first["title"], first["caption"]) == (
         "1-first", "Title 1-first", "A caption.",
     )  # fmt: skip
     assert (first["prompt"], first["threshold"], first["hardware"]) == (PROMPT, 0.06, "a fake")
+    assert first["method"] == "BWCache"
     assert first["speedup"] > 1
     assert first["psnr_db"] > 20
     assert first["words"]["en"]["verdict"].startswith("Saved")

@@ -2,6 +2,7 @@
 // is in the browser, in this tab, until it is closed; after a reload, what the server still has.
 
 import { make } from "../lib/elements.js";
+import { settingOf } from "../lib/runs.js";
 import { fill } from "../lib/texts.js";
 import { headline } from "../panel/result.js";
 import { createKeptRuns, tabStorage } from "./kept_runs.js";
@@ -38,10 +39,10 @@ export function createHistory({ root, texts, numbers, base, feed }) {
   let now = null; // the run that is under way
 
   const labelOf = ({ rows }) => {
-    const { settings, steps } = rows[0];
+    const { settings, steps, method } = rows[0];
     return fill(texts.history_run, {
       prompt: settings.prompt,
-      threshold: numbers.significant(settings.threshold),
+      setting: settingOf(settings.threshold, method, { texts, numbers }),
       steps,
       speedup: speedOf(rows, { texts, numbers }),
     });

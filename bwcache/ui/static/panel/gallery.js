@@ -8,6 +8,7 @@
 import { make, motionIsReduced } from "../lib/elements.js";
 import { fetchAhead } from "../lib/fetched.js";
 import { translated } from "../lib/phrases.js";
+import { settingOf } from "../lib/runs.js";
 import { fill } from "../lib/texts.js";
 import { addressedRecording, addressedRun, showsRun } from "../page/address.js";
 import { checked, fetchRun, withAddresses } from "./recorded_run.js";
@@ -136,7 +137,7 @@ export function createGallery(panel) {
     Object.assign(picture, { src: base + run.thumbnail, alt: "", loading: "lazy" });
     const words = make("span", "bw-run-words");
     const values = {
-      threshold: numbers.significant(run.threshold),
+      setting: settingOf(run.threshold, run.method, { texts, numbers }),
       speedup: numbers.fixed(run.speedup, 2),
       psnr: numbers.decibels(run.psnr_db),
     };
