@@ -19,6 +19,7 @@ from typing import Annotated, Any, NoReturn
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
+from ..cache.methods.bwcache import BWCacheConfig
 from ..cache.trace import TraceFile
 from ..errors import RecordedError, TraceError, first_line, plain
 from ..files import ASSETS, finite, parse_json, read_text
@@ -90,7 +91,7 @@ class _Checked(BaseModel):
 
 
 class _Config(_Checked):
-    threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
 class _Summary(_Checked):
@@ -106,6 +107,7 @@ class _Summary(_Checked):
     prompt: Clean
     verdict: Clean
     warning: Clean | None = None
+    method: Clean = BWCacheConfig.name
     config: _Config
     versions: dict[str, Any]
 
@@ -322,6 +324,8 @@ def _check_together(file: _File) -> None:
     for place, timed in enumerate(file.rows):
         _check_amounts(timed.row, f"{part}[{place}].row")  # type: ignore[arg-type]
     summary = file.summary
+    if summary.method == BWCacheConfig.name and summary.config.threshold is None:
+        raise RecordedError(f"{RUN_FILE} summary.config.threshold", "nothing", "this part")
     if not summary.steps_computed + summary.steps_reused + summary.steps_partial:
         raise RecordedError(f"{RUN_FILE} summary", "no step at all", "steps that sum to something")
     rows = [timed.row for timed in file.rows]

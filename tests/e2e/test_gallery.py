@@ -6,12 +6,13 @@ import shutil
 import pytest
 
 from bwcache.cache.methods.bwcache import BWCacheConfig
+from bwcache.cache.methods.bwcache_plus import BWCachePlusConfig
 from bwcache.models import ModelError
 from bwcache.runs.record import record
 from bwcache.runs.recorded import load
 from bwcache.runs.request import Request
 from bwcache.testing import FakeBackend
-from tests.e2e.conftest import Visit, serving
+from tests.e2e.conftest import Visit, serving, visiting
 
 pytestmark = pytest.mark.e2e
 PROMPT = "a red circle moving right on a white background"
@@ -85,6 +86,22 @@ def test_played_fast_it_shows_every_step_and_asks_no_queue(visit):
     visit.phase("done")
     visit.page.wait_for_function(PLAYING)
     assert not [url for url in asked if "queue" in url or "/run/" in url]
+
+
+def test_a_recorded_run_of_a_method_without_a_threshold_plays_and_is_called_by_it(
+    browser, backend, tmp_path
+):
+    request = Request(PROMPT, steps=STEPS, config=BWCachePlusConfig())
+    record(FakeBackend()(request), request, "Plus", "About it.", tmp_path / "runs" / "1-plus")
+    with serving(backend, tmp_path / "runs") as address, visiting(Visit(browser, address)) as visit:
+        visit.phase("done")
+        assert "δ" not in visit.text(".bw-run")
+        assert "BWCache+" in visit.text(".bw-run")
+        assert len(visit.letters("cached", STEPS)) == STEPS
+        visit.page.wait_for_function(PLAYING)
+        visit.generate()
+        visit.phase("running")
+        visit.phase("done")
 
 
 def test_played_as_it_happened_it_can_be_cut_short(visit, recorded):
