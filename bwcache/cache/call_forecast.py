@@ -267,8 +267,9 @@ def _straightness(before: torch.Tensor, last: torch.Tensor, now: torch.Tensor) -
         One for each video, float32, in as many dimensions as the three have.
     """
     rows = (len(now), -1) if now.ndim else (1, -1)
-    changes = ((b.float() - a.float()).reshape(rows) for a, b in ((before, last), (last, now)))
-    found = torch.nn.functional.cosine_similarity(*changes).clamp(min=0)
+    went = (last.float() - before.float()).reshape(rows)
+    goes = (now.float() - last.float()).reshape(rows)
+    found = torch.nn.functional.cosine_similarity(went, goes).clamp(min=0)
     return found.reshape(now.shape[:1] + (1,) * (now.ndim - 1))
 
 

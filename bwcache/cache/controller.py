@@ -160,8 +160,8 @@ class Controller:
         run, call, difference = self._running, self._turn.call, self._turn.difference
         if call is not None:
             found = call.leave(output, run.step)
-            self._note_miss(FORECAST, found and (found.ready, found.came))
-            return found and found.corrected
+            self._note_miss(FORECAST, None if found is None else (found.ready, found.came))
+            return None if found is None else found.corrected
         if difference is not None:
             computed = all(doing == RUN for doing in self.doing)
             if run.first_call:
