@@ -18,9 +18,10 @@ from diffusers import (
 )
 
 from bwcache import BWCachePlusConfig, cached
+from bwcache.cache import call_forecast
 from bwcache.cache.call_forecast import DOUBT, CallForecast
 from bwcache.cache.prediction import UNKNOWN, Prediction, flow, prediction_of
-from tests.methods.one_video import OneVideo, OneVideoPipeline, by_alphas, by_flow, by_sigmas
+from tests.methods.one_video import VIDEO, OneVideo, OneVideoPipeline, by_alphas, by_flow, by_sigmas
 
 THIRD = BWCachePlusConfig(work_share=0.35)
 FLOW, VELOCITY = "flow_prediction", "v_prediction"
@@ -241,6 +242,28 @@ def test_a_bent_path_ends_nearer_with_the_correction(name):
         with cached(pipe, BWCachePlusConfig(work_share=0.4, correction=correction)):
             missed.append(float((pipe(20).frames - plain).abs().max()))
     assert missed[1] < 0.5 * missed[0]
+
+
+def test_behind_a_computed_step_latents_are_where_lines_between_computed_velocities_lead(
+    monkeypatch,
+):
+    """With Euler's steps, and if nothing is doubted: whatever was forecast leaves no trace."""
+    monkeypatch.setattr(call_forecast, "DOUBT", 0.0)
+    pipe, mask, found = OneVideoPipeline(*EXACT["euler"]), "CCRRCRCRCRRC", []
+    pipe.transformer = Bent(FLOW)
+    config = BWCachePlusConfig(step_mask=mask)
+    with cached(pipe, config, on_step=lambda record, latents: found.append(latents.clone())):
+        pipe(12)
+    sigmas = [float(x) for x in pipe.scheduler.sigmas]
+    computed = [step for step, letter in enumerate(mask) if letter == "C"]
+    x = torch.randn((1, *VIDEO.shape[1:]), generator=torch.Generator().manual_seed(0))
+    for step, letter in enumerate(mask):
+        a = max(each for each in computed if each <= step)
+        b = min(each for each in computed if each >= step)
+        share = (sigmas[a] - sigmas[step]) / (sigmas[a] - sigmas[b]) if b > a else 0.0
+        velocity = 3 * ((1 - share) * sigmas[a] ** 2 + share * sigmas[b] ** 2)
+        x = x + (sigmas[step + 1] - sigmas[step]) * velocity
+        assert torch.allclose(found[step], x, atol=1e-5) or letter == "R"
 
 
 def test_schedulers_that_come_back_to_where_a_step_began_are_left_alone():
