@@ -8,13 +8,15 @@ takes the velocity's place.
 
 The next computed call shows what lay between, and by how much the latents are off. That is added to
 what the call returns, as a predictor-corrector method does without evaluating twice (PEC), so that
-the scheduler's very step makes up for it. Guidance is a weighted sum of branches, so that a
+the scheduler's own step makes up for it: Euler's and DDIM's exactly, a multistep solver's by more,
+of which the next step takes the excess back. Guidance is a weighted sum of branches, so that a
 forecast of each branch is a forecast of the guided prediction. Pure tensor code: knows nothing of
 methods or pipelines.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,7 +38,7 @@ DOUBT = 2.5
 
 @dataclass(frozen=True)
 class _Point:
-    """A computed call: its step, its level, and what it predicted, a tensor an output."""
+    """A computed call: its level, and what it predicted, a tensor an output."""
 
     level: float
     values: tuple[torch.Tensor, ...]
@@ -263,13 +265,15 @@ class CallForecast:
 def _straightness(before: torch.Tensor, last: torch.Tensor, now: torch.Tensor) -> torch.Tensor:
     """The cosine between a path's last two changes, 1 where it is straight, no less than 0.
 
+    0 where a number is not finite: what follows from it would not be, either.
+
     Returns:
         One for each video, float32, in as many dimensions as the three have.
     """
-    rows = (len(now), -1) if now.ndim else (1, -1)
+    rows = (len(now), math.prod(now.shape[1:])) if now.ndim else (1, 1)
     went = (last.float() - before.float()).reshape(rows)
     goes = (now.float() - last.float()).reshape(rows)
-    found = torch.nn.functional.cosine_similarity(went, goes).clamp(min=0)
+    found = torch.nn.functional.cosine_similarity(went, goes).nan_to_num(0, 0, 0).clamp(min=0)
     return found.reshape(now.shape[:1] + (1,) * (now.ndim - 1))
 
 

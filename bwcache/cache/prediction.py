@@ -59,11 +59,12 @@ class Prediction:
     def moves(self) -> tuple[float, ...]:
         """The share of noise that goes in each step: times the velocity, how far latents move.
 
-        Empty where no velocity is told, or a single call does not move them.
+        Empty where no velocity is told, a single call does not move them, or a level repeats.
         """
         if self.kind in ("unknown", "epsilon") or not self.one_call:
             return ()
-        return tuple(here - later for here, later in pairwise([*self.shares, 0.0]))
+        found = tuple(here - later for here, later in pairwise([*self.shares, 0.0]))
+        return found if all(each > 0 for each in found) else ()
 
     def needs_input(self, clean: bool = False) -> bool:
         """Whether the latents are needed to tell what a prediction means; see `meaning_of`."""
@@ -142,14 +143,20 @@ def prediction_of(scheduler, num_steps: int, levels: Sequence[float] | None = No
         return UNKNOWN
     at = timesteps[first:].long().cpu().clamp(0, len(alphas) - 1)
     left = torch.as_tensor(alphas).double().cpu()[at].clamp(0, 1).tolist()
-    return Prediction(
-        kind, tuple(map(math.sqrt, left)), tuple(math.sqrt(1 - each) for each in left)
-    )
+    signal = tuple(map(math.sqrt, left))
+    noise = tuple(math.sqrt(1 - each) for each in left)
+    return Prediction(kind, signal, noise, one_call=_moves_by_one_call(scheduler))
 
 
 def _moves_by_one_call(scheduler) -> bool:
-    """Whether each call's step stays: not of Heun's, nor of a solver whose steps come in groups."""
-    return getattr(scheduler, "order", 1) == 1 and "Singlestep" not in type(scheduler).__name__
+    """Whether each call's step stays, but for what the next one takes back.
+
+    Not of Heun's, nor of a solver whose steps come in groups, or that looks back more than a step.
+    """
+    name, config = type(scheduler).__name__, getattr(scheduler, "config", {})
+    in_groups = "Singlestep" in name or "PNDM" in name
+    looks_back = (config.get("solver_order") or 1) > 2
+    return getattr(scheduler, "order", 1) == 1 and not in_groups and not looks_back
 
 
 def flow(levels: Sequence[float]) -> Prediction:

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TextIO
 
 from ..errors import (
     CacheError,
@@ -47,6 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     2 for what was asked, 1 for what this machine cannot do, both with one line on stderr.
     """
+    try:
+        return _run(arguments)
+    finally:
+        _let_go(sys.stderr)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     if is_follower(sys.argv[1:] if arguments is None else arguments):
         sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     args = build_parser().parse_args(arguments)
@@ -63,10 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MachineError as error:
         return _fail(error, MACHINE_FAULT)
     except BrokenPipeError:
-        _drop_output()
+        _let_go(sys.stdout)
         return _fail("standard output was closed before all was said", MACHINE_FAULT)
     except (OSError, MemoryError) as error:
-        _drop_output()
+        _let_go(sys.stdout)
         fault = machine_fault(error)
         said = first_line(error)
         return _fail(f"{fault}: {said}" if fault else said, MACHINE_FAULT)
@@ -74,13 +82,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail("stopped", INTERRUPTED)
 
 
-def _drop_output() -> None:
-    """Let go of what standard output does not take, so that Python does not complain at its end."""
+def _let_go(stream: TextIO | None) -> None:
+    """Of what a stream does not take: Python would end with a status of its own, 120."""
+    if stream is None:
+        return
     try:
-        sys.stdout.flush()
+        stream.flush()
     except OSError:
         with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _fail(message: object, status: int) -> int:

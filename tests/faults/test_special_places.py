@@ -153,7 +153,8 @@ def trace(tmp_path_factory) -> str:
 def predict(trace: str, redirected: str, **variables: str) -> subprocess.CompletedProcess:
     """`predict`, which loads no torch, with its output redirected by a shell."""
     command = f"{sys.executable} -m bwcache predict {trace} --threshold 0.1 {redirected}"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+    kept = {name: x for name, x in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    environment = {**kept, "PYTHONPATH": str(ROOT), **variables}
     return subprocess.run(
         ["bash", "-c", command], capture_output=True, env=environment, check=False, text=True
     )
@@ -206,4 +207,5 @@ def test_standard_output_that_knows_ascii_alone(trace):
 
 def test_standard_error_that_takes_nothing(trace):
     assert predict("/nowhere", "2>/dev/full").returncode == 2
+    assert predict("--unknown", "2>/dev/full").returncode == 2
     assert predict("/nowhere", "2>&-").returncode == 2

@@ -96,6 +96,8 @@ def test_where_the_first_stretch_leaves_steps_out_the_next_two_are_as_long():
         (15, {"work_share": 0.4, "correction": 0.3}, 0.3),
         (50, {"step_mask": "C" * 5 + "R" * 45}, 0.0),  # what is computed is the mask's
         (50, {"step_mask": "C" * 5 + "?" * 45}, 1.0),
+        (50, {"step_mask": "C" * 5}, 1.0),  # what follows is left to the method
+        (30, {"work_share": 0.1, "warm_up_steps": 10}, 1.0),
         (12, {"schedule": "tolerance"}, 1.0),  # nobody knows how many
     ],
 )

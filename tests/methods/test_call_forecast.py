@@ -14,6 +14,7 @@ from diffusers import (
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
     FlowMatchHeunDiscreteScheduler,
+    PNDMScheduler,
     UniPCMultistepScheduler,
 )
 
@@ -166,6 +167,23 @@ def test_a_line_is_followed_as_far_as_the_path_was_straight():
     assert torch.allclose(found, torch.tensor([[8.8, 7.4], [16.0, 1.0], [2.0, 1.0]]))
 
 
+def test_what_is_not_finite_does_not_spread():
+    """An infinite number in one place of a call: the others are forecast as they were."""
+    forecast, latents = CallForecast(flow(SIGMAS), SIGMAS, 1.0, 1.0), torch.zeros(1, 2)
+    for step, number in enumerate((1.0, 2.0, float("inf"))):
+        forecast.compute([latents])
+        forecast.leave((torch.tensor([[number, 3.0]]),), step)
+    assert float(forecast.give([latents], 3)[0][0, 1]) == 3.0
+
+
+def test_a_batch_without_videos_is_forecast_as_one():
+    forecast, latents = CallForecast(flow(SIGMAS), SIGMAS, 1.0, 1.0), torch.zeros(0, 2)
+    for step in range(3):
+        forecast.compute([latents])
+        forecast.leave((torch.zeros(0, 2),), step)
+    assert forecast.give([latents], 3)[0].shape == (0, 2)
+
+
 def test_a_computed_call_makes_up_for_what_was_missed_by_hand():
     """Velocities 5 and 4.4 at σ 1 and 0.8; at 0.5 the line says 4.1; at 0.4 there comes 3.
 
@@ -267,10 +285,18 @@ def test_behind_a_computed_step_latents_are_where_lines_between_computed_velocit
 
 
 def test_schedulers_that_come_back_to_where_a_step_began_are_left_alone():
-    for scheduler in (FlowMatchHeunDiscreteScheduler(), DPMSolverSinglestepScheduler(**SOLVER)):
+    left_alone = (
+        FlowMatchHeunDiscreteScheduler(),
+        DPMSolverSinglestepScheduler(**SOLVER),
+        UniPCMultistepScheduler(**SOLVER, solver_order=3),
+        PNDMScheduler(prediction_type=VELOCITY, skip_prk_steps=True),
+    )
+    for scheduler in left_alone:
         scheduler.set_timesteps(6)
         found = prediction_of(scheduler, 6)
-        assert (found.kind, found.moves) == ("flow", ())
+        assert found.kind in ("flow", VELOCITY)
+        assert found.moves == ()
+    assert flow((1.0, 0.5, 0.5, 0.2)).moves == ()  # a level that repeats
     scheduler = FlowMatchEulerDiscreteScheduler()
     scheduler.set_timesteps(4)
     assert sum(prediction_of(scheduler, 4).moves) == pytest.approx(1.0)

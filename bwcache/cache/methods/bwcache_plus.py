@@ -35,11 +35,12 @@ from ..method import (
     Seen,
     Site,
     knob,
+    steps_of,
 )
 
 MISS = "miss"  # the probe: how far the forecast of a computed call was off
 SCHEDULES = {"budget": "Budget: a fixed share", "tolerance": "Tolerance: a closed loop"}
-LOOP_DENSE = 4  # before the closed loop sets in; the first forecast by a line is of the fourth
+LOOP_DENSE = 4  # before the closed loop sets in; with the third, how straight the path is is known
 # Chosen at flow shifts 2 and 5; on which prompts, and what has seen the reported ones, is told in
 # docs/methods/bwcache_plus.md. So much signal counts as there from the start that the very first
 # ratios do not take all steps, the more, the more of the run lies at nearly pure noise, where steps
@@ -183,8 +184,11 @@ class BWCachePlusConfig(Method):
         """See `correction`; none of a budget whose stretches are too long for a line between."""
         if self.schedule == "tolerance":
             return self.correction
-        told = self.step_mask and MASK_METHOD not in self.step_mask
-        count = self.step_mask.count(MASK_COMPUTE) if told else self._budget(run)
+        count = self._budget(run)
+        mask = self.step_mask[: run.num_steps]
+        if len(mask) == run.num_steps and MASK_METHOD not in mask:
+            count = mask.count(MASK_COMPUTE)
+        count = max(count, steps_of(self.warm_up_steps, run.num_steps))
         return self.correction if count >= LEAST_CORRECTED else 0.0
 
     def _budget(self, run: RunFacts) -> int:
