@@ -16,6 +16,7 @@ from .method import Method, Probe, RunFacts
 from .prediction import UNKNOWN, Prediction
 from .probes import Samples, Shares
 from .ranks import Ranks
+from .rehearsal import Rehearsal
 from .replay import REPLAYS, Residual
 
 # probes of calls that are forecast, or estimated: what came against what stood ready
@@ -117,6 +118,7 @@ class Branch:
             `BlockStack`).
         ranks: The processes that share the transformer's calls.
         prediction: What the calls predict.
+        rehearsal: Of the scheduler that makes something of them.
     """
 
     def __init__(
@@ -126,17 +128,17 @@ class Branch:
         alternating: bool = False,
         ranks: Ranks | None = None,
         prediction: Prediction = UNKNOWN,
+        rehearsal: Rehearsal | None = None,
     ):
         self.shape: tuple[int, ...] = ()  # of the latents that its last calls were given
         self.samples = [Samples(p.tokens, p.metric, p.against) for p in layout.probes]
         self.numbers: list[torch.Tensor | None] = [None for _ in layout.probes]
         self.call: CallForecast | None = None
         if method.site == "call" and method.kept(layout.facts):
+            correction = method.forecast_correction(layout.facts)
             self.call = CallForecast(
-                prediction,
-                layout.facts.levels,
-                method.forecast_reach,
-                method.forecast_correction(layout.facts),
+                *(prediction, layout.facts.levels, method.forecast_reach, correction),
+                rehearsal.moves if rehearsal is not None and correction else (),
             )
         estimates = method.guidance != "unused"
         self.difference = BranchDifference() if estimates else None

@@ -8,10 +8,9 @@ takes the velocity's place.
 
 The next computed call shows what lay between, and by how much the latents are off. That is added to
 what the call returns, as a predictor-corrector method does without evaluating twice (PEC), so that
-the scheduler's own step makes up for it: Euler's and DDIM's exactly, a multistep solver's by more,
-of which the next step takes the excess back. Guidance is a weighted sum of branches, so that a
-forecast of each branch is a forecast of the guided prediction. Pure tensor code: knows nothing of
-methods or pipelines.
+the scheduler's own steps make up for it: how far each call moves the latents in the end is known
+from a rehearsal. Guidance is a weighted sum of branches, so that a forecast of each branch is a
+forecast of the guided prediction. Pure tensor code: knows nothing of methods or pipelines.
 """
 
 from __future__ import annotations
@@ -34,6 +33,9 @@ NOT_SEEN = 0.5  # how straight a path counts as of which two points are known
 # that is left: late in a run a velocity bends, and one that is off points where it is. For what it
 # was chosen on see docs/methods/bwcache_plus.md.
 DOUBT = 2.5
+# A call that moves the latents by less than this share of what Euler's step would is not asked to
+# make up for anything: it would have to be altered by too much.
+LEAST_MOVED = 0.25
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class CallForecast:
         reach: How far to go along the last change where the path is straight, in gaps between the
             two; 0 holds the last one.
         correction: How much of what the forecasts missed the next computed call makes up for.
+        moves: How far a velocity of 1 moves the final latents, for each step; without, nothing is
+            made up for. See `Rehearsal`.
 
     Keeps two tensors of the size and type of the call's output; what has to be reckoned from the
     output of a 16-bit model is kept as float16, whose steps at numbers around 1 are finer than
@@ -80,9 +84,10 @@ class CallForecast:
         levels: Sequence[float],
         reach: float,
         correction: float = 0.0,
+        moves: Sequence[float] = (),
     ):
         self._prediction, self._reach, self._correction = prediction, reach, correction
-        self._moves = prediction.moves if correction else ()
+        self._moves = tuple(moves) if correction else ()
         self._levels = prediction.shares or tuple(levels)
         self._input = Held()
         self._points: list[_Point] = []
@@ -212,38 +217,44 @@ class CallForecast:
         latents: Sequence[torch.Tensor | None],
         step: int,
     ) -> Any | None:
-        """What a computed call returns so that the step makes up for what forecasts have missed.
+        """What a computed call returns so that the steps make up for what forecasts have missed.
 
         Between the two computed calls velocities lie on a line, as far as is known now: w of the
-        way from the one to the other at a step's level. The latents moved along other ones, and are
-        off by the sum over the forecast steps of the difference, times the share of noise that went
-        in the step. None where nothing is owed, or nothing is known of how latents move.
+        way from the one to the other at a step's level. The latents moved along other ones, and end
+        off by the sum over the forecast steps of the difference, each times how far its call moves
+        them. None where nothing is owed, or nothing is known of how latents move.
         """
         moves, last = self._moves, self._points[-1]
-        goes = moves[step] if step < len(moves) else 0.0
         over = self._levels[step] - last.level
         blind = self._is_reckoned and any(x is None for x in latents)
-        if not (self._given and goes and over) or blind:
+        if not (self._given and moves and over) or blind:
             return None
-        there = [(moves[each], (self._levels[each] - last.level) / over) for each in self._given]
-        between = sum(went * w for went, w in there)
-        doubt = DOUBT * between / self._levels[step]
-        per_step = self._correction / (goes * (1 + doubt * doubt))
+        if moves[step] < LEAST_MOVED * self._goes(step):
+            return None
+        there = [(self._levels[each] - last.level) / over for each in self._given]
+        owes = [moves[each] for each in self._given]
+        wrong = sum(w * self._goes(each) for w, each in zip(there, self._given, strict=True))
+        doubt = DOUBT * wrong / self._levels[step]
+        per_move = self._correction / (moves[step] * (1 + doubt * doubt))
+        between = sum(w * each for w, each in zip(there, owes, strict=True))
         values = []
         for place, (x, seen) in enumerate(zip(told, latents, strict=True)):
             owed = (x.float() - last.values[place].float()).mul_(between)
             if self._reach and len(self._points) == 2:
-                along = sum(
-                    self._gaps(each, place) * went
-                    for each, (went, _) in zip(self._given, there, strict=True)
-                )
+                gaps = [self._gaps(each, place) for each in self._given]
+                along = sum(gap * each for gap, each in zip(gaps, owes, strict=True))
                 owed.sub_(self._last_change(place).mul_(along))
-            meant = owed.mul_(per_step).add_(x)
+            meant = owed.mul_(per_move).add_(x)
             values.append(self._as_output(meant, seen, step))
         assert self._form is not None
         return self._form.make(
             [value.to(like.dtype) for value, like in zip(values, self._form.like, strict=True)]
         )
+
+    def _goes(self, step: int) -> float:
+        """The share of noise that goes in a step."""
+        later = self._levels[step + 1] if step + 1 < len(self._levels) else 0.0
+        return self._levels[step] - later
 
     def _say(self, latents: torch.Tensor | None) -> None:
         if self._prediction.kind == "unknown":

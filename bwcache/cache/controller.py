@@ -118,7 +118,8 @@ class Controller:
             return
         if key not in self.branches or self._split_anew(key, call):
             self.branches[key] = Branch(
-                run.turn.method, run.layout, call.alternating, call.ranks, run.plan.prediction
+                *(run.turn.method, run.layout, call.alternating, call.ranks),
+                *(run.plan.prediction, run.plan.rehearsal),
             )
             self.branches[key].shape = call.shape
         self._branch = self.branches[key]

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -40,31 +39,17 @@ class Prediction:
         signal, noise: Of the latents at which each step begins, in the order the steps run; empty
             where unknown.
         sign: −1 where a flow is told the other way round, as x0 − ε.
-        one_call: Whether a step's one call moves the latents for good. Of a scheduler that comes
-            back to where a step began, as Heun's, nobody can say by how much a single call does.
     """
 
     kind: Kind = "unknown"
     signal: tuple[float, ...] = ()
     noise: tuple[float, ...] = ()
     sign: int = 1
-    one_call: bool = True
 
     @property
     def shares(self) -> tuple[float, ...]:
         """The share of noise at each step, 1 to 0: sigma of flow matching; empty where unknown."""
         return tuple(s / (a + s) for a, s in zip(self.signal, self.noise, strict=True))
-
-    @property
-    def moves(self) -> tuple[float, ...]:
-        """The share of noise that goes in each step: times the velocity, how far latents move.
-
-        Empty where no velocity is told, a single call does not move them, or a level repeats.
-        """
-        if self.kind in ("unknown", "epsilon") or not self.one_call:
-            return ()
-        found = tuple(here - later for here, later in pairwise([*self.shares, 0.0]))
-        return found if all(each > 0 for each in found) else ()
 
     def needs_input(self, clean: bool = False) -> bool:
         """Whether the latents are needed to tell what a prediction means; see `meaning_of`."""
@@ -131,13 +116,12 @@ def prediction_of(scheduler, num_steps: int, levels: Sequence[float] | None = No
     if kind == "unknown" or name.startswith("EDM") or len(timesteps) < num_steps:
         return UNKNOWN
     if kind == "flow":
-        found = flow(noise_levels(scheduler, num_steps) if levels is None else levels)
-        return replace(found, one_call=_moves_by_one_call(scheduler))
+        return flow(noise_levels(scheduler, num_steps) if levels is None else levels)
     sigmas = getattr(scheduler, "sigmas", None)
     first = len(timesteps) - num_steps
     if sigmas is not None and len(sigmas) >= len(timesteps):
         ratios = torch.as_tensor(sigmas)[first : len(timesteps)].double().tolist()
-        return replace(_of_ratios(kind, ratios), one_call=_moves_by_one_call(scheduler))
+        return _of_ratios(kind, ratios)
     alphas = getattr(scheduler, "alphas_cumprod", None)
     if alphas is None:
         return UNKNOWN
@@ -145,18 +129,7 @@ def prediction_of(scheduler, num_steps: int, levels: Sequence[float] | None = No
     left = torch.as_tensor(alphas).double().cpu()[at].clamp(0, 1).tolist()
     signal = tuple(map(math.sqrt, left))
     noise = tuple(math.sqrt(1 - each) for each in left)
-    return Prediction(kind, signal, noise, one_call=_moves_by_one_call(scheduler))
-
-
-def _moves_by_one_call(scheduler) -> bool:
-    """Whether each call's step stays, but for what the next one takes back.
-
-    Not of Heun's, nor of a solver whose steps come in groups, or that looks back more than a step.
-    """
-    name, config = type(scheduler).__name__, getattr(scheduler, "config", {})
-    in_groups = "Singlestep" in name or "PNDM" in name
-    looks_back = (config.get("solver_order") or 1) > 2
-    return getattr(scheduler, "order", 1) == 1 and not in_groups and not looks_back
+    return Prediction(kind, signal, noise)
 
 
 def flow(levels: Sequence[float]) -> Prediction:

@@ -14,6 +14,7 @@ from .branch_difference import FirstBranch
 from .method import Asked, Method, Plan
 from .prediction import UNKNOWN, Prediction
 from .ranks import Ranks
+from .rehearsal import Rehearsal
 from .sampling import Parts
 from .stopwatch import Stopwatch
 
@@ -33,11 +34,13 @@ class RunPlan:
         levels: The noise level of each step, in the order they run; forecasts are linear in it.
         device: Where it runs.
         prediction: What the transformers' calls predict.
+        rehearsal: Of the scheduler that steps; None where a loop has none.
     """
 
     levels: Sequence[float]
     device: torch.device
     prediction: Prediction = UNKNOWN
+    rehearsal: Rehearsal | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from .controller import Controller
 from .noise import cpu_state
 from .noise_levels import noise_levels
 from .prediction import prediction_of
+from .rehearsal import Rehearsal
 from .run_state import RunPlan
 from .steps_told import StepsTold
 from .wrapped_method import wrapped_method
@@ -230,7 +231,9 @@ def plan_of(pipe, timestep: object = None) -> RunPlan:
     if not num_steps or isinstance(num_steps, _Old):
         num_steps = len(timesteps) - _first_step(scheduler, timestep)
     levels = noise_levels(scheduler, num_steps)
-    return RunPlan(levels, _device_of(pipe), prediction_of(scheduler, num_steps, levels))
+    prediction = prediction_of(scheduler, num_steps, levels)
+    rehearsal = Rehearsal(scheduler, num_steps, prediction)
+    return RunPlan(levels, _device_of(pipe), prediction, rehearsal)
 
 
 def _first_step(scheduler, timestep: object) -> int:

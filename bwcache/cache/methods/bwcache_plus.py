@@ -42,12 +42,13 @@ MISS = "miss"  # the probe: how far the forecast of a computed call was off
 SCHEDULES = {"budget": "Budget: a fixed share", "tolerance": "Tolerance: a closed loop"}
 LOOP_DENSE = 4  # before the closed loop sets in; with the third, how straight the path is is known
 # Chosen at flow shifts 2 and 5; on which prompts, and what has seen the reported ones, is told in
-# docs/methods/bwcache_plus.md. So much signal counts as there from the start that the very first
-# ratios do not take all steps, the more, the more of the run lies at nearly pure noise, where steps
-# change little; and the last stretch against the others, as no computed step corrects it any more.
+# docs/methods/bwcache_plus.md. For the first stretch so much signal counts as there from the start
+# that it does not take a single step in any case, the more, the more of the run lies at nearly pure
+# noise, where steps change little; and that it is one of so many and a half.
 NEARLY_NOISE, START, LEAST_START = 0.95, 0.24, 0.01
-LAST_STRETCH = 0.5
-EVEN = 3  # stretches at the start that are as long as the first, if as many computed steps follow
+FIRST_STRETCH = 0.5
+LEAST_NOISE = 0.0999  # a tenth; with less noise left there is little to be lost by a forecast
+LEAST_SIGNAL = 1e-9  # what a logarithm is taken of
 LEAST_CORRECTED = 6  # computed steps; with fewer, what lies between two is no line
 # Of the closed loop: steps from one computed to the next, and by how many more than before. A loop
 # that may double them jumps to and fro.
@@ -265,24 +266,29 @@ def computed_steps(noise: Sequence[float], count: int) -> tuple[int, ...]:
     Returns:
         Step numbers, rising, the first one among them. Each is the step nearest to the ratio that
         divides what is left evenly, so that steps which are all there is early on leave more for
-        later; the last stretch is half as long, in ratios, as the others. Where the first stretch
-        leaves steps out and more than six are computed, the next two are no longer than it: a line
-        holds better between points that are even.
+        later. The last of them is the last step at which a tenth of noise is left, or lies before
+        it. Where the first stretch leaves steps out no later one is a single step, as far as there
+        are enough of them: two neighbours tell of a small piece of the path alone.
     """
     total = len(noise)
     if count >= total:
         return tuple(range(total))
-    floor = max(LEAST_START, START * _share_above(noise, NEARLY_NOISE))
-    signal = [math.log(max(0.0, 1 - each) + floor) for each in noise]
-    end = math.log(1 + floor)
+    last = max((step for step in range(total) if noise[step] >= LEAST_NOISE), default=0)
+    last = max(last, count - 1)
     found = [0]
     while len(found) < count:
         here, left = found[-1], count - len(found)
-        aim = signal[here] + (end - signal[here]) / (left + LAST_STRETCH)
-        ahead = range(here + 1, total - left + 1)
+        if not here:
+            floor = max(LEAST_START, START * _share_above(noise, NEARLY_NOISE))
+            signal = [math.log(max(0.0, 1 - each) + floor) for each in [*noise, 0.0]]
+            aim = signal[0] + (signal[-1] - signal[0]) / (left + FIRST_STRETCH)
+        else:
+            signal = [math.log(max(LEAST_SIGNAL, 1 - each)) for each in [*noise, 0.0]]
+            aim = signal[here] + (signal[last + 1] - signal[here]) / left
+        ahead = range(here + 1, last - left + 2)
         step = min(ahead, key=lambda step: (abs(signal[step] - aim), step))
-        if 1 < len(found) <= EVEN < count / 2 and found[1] > 1:
-            step = min(step, here + found[1])
+        if len(found) > 1 and found[1] > 1 and last - here >= 2 * left:
+            step = max(step, here + 2)
         found.append(step)
     return tuple(found)
 

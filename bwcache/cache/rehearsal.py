@@ -1,0 +1,94 @@
+"""How far each call moves the latents in the end: a scheduler's steps, rehearsed with numbers.
+
+A multistep solver's step moves the latents by more than its own call says, and the next ones take
+some of it back, or cannot where the run is over. Instead of knowing every solver, a copy of the
+pipeline's scheduler is run from nothing, with one call's velocity at a time: all of them at once, a
+number each.
+"""
+
+from __future__ import annotations
+
+import copy
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import torch
+
+from .noise import own_noise
+from .prediction import Prediction
+
+WATCHED = ("step", "set_timesteps")  # what `cached` wraps on the pipeline's own scheduler
+PUSH = 1 / 1024  # small, so that no scheduler clips the clean video that follows from it
+NOTHING = 1e-6  # what rounding leaves of it
+
+
+class Rehearsal:
+    """A run of a scheduler alone.
+
+    Args:
+        scheduler: Any diffusers scheduler whose timesteps are set, before its first step. It stays
+            as it is.
+        num_steps: How many steps are about to run, the last ones.
+        prediction: What the model's calls predict.
+    """
+
+    def __init__(self, scheduler: Any, num_steps: int, prediction: Prediction):
+        self._prediction, self._num_steps = prediction, num_steps
+        self._scheduler = _copy_of(scheduler) if _falls(prediction) else None
+
+    @cached_property
+    def moves(self) -> tuple[float, ...]:
+        """By how much a velocity of 1 at each step takes the final latents towards the video.
+
+        With Euler's and DDIM's steps it is the share of noise that goes in the step. Empty where no
+        velocity is told, a level repeats, the scheduler adds noise or does more with what it is
+        given than to weigh it, or cannot be run by itself.
+        """
+        if self._scheduler is None:
+            return ()
+        try:
+            ends = self._run(self._scheduler)
+        except Exception:  # a scheduler may need more, or be somebody's own; the run is not touched
+            return ()
+        *found, untouched = (ends / -PUSH).tolist()
+        known = bool(ends.isfinite().all()) and abs(untouched) < NOTHING
+        return tuple(found) if known else ()
+
+    def _run(self, scheduler: Any) -> torch.Tensor:
+        """Where the latents end, begun at 0: with each step's velocity alone, and with none."""
+        count = self._num_steps
+        first = len(scheduler.timesteps) - count
+        if callable(getattr(scheduler, "set_begin_index", None)):
+            scheduler.set_begin_index(first)
+        latents = torch.zeros(count + 1, 1, 1, 1, 1)
+        with own_noise(), torch.no_grad():
+            for step, timestep in enumerate(scheduler.timesteps[first:]):
+                seen = latents
+                if callable(getattr(scheduler, "scale_model_input", None)):
+                    seen = scheduler.scale_model_input(latents, timestep)
+                velocity = torch.zeros_like(latents)
+                velocity[step] = PUSH
+                output = self._prediction.output_of(step, velocity, seen)
+                latents = scheduler.step(output, timestep, latents, return_dict=False)[0]
+        return latents.flatten()
+
+
+def _falls(prediction: Prediction) -> bool:
+    """Whether velocities are told, each at a level of its own."""
+    told = prediction.kind not in ("unknown", "epsilon")
+    return told and all(here > later for here, later in pairwise([*prediction.shares, 0.0]))
+
+
+def _copy_of(scheduler: Any) -> Any:
+    """A scheduler's class and values, on the CPU, without what was put around its methods."""
+    made = object.__new__(type(scheduler))
+    for name, value in vars(scheduler).items():
+        if name in WATCHED:
+            continue
+        if isinstance(value, torch.Tensor):
+            value = value.detach().cpu().clone()
+        elif not callable(value):
+            value = copy.deepcopy(value)
+        vars(made)[name] = value
+    return made
