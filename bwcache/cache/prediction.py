@@ -109,11 +109,13 @@ def prediction_of(scheduler, num_steps: int, levels: Sequence[float] | None = No
     Waits for the device once a run.
     """
     config = getattr(scheduler, "config", {})
-    name = type(scheduler).__name__
-    said = config.get("prediction_type", "flow_prediction" if FLOW_MATCHING in name else None)
+    names = [each.__name__ for each in type(scheduler).__mro__]  # it may be a class of one's own
+    flows = any(FLOW_MATCHING in name for name in names)
+    said = config.get("prediction_type", "flow_prediction" if flows else None)
     kind = KINDS.get(str(said), "unknown")
     timesteps = torch.as_tensor(scheduler.timesteps)
-    if kind == "unknown" or name.startswith("EDM") or len(timesteps) < num_steps:
+    karras = any(name.startswith("EDM") for name in names)
+    if kind == "unknown" or karras or len(timesteps) < num_steps:
         return UNKNOWN
     if kind == "flow":
         return flow(noise_levels(scheduler, num_steps) if levels is None else levels)

@@ -8,6 +8,7 @@ from diffusers import (
     CogVideoXDDIMScheduler,
     DDIMScheduler,
     DPMSolverMultistepScheduler,
+    EDMEulerScheduler,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
@@ -412,3 +413,19 @@ def test_kinds_that_are_not_known():
     assert prediction_of(scheduler(prediction_type="something"), 2) == UNKNOWN
     assert prediction_of(scheduler(prediction_type="epsilon"), 2) == UNKNOWN  # no noise levels
     assert Prediction().shares == ()
+
+
+def test_a_scheduler_that_is_made_of_a_known_one_is_known():
+    class Mine(FlowMatchEulerDiscreteScheduler):
+        pass
+
+    scheduler = Mine(shift=3.0)
+    scheduler.set_timesteps(4)
+    assert prediction_of(scheduler, 4).kind == "flow"
+
+    class Karras(EDMEulerScheduler):
+        pass
+
+    scheduler = Karras(prediction_type="v_prediction")
+    scheduler.set_timesteps(4)
+    assert prediction_of(scheduler, 4) == UNKNOWN

@@ -2,7 +2,6 @@
 
 from itertools import pairwise
 
-import diffusers
 import pytest
 import torch
 from diffusers import (
@@ -21,6 +20,7 @@ from diffusers import (
     UniPCMultistepScheduler,
 )
 
+from bwcache.cache import rehearsal
 from bwcache.cache.noise import cpu_state
 from bwcache.cache.prediction import UNKNOWN, prediction_of
 from bwcache.cache.rehearsal import Rehearsal
@@ -122,6 +122,28 @@ def test_a_rehearsal_later_in_the_run_says_the_same():
     assert later.moves == moves
 
 
+def test_what_is_known_is_not_asked_again(monkeypatch):
+    asked = []
+
+    class CountingFlowMatch(FlowMatchEulerDiscreteScheduler):
+        def step(self, *args, **kwargs):
+            asked.append(self)
+            return super().step(*args, **kwargs)
+
+    scheduler = CountingFlowMatch(shift=3.0)
+    prediction = set_to(scheduler)
+    assert Rehearsal(scheduler, 12, prediction).moves == Rehearsal(scheduler, 12, prediction).moves
+    assert len(asked) == 12
+    other = CountingFlowMatch(shift=2.0)  # another grid is another rehearsal
+    assert Rehearsal(other, 12, set_to(other)).moves != Rehearsal(scheduler, 12, prediction).moves
+    assert len(asked) == 24
+    monkeypatch.setattr(rehearsal, "MOST_KNOWN", 1)
+    moves = Rehearsal(scheduler, 12, prediction).moves
+    Rehearsal(scheduler, 7, set_to(scheduler, 7)).moves  # noqa: B018
+    assert len(rehearsal._known) == 1
+    assert Rehearsal(scheduler, 12, set_to(scheduler)).moves == moves
+
+
 UNKNOWN_MOVES = {
     "a level that repeats": FlowMatchHeunDiscreteScheduler(),
     "and here": PNDMScheduler(**VELOCITY, skip_prk_steps=True),
@@ -167,9 +189,9 @@ def test_the_pipelines_own_scheduler_and_noise_are_left_as_they_were(name):
 
 
 def test_a_scheduler_of_somebodys_own_that_fails_is_said_nothing_of():
-    class Failing(diffusers.FlowMatchEulerDiscreteScheduler):
+    class FailingFlowMatch(FlowMatchEulerDiscreteScheduler):
         def step(self, *args, **kwargs):
             raise KeyError("its own")
 
-    scheduler = Failing()
+    scheduler = FailingFlowMatch()
     assert Rehearsal(scheduler, 12, set_to(scheduler)).moves == ()
