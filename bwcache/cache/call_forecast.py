@@ -33,6 +33,9 @@ NOT_SEEN = 0.5  # how straight a path counts as of which two points are known
 # that is left: late in a run a velocity bends, and one that is off points where it is. For what it
 # was chosen on see docs/methods/bwcache_plus.md.
 DOUBT = 2.5
+# While nearly all is noise what a video shows is not decided yet, and what the latents are off by
+# grows before it is made up for: then by half as much again. Chosen with the other.
+NEARLY_NOISE, GROWN = 0.95, 1.5
 # A call that moves the latents by less than this share of what Euler's step would is not asked to
 # make up for anything: it would have to be altered by too much.
 LEAST_MOVED = 0.25
@@ -235,7 +238,8 @@ class CallForecast:
         owes = [moves[each] for each in self._given]
         wrong = sum(w * self._goes(each) for w, each in zip(there, self._given, strict=True))
         doubt = DOUBT * wrong / self._levels[step]
-        per_move = self._correction / (moves[step] * (1 + doubt * doubt))
+        grown = GROWN if self._levels[step] > NEARLY_NOISE else 1.0
+        per_move = self._correction * grown / (moves[step] * (1 + doubt * doubt))
         between = sum(w * each for w, each in zip(there, owes, strict=True))
         values = []
         for place, (x, seen) in enumerate(zip(told, latents, strict=True)):
