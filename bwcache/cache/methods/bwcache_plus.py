@@ -47,7 +47,7 @@ LOOP_DENSE = 4  # before the closed loop sets in; with the third, how straight t
 # noise, where steps change little; and that it is one of so many and a half.
 NEARLY_NOISE, START, LEAST_START = 0.95, 0.24, 0.01
 FIRST_STRETCH = 0.5
-LEAST_NOISE = 0.0999  # a tenth: with less left for the last step, a forecast of it loses little
+LAST_COUNTS = 2.4  # a last step that takes so many times the average step's noise is computed
 LEAST_SIGNAL = 1e-9  # what a logarithm is taken of
 LEAST_CORRECTED = 6  # computed steps; with fewer, what lies between two is no line
 # Of the closed loop: steps from one computed to the next, and by how many more than before. A loop
@@ -266,14 +266,14 @@ def computed_steps(noise: Sequence[float], count: int) -> tuple[int, ...]:
     Returns:
         Step numbers, rising, the first one among them. Each is the step nearest to the ratio that
         divides what is left evenly, so that steps which are all there is early on leave more for
-        later. The last of them is the run's last step, or the second last where less than a tenth
-        of noise is left for the last. Where the first stretch leaves steps out no later one is a
+        later. The last of them is the second last of the run, or its last where that takes so much
+        noise as `LAST_COUNTS` says. Where the first stretch leaves steps out no later one is a
         single step, as far as there are enough: two neighbours tell of a small piece of the path.
     """
     total = len(noise)
     if count >= total:
         return tuple(range(total))
-    last = total - 1 if noise[-1] >= LEAST_NOISE else total - 2
+    last = total - 1 if noise[-1] * total > LAST_COUNTS else total - 2
     found = [0]
     while len(found) < count:
         here, left = found[-1], count - len(found)
