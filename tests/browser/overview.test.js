@@ -45,6 +45,7 @@ test("where nothing was reused there is no gain", () => {
 
 test("the clock's ticks are round and few", () => {
   assert.deepEqual(ticks(3.6), [0, 1, 2, 3]);
+  assert.deepEqual(ticks(3.6, 2), [0, 2]); // on a phone
   assert.deepEqual(ticks(0), []);
   for (const longest of [0.02, 1, 7, 95, 3600]) {
     const found = ticks(longest);

@@ -7,16 +7,17 @@ import { fill } from "../lib/texts.js";
 const ROOM = 0.16; // share of a track that the saved seconds need to be written in it
 const SHORTEST = 1e-6; // seconds: what a segment has at least
 const MOST_TICKS = 7; // of the clock, its zero not counted
+const TICK_WIDTH = 3; // times the size of its letters: what "12.5" takes, and a gap
 
 // The seconds that a run will take, foreseen from its steps so far.
 export function foreseen({ rows, s, steps }) {
   return rows.length ? (s / rows.length) * steps : 0;
 }
 
-// The clock's ticks in seconds: 0, 1, 2, … or 0, 0.5, 1, … up to `longest`.
-export function ticks(longest) {
+// The clock's ticks in seconds: 0, 1, 2, … or 0, 0.5, 1, … up to `longest`, `most` and the zero.
+export function ticks(longest, most = MOST_TICKS) {
   if (!(longest > SHORTEST)) return [];
-  const least = longest / MOST_TICKS;
+  const least = longest / most;
   const power = 10 ** Math.floor(Math.log10(least));
   const step = [1, 2, 5, 10].map((one) => one * power).find((one) => one >= least);
   return Array.from({ length: Math.floor(longest / step + 1e-9) + 1 }, (_, i) => i * step);
@@ -79,9 +80,12 @@ export function createRace({ root, texts, numbers, player, runName }) {
   }
 
   function drawClock(longest) {
-    const places = ticks(longest);
+    const row = clock.querySelector(".bw-ticks");
+    const width = TICK_WIDTH * parseFloat(getComputedStyle(row).fontSize);
+    const room = Math.floor(row.clientWidth / width);
+    const places = ticks(longest, Math.max(2, Math.min(room, MOST_TICKS)));
     const digits = places[1] < 1 ? -Math.floor(Math.log10(places[1])) : 0;
-    clock.querySelector(".bw-ticks").replaceChildren(...places.map((second) => {
+    row.replaceChildren(...places.map((second) => {
       const tick = make("span", "", numbers.fixed(second, digits));
       tick.style.left = `${(100 * second) / longest}%`;
       return tick;
