@@ -9,6 +9,7 @@ number each.
 from __future__ import annotations
 
 import copy
+import weakref
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -31,15 +32,14 @@ class Rehearsal:
     """A run of a scheduler alone.
 
     Args:
-        scheduler: Any diffusers scheduler whose timesteps are set, before its first step. It stays
-            as it is.
+        scheduler: Any diffusers scheduler whose timesteps are set. It stays as it is.
         num_steps: How many steps are about to run, the last ones.
         prediction: What the model's calls predict.
     """
 
     def __init__(self, scheduler: Any, num_steps: int, prediction: Prediction):
         self._prediction, self._num_steps = prediction, num_steps
-        self._scheduler = _copy_of(scheduler) if _falls(prediction) else None
+        self._scheduler = weakref.ref(scheduler)
 
     @cached_property
     def moves(self) -> tuple[float, ...]:
@@ -47,18 +47,26 @@ class Rehearsal:
 
         With Euler's and DDIM's steps it is the share of noise that goes in the step. Empty where no
         velocity is told, a level repeats, the scheduler adds noise or does more with what it is
-        given than to weigh it, or cannot be run by itself.
+        given than to weigh it, cannot be run by itself, or had begun when this was first asked.
+        Waits for the device once.
         """
-        if self._scheduler is None:
+        scheduler = self._scheduler()
+        if scheduler is None or not _falls(self._prediction) or self._has_begun(scheduler):
             return ()
-        key = (type(self._scheduler), self._num_steps, self._prediction, _told(self._scheduler))
+        made = _copy_of(scheduler)
+        key = (type(made), self._num_steps, self._prediction, _told(made))
         found = _known.get(key)
         if found is None:
-            found = self._measured(self._scheduler)
+            found = self._measured(made)
             if len(_known) >= MOST_KNOWN:
                 _known.clear()
             _known[key] = found
         return found
+
+    def _has_begun(self, scheduler: Any) -> bool:
+        """Whether a step was made. Some schedulers look up their first one before it."""
+        first = len(scheduler.timesteps) - self._num_steps
+        return getattr(scheduler, "step_index", None) not in (None, first)
 
     def _measured(self, scheduler: Any) -> tuple[float, ...]:
         try:

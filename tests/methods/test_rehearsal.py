@@ -112,14 +112,24 @@ def test_a_run_that_begins_later(name):
         scheduler._begin_index = None
 
 
-def test_a_rehearsal_later_in_the_run_says_the_same():
-    """Of a second transformer, that is called first in the midst of it."""
+def test_what_is_asked_before_the_first_step_holds_for_the_run():
+    """A second transformer that is called first in the midst of a run finds the answer there."""
     scheduler = SCHEDULERS["unipc"]
     prediction = set_to(scheduler)
-    before, later = (Rehearsal(scheduler, 12, prediction) for _ in range(2))
-    moves = before.moves
+    asked, late = (Rehearsal(scheduler, 12, prediction) for _ in range(2))
+    moves = asked.moves
     end_of(scheduler, prediction, [1.0] * 12)
-    assert later.moves == moves
+    assert asked.moves == moves != ()
+    assert late.moves == ()  # what a solver remembers by then would be in it
+
+
+def test_a_scheduler_that_has_looked_up_its_first_step_has_not_begun():
+    scheduler = SCHEDULERS["euler, v"]
+    prediction = set_to(scheduler)
+    moves = Rehearsal(scheduler, 12, prediction).moves
+    scheduler.scale_model_input(torch.zeros(1), scheduler.timesteps[0])
+    assert scheduler.step_index == 0
+    assert Rehearsal(scheduler, 12, prediction).moves == moves != ()
 
 
 def test_what_is_known_is_not_asked_again(monkeypatch):
