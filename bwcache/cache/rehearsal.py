@@ -53,29 +53,27 @@ class Rehearsal:
         scheduler = self._scheduler()
         if scheduler is None or not _falls(self._prediction) or self._has_begun(scheduler):
             return ()
-        made = _copy_of(scheduler)
-        key = (type(made), self._num_steps, self._prediction, _told(made))
-        found = _known.get(key)
-        if found is None:
-            found = self._measured(made)
-            if len(_known) >= MOST_KNOWN:
-                _known.clear()
-            _known[key] = found
-        return found
+        try:
+            return self._found(scheduler)
+        except Exception:  # a scheduler may need more, or be somebody's own; the run is not touched
+            return ()
 
     def _has_begun(self, scheduler: Any) -> bool:
         """Whether a step was made. Some schedulers look up their first one before it."""
         first = len(scheduler.timesteps) - self._num_steps
         return getattr(scheduler, "step_index", None) not in (None, first)
 
-    def _measured(self, scheduler: Any) -> tuple[float, ...]:
-        try:
-            ends = self._run(scheduler)
-        except Exception:  # a scheduler may need more, or be somebody's own; the run is not touched
-            return ()
-        *found, untouched = (ends / -PUSH).tolist()
-        known = bool(ends.isfinite().all()) and abs(untouched) < NOTHING
-        return tuple(found) if known else ()
+    def _found(self, scheduler: Any) -> tuple[float, ...]:
+        made = _copy_of(scheduler)
+        key = (type(made), self._num_steps, self._prediction, _told(made))
+        if key not in _known:
+            ends = self._run(made)
+            *moves, untouched = (ends / -PUSH).tolist()
+            known = bool(ends.isfinite().all()) and abs(untouched) < NOTHING
+            if len(_known) >= MOST_KNOWN:
+                _known.clear()
+            _known[key] = tuple(moves) if known else ()
+        return _known[key]
 
     def _run(self, scheduler: Any) -> torch.Tensor:
         """Where the latents end, begun at 0: with each step's velocity alone, and with none."""
@@ -83,8 +81,8 @@ class Rehearsal:
         first = len(scheduler.timesteps) - count
         if callable(getattr(scheduler, "set_begin_index", None)):
             scheduler.set_begin_index(first)
-        latents = torch.zeros(count + 1, 1, 1, 1, 1)
-        with own_noise(), torch.no_grad():
+        with own_noise(), torch.no_grad(), torch.device("cpu"):
+            latents = torch.zeros(count + 1, 1, 1, 1, 1, dtype=torch.float32)
             for step, timestep in enumerate(scheduler.timesteps[first:]):
                 seen = latents
                 if callable(getattr(scheduler, "scale_model_input", None)):

@@ -1,5 +1,6 @@
 """How far each call moves the latents in the end, as a scheduler's own steps say."""
 
+import threading
 from itertools import pairwise
 
 import pytest
@@ -205,3 +206,17 @@ def test_a_scheduler_of_somebodys_own_that_fails_is_said_nothing_of():
 
     scheduler = FailingFlowMatch()
     assert Rehearsal(scheduler, 12, set_to(scheduler)).moves == ()
+    scheduler = FlowMatchEulerDiscreteScheduler()
+    prediction = set_to(scheduler)
+    scheduler.mine = threading.Lock()  # which cannot be copied
+    assert Rehearsal(scheduler, 12, prediction).moves == ()
+
+
+def test_the_default_device_does_not_matter():
+    scheduler = SCHEDULERS["unipc"]
+    prediction = set_to(scheduler, 9)
+    moves = Rehearsal(scheduler, 9, prediction).moves
+    rehearsal._known.clear()
+    with torch.device("meta"):
+        assert Rehearsal(scheduler, 9, prediction).moves == moves
+    assert len(moves) == 9
