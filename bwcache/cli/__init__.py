@@ -57,12 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     if is_follower(sys.argv[1:] if arguments is None else arguments):
         sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    args = build_parser().parse_args(arguments)
-    if sys.stdout is None:
-        return _fail("standard output is closed", MACHINE_FAULT)
-    with suppress(AttributeError, ValueError):  # a × on a terminal that knows ASCII alone
-        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
+        args = build_parser().parse_args(arguments)
+        if sys.stdout is None:
+            return _fail("standard output is closed", MACHINE_FAULT)
+        with suppress(AttributeError, ValueError):  # a × on a terminal that knows ASCII alone
+            sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         status = args.run(args)
         sys.stdout.flush()
         return status

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from ..cache.calibration import is_known
@@ -25,6 +27,20 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(USAGE_ERROR, f"{self.prog}: {message}\n")
+
+    def print_help(self, file: Any = None) -> None:
+        """As argparse's, but that it raises where nobody takes what it says."""
+        print(self.format_help(), end="", file=file, flush=True)
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """As argparse's, with the same status where standard error takes nothing, too.
+
+        Python before 3.11.3 or so raises there.
+        """
+        if message and sys.stderr is not None:
+            with suppress(OSError):
+                sys.stderr.write(message)
+        sys.exit(status)
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:

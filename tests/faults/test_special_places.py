@@ -209,3 +209,11 @@ def test_standard_error_that_takes_nothing(trace):
     assert predict("/nowhere", "2>/dev/full").returncode == 2
     assert predict("--unknown", "2>/dev/full").returncode == 2
     assert predict("/nowhere", "2>&-").returncode == 2
+
+
+def test_help_that_nobody_takes():
+    done = predict("--help", ">/dev/full")
+    assert done.returncode == 1
+    assert "No space left" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert predict("--help", ">/dev/null").returncode == 0
