@@ -79,8 +79,6 @@ class Rehearsal:
         """Where the latents end, begun at 0: with each step's velocity alone, and with none."""
         count = self._num_steps
         first = len(scheduler.timesteps) - count
-        if callable(getattr(scheduler, "set_begin_index", None)):
-            scheduler.set_begin_index(first)
         with own_noise(), torch.no_grad(), torch.device("cpu"):
             latents = torch.zeros(count + 1, 1, 1, 1, 1, dtype=torch.float32)
             for step, timestep in enumerate(scheduler.timesteps[first:]):

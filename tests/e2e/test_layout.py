@@ -143,6 +143,22 @@ def test_no_number_sticks_out_of_its_tile(visit):
         assert visit.page.eval_on_selector_all(".bw-numbers dd", out) <= 0, width
 
 
+@pytest.mark.parametrize("widths", [(390,), (844, 390)])  # as it is held, and after it was turned
+def test_the_clocks_numbers_lie_apart(browser, address, widths):
+    options = {"viewport": {"width": widths[0], "height": 844}}
+    with visiting(Visit(browser, address + "?steps=29", **options)) as visit:
+        visit.generate()  # 3.48 pretended seconds: 0.0, 0.5, 1.0 … where there is room
+        visit.phase("done")
+        for width in widths:
+            visit.page.set_viewport_size({"width": width, "height": 844})
+            visit.page.wait_for_function(
+                "() => { const boxes = [...document.querySelectorAll('.bw-ticks > span')]"
+                ".map((each) => each.getBoundingClientRect());"
+                "return boxes.length > 1"
+                " && boxes.every((box, i) => !i || box.left > boxes[i - 1].right + 6); }"
+            )
+
+
 def test_generate_brings_the_race_into_view(visit):
     done(visit)
     visit.page.evaluate("scrollTo(0, 1e6)")

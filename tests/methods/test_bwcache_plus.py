@@ -85,6 +85,8 @@ def test_stretches_grow_where_steps_are_even_and_less_so_on_a_large_shift():
 def test_where_the_first_stretch_leaves_steps_out_no_later_one_is_a_single_step():
     assert computed_steps(shifted(5.0, 20), 8) == (0, 2, 4, 6, 9, 13, 17, 19)
     assert computed_steps(shifted(5.0, 30), 10) == (0, 3, 5, 7, 10, 14, 18, 23, 27, 29)
+    found = computed_steps(shifted(5.0, 50), 20)  # by the ratio alone it would be 2, 3, 4, 5, 6, 8
+    assert found[:10] == (0, 2, 4, 6, 8, 10, 12, 14, 17, 20)
     assert computed_steps(shifted(2.0, 20), 8) == (0, 1, 2, 3, 5, 8, 13, 18)  # leaves none out
     assert computed_steps(shifted(5.0, 20), 15)[:5] == (0, 1, 2, 3, 4)  # too many for it
 

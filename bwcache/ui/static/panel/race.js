@@ -26,7 +26,7 @@ export function ticks(longest, most = MOST_TICKS) {
 export function createRace({ root, texts, numbers, player, runName }) {
   const box = root.querySelector(".bw-race");
   const lanes = new Map(); // run → its lane
-  let clock = null;
+  let clock = null, shown = 0; // the longest run's seconds
   const inSeconds = (value) => fill(texts.seconds, { s: numbers.seconds(value) });
 
   function addLane(run) {
@@ -47,7 +47,8 @@ export function createRace({ root, texts, numbers, player, runName }) {
     const secondsOf = (run) => (run === baseline ? Math.max(foreseen(run), run.s) : run.s);
     const longest = Math.max(...Object.values(state.runs).map(secondsOf), SHORTEST);
     for (const [name, run] of Object.entries(state.runs)) drawLane(name, run, longest);
-    drawClock(longest);
+    shown = longest;
+    drawClock();
     for (const [name, run] of Object.entries(state.runs)) {
       const isActive = isGoing(run) && root.dataset.phase === "running";
       player.stage(name)?.classList.toggle("active", isActive);
@@ -76,18 +77,19 @@ export function createRace({ root, texts, numbers, player, runName }) {
     line.setAttribute("aria-hidden", "true"); // each lane says its seconds
     line.append(make("span"), make("div", "bw-ticks"), make("span", "", texts.axis_seconds));
     box.append(line);
+    new ResizeObserver(drawClock).observe(line); // a phone that is turned
     return line;
   }
 
-  function drawClock(longest) {
+  function drawClock() {
     const row = clock.querySelector(".bw-ticks");
     const width = TICK_WIDTH * parseFloat(getComputedStyle(row).fontSize);
     const room = Math.floor(row.clientWidth / width);
-    const places = ticks(longest, Math.max(2, Math.min(room, MOST_TICKS)));
+    const places = ticks(shown, Math.max(2, Math.min(room, MOST_TICKS)));
     const digits = places[1] < 1 ? -Math.floor(Math.log10(places[1])) : 0;
     row.replaceChildren(...places.map((second) => {
       const tick = make("span", "", numbers.fixed(second, digits));
-      tick.style.left = `${(100 * second) / longest}%`;
+      tick.style.left = `${(100 * second) / shown}%`;
       return tick;
     }));
   }
