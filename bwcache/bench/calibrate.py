@@ -30,10 +30,11 @@ from ..cache.calibration import FORMAT, VERSION
 from ..cache.find_blocks import stack_of
 from ..cache.methods import METHODS
 from ..cache.probes import sample_tokens
-from ..cache.wrapped_method import then, wrapped_method
+from ..cache.transformers_in import transformers_in
 from ..errors import ConfigError
 from ..files import ASSETS
 from ..models.call import call_arguments
+from .step_ends import at_step_ends
 from .workload import Workload
 
 CALIBRATED = tuple(name for name, method in METHODS.items() if method.calibrated)
@@ -169,9 +170,7 @@ def watched(pipe, steps: int) -> Iterator[Mapping[int, Seen]]:
         branches[branch].output.append(_kept(output[0]))
 
     with ExitStack() as undo, torch.no_grad():
-        for name in ("transformer", "transformer_2"):
-            if (transformer := getattr(pipe, name, None)) is None:
-                continue
+        for transformer in transformers_in(pipe):
             undo.callback(transformer.register_forward_pre_hook(begin).remove)
             undo.callback(transformer.register_forward_hook(finish).remove)
             stack = stack_of(transformer, None)
@@ -186,7 +185,7 @@ def watched(pipe, steps: int) -> Iterator[Mapping[int, Seen]]:
                     module = getattr(block, attribute)
                     if module is not None:
                         undo.callback(module.register_forward_hook(part_hook).remove)
-        undo.enter_context(wrapped_method(pipe.scheduler, "step", then(end)))
+        undo.enter_context(at_step_ends(pipe, end))
         yield branches
 
 

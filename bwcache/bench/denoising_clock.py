@@ -10,7 +10,8 @@ from itertools import pairwise
 import torch
 
 from ..cache.stopwatch import synchronise
-from ..cache.wrapped_method import then, wrapped_method
+from ..cache.transformers_in import transformers_in
+from .step_ends import at_step_ends
 
 
 class DenoisingClock:
@@ -71,9 +72,8 @@ def denoising_clock(pipe) -> Iterator[DenoisingClock]:
     clock = DenoisingClock(device)
 
     with ExitStack() as undo:
-        for name in ("transformer", "transformer_2"):
-            if (transformer := getattr(pipe, name, None)) is not None:
-                hook = transformer.register_forward_pre_hook(clock.begin, prepend=True)
-                undo.callback(hook.remove)
-        undo.enter_context(wrapped_method(pipe.scheduler, "step", then(clock.step_ended)))
+        for transformer in transformers_in(pipe):
+            hook = transformer.register_forward_pre_hook(clock.begin, prepend=True)
+            undo.callback(hook.remove)
+        undo.enter_context(at_step_ends(pipe, clock.step_ended))
         yield clock

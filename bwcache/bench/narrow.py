@@ -11,6 +11,13 @@ TEXT = 16
 BLOCKS = (8, 8, 8, 8)
 T5 = {"d_model": TEXT, "d_kv": 8, "d_ff": 16}
 DIFFUSION = {"num_attention_heads": 2, "num_layers": 3}
+WAN = {
+    **DIFFUSION,
+    "attention_head_dim": 12,
+    "text_dim": TEXT,
+    "freq_dim": 32,
+    "ffn_dim": 32,
+}
 HUNYUAN = {**DIFFUSION, "attention_head_dim": 8, "rope_axes_dim": (4, 2, 2)}
 FEW = {"layers_per_block": 1, "norm_num_groups": 2}
 
@@ -28,13 +35,8 @@ TEXT_ENCODERS: dict[str, dict[str, object]] = {
 }
 NARROW: dict[str, dict[str, object]] = {
     **TEXT_ENCODERS,
-    "WanTransformer3DModel": {
-        **DIFFUSION,
-        "attention_head_dim": 12,
-        "text_dim": TEXT,
-        "freq_dim": 32,
-        "ffn_dim": 32,
-    },
+    "WanTransformer3DModel": WAN,
+    "SkyReelsV2Transformer3DModel": WAN,
     "AutoencoderKLWan": {"base_dim": 8, "dim_mult": [1, 1, 1, 1], "num_res_blocks": 1},
     "CogVideoXTransformer3DModel": {
         **DIFFUSION,

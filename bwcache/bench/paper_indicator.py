@@ -13,7 +13,8 @@ import torch
 
 from ..cache.block_gate import in_calling_order
 from ..cache.find_blocks import stack_of
-from ..cache.wrapped_method import then, wrapped_method
+from ..cache.transformers_in import transformers_in
+from .step_ends import at_step_ends
 
 
 class PaperStyle:
@@ -64,12 +65,11 @@ def paper_style(pipe) -> Iterator[PaperStyle]:
 
     with ExitStack() as undo:
         undo.callback(state.free)
-        for name in ("transformer", "transformer_2"):
-            if (transformer := getattr(pipe, name, None)) is not None:
-                undo.callback(transformer.register_forward_pre_hook(state.begin_call).remove)
-                for block, hook in _block_hooks(transformer, state):
-                    undo.callback(block.register_forward_hook(hook).remove)
-        undo.enter_context(wrapped_method(pipe.scheduler, "step", then(state.end_step)))
+        for transformer in transformers_in(pipe):
+            undo.callback(transformer.register_forward_pre_hook(state.begin_call).remove)
+            for block, hook in _block_hooks(transformer, state):
+                undo.callback(block.register_forward_hook(hook).remove)
+        undo.enter_context(at_step_ends(pipe, state.end_step))
         yield state
 
 

@@ -25,12 +25,12 @@ from ..cache.methods.bwcache import BWCacheConfig, evenly_spaced
 from ..cache.predict import predict
 from ..cache.probes import relative_l1, sample_tokens
 from ..cache.trace import StepRecord, Trace
-from ..cache.wrapped_method import then, wrapped_method
 from ..files import ASSETS, check_file, write
 from ..models.call import call_arguments
 from ..models.loading import load
 from ..models.machine import default_device, describe_device, versions
 from .program import run_program
+from .step_ends import at_step_ends
 
 PROMPTS = ASSETS / "prompts" / "prompts-more.txt"
 GRID = 20  # thresholds over the indicator's range
@@ -85,7 +85,7 @@ def recorded(pipe, samplings: list[Sampling]) -> Iterator[Recorder]:
     with ExitStack() as undo:
         for index, block in enumerate(blocks):
             undo.callback(block.register_forward_hook(ran(index)).remove)
-        undo.enter_context(wrapped_method(pipe.scheduler, "step", then(recorder.step_ended)))
+        undo.enter_context(at_step_ends(pipe, recorder.step_ended))
         yield recorder
 
 

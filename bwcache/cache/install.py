@@ -41,6 +41,7 @@ from .refusals import (
 from .run import Run
 from .run_state import model_of
 from .scheduler_watch import Stepping
+from .transformers_in import transformers_in
 from .wrapped_method import WrappedMethod, unwrap
 
 # held by whoever puts gates into a transformer or takes them out; None is all that are no module
@@ -243,8 +244,7 @@ class _Enabled(ExitStack):
 def _first_transformer(pipe) -> torch.nn.Module | None:
     if isinstance(pipe, torch.nn.Module):
         return pipe
-    found = [getattr(pipe, name, None) for name in ("transformer", "transformer_2")]
-    return next((each for each in found if each is not None), None)
+    return next(iter(transformers_in(pipe)), None)
 
 
 def _methods(config: Method | Sequence[Method] | None, transformers: int) -> tuple[Method, ...]:
@@ -281,8 +281,7 @@ def remove_leftovers(pipe: object = None) -> int:
 def _strip(pipe: object) -> int:
     """Remove gates, hooks and wrappers from wherever they are; 1 if there were any."""
     bare = isinstance(pipe, torch.nn.Module)
-    names = ("transformer", "transformer_2")
-    parts = [pipe] if bare else [getattr(pipe, name, None) for name in names]
+    parts = [pipe] if bare else transformers_in(pipe)
     transformers = [part for part in parts if isinstance(part, torch.nn.Module)]
     found = 0
     for module in (module for part in transformers for module in part.modules()):

@@ -15,6 +15,7 @@ from .block_stacks import CALLED_PER_BRANCH, GUESSES, REFUSED, STACKS, BlockStac
 from .branch import BLOCK_PROBES, CALL_PROBES, GUIDANCE
 from .call_gate import CallGate
 from .method import Method, RunFacts
+from .transformers_in import transformers_in
 
 GATES = (ModuleGate, CallGate)  # whatever may stand at a module's call
 
@@ -45,8 +46,7 @@ def transformers_of(pipe: object) -> list[torch.nn.Module]:
     Raises:
         CacheError: It has none, or one is compiled as a whole or cached by somebody else.
     """
-    named = [getattr(pipe, name, None) for name in ("transformer", "transformer_2")]
-    found = [each for each in dict.fromkeys(named) if each is not None]
+    found = transformers_in(pipe)
     bare = isinstance(pipe, SimpleNamespace) and found
     if not found or not (bare or hasattr(pipe, "scheduler")):
         raise CacheError(

@@ -80,6 +80,13 @@ def then(act: Callable[[], None]) -> Wrap:
     return wrap
 
 
+def owner_of(method: Any) -> Any:
+    """Whose method it is, wrapped or not: a copy's own is the copy's."""
+    while isinstance(method, WrappedMethod):
+        method = method.inside
+    return method.__self__
+
+
 @contextmanager
 def wrapped_method(owner: object, name: str, wrap: Wrap, whole: object = None) -> Iterator[None]:
     """Wrap `owner.name` while inside; then the object is exactly as it was.

@@ -21,6 +21,7 @@ from diffusers import DiffusionPipeline
 
 from ..cache.noise import nobody_draws, own_noise
 from ..cache.run_state import MODEL_NAME
+from ..cache.transformers_in import transformers_in
 from ..errors import ConfigError, ModelError, chain
 from ..files import ASSETS
 from . import find, function, processes
@@ -233,9 +234,8 @@ def build(
         pipe = function(spec.random_builder)(spec, device if mode == "none" else "cpu")
     else:
         pipe = function(spec.loader)(spec, folder)
-        for name in ("transformer", "transformer_2"):
-            if (transformer := getattr(pipe, name, None)) is not None:
-                setattr(transformer, MODEL_NAME, spec.name)
+        for transformer in transformers_in(pipe):
+            setattr(transformer, MODEL_NAME, spec.name)
     put_on_device(pipe, device, mode)
     processes.share(pipe)
     pipe.set_progress_bar_config(disable=True)

@@ -25,6 +25,7 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh
 
 from ..cache.context_parallel import PLANS, limit_waiting, mesh_of, split
+from ..cache.transformers_in import transformers_in
 from ..errors import ConfigError, MachineError, chain, first_line, plain
 from .spec import ModelSpec
 
@@ -136,9 +137,8 @@ def share(pipe: object) -> None:
     if _joined is None:
         return
     _wait_for_all(_joined, "loaded")
-    for name in ("transformer", "transformer_2"):
-        if (transformer := getattr(pipe, name, None)) is not None:
-            split(transformer, _joined.mesh)
+    for transformer in transformers_in(pipe):
+        split(transformer, _joined.mesh)
 
 
 def described(device: str) -> str:

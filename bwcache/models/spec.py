@@ -14,6 +14,8 @@ from ..errors import ConfigError
 Branches = Literal["calls", "batch", "none"]
 ImageUse = Literal["none", "optional", "required"]
 Offload = Literal["none", "model", "sequential"]
+# Guidance branches of their own, a timestep for each frame, long skips.
+Lacking = Literal["branches", "timesteps", "skips"]
 OFFLOADS: tuple[Offload, ...] = ("none", "model", "sequential")  # from fastest to lightest
 BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 SMALLEST_SIDE, LARGEST_SIDE, MOST_FRAMES = 16, 4096, 1025
@@ -173,8 +175,10 @@ WITHOUT_LONG_SKIPS = (
     "tinyworld-skip has"
 )
 
-
-ONE_TIMESTEP = "a method of whole videos: this model's frames have no timesteps of their own"
+ONE_TIMESTEP = (
+    "a method of whole videos: this model's frames have no timesteps of their own, those of "
+    "skyreels-v2-df-1.3b have"
+)
 
 
 @dataclass(frozen=True)
@@ -279,16 +283,25 @@ class ModelSpec:
             ConfigError: Saying why, or what is missing.
         """
         config.check_model(self.name)
+        if lacking := self.lacks(config):
+            allowed = {
+                "branches": WITHOUT_BRANCHES[self.branches],
+                "timesteps": ONE_TIMESTEP,
+                "skips": WITHOUT_LONG_SKIPS,
+            }
+            raise ConfigError("method", config.name, allowed[lacking])
+        if config.long_skips > self.long_skips:
+            allowed_here = f"at most {self.long_skips} on {self.name}, which has so many long skips"
+            raise ConfigError("computed_blocks", config.long_skips, allowed_here)
+
+    def lacks(self, config: Method) -> Lacking | None:
+        """What this model has not and a caching method cannot do without; None where it has all."""
         guided = self.branches == "calls" and self.call.get("guidance_scale", 2.0) > 1
         if config.guidance == "needed" and not guided:
-            raise ConfigError("method", config.name, WITHOUT_BRANCHES[self.branches])
+            return "branches"
         if config.site == "chunks" and not self.timestep_per_frame:
-            raise ConfigError("method", config.name, ONE_TIMESTEP)
-        if config.long_skips > self.long_skips:
-            if self.long_skips:
-                allowed = f"at most {self.long_skips} on {self.name}, which has so many long skips"
-                raise ConfigError("computed_blocks", config.long_skips, allowed)
-            raise ConfigError("method", config.name, WITHOUT_LONG_SKIPS)
+            return "timesteps"
+        return "skips" if config.long_skips and not self.long_skips else None
 
     def memory_gb(self, offload: Offload) -> float:
         """Device memory that a run takes, by offload mode, in GB (10^9 bytes): an estimate.

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any, Literal, get_args
 
 from ..cache.trace import Trace
-from ..cache.wrapped_method import then, wrapped_method
+from ..cache.wrapped_method import owner_of, wrapped_method
 from ..errors import ConfigError
 from ..models.spec import ModelSpec
 
@@ -97,21 +98,30 @@ class OnLevels:
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """While inside, `set_timesteps` keeps the chosen steps alone."""
-        with wrapped_method(self._scheduler, "set_timesteps", then(self._leave_out)):
+        """While inside, `set_timesteps` keeps the chosen steps alone, of copies, too."""
+        with wrapped_method(self._scheduler, "set_timesteps", self._leaving_out):
             yield
 
-    def _leave_out(self) -> None:
-        if self.steps is None:
-            return
-        scheduler, kept = self._scheduler, list(self.steps)
-        import torch  # requests are read without it
+    def _leaving_out(self, set_timesteps: Callable) -> Callable:
+        @wraps(set_timesteps)
+        def wrapped(*args, **kwargs):
+            result = set_timesteps(*args, **kwargs)
+            if self.steps is not None:
+                _leave_out(owner_of(set_timesteps), list(self.steps))
+            return result
 
-        sigmas = torch.as_tensor(scheduler.sigmas)
-        scheduler.sigmas = torch.cat([sigmas[kept], sigmas[-1:]])
-        scheduler.timesteps = scheduler.timesteps[kept]
-        if isinstance(getattr(scheduler, "num_inference_steps", None), int):
-            scheduler.num_inference_steps = len(kept)
+        return wrapped
+
+
+def _leave_out(scheduler: Any, kept: list[int]) -> None:
+    """Of the steps that a scheduler has just been set to, keep these alone."""
+    import torch  # requests are read without it
+
+    sigmas = torch.as_tensor(scheduler.sigmas)
+    scheduler.sigmas = torch.cat([sigmas[kept], sigmas[-1:]])
+    scheduler.timesteps = scheduler.timesteps[kept]
+    if isinstance(getattr(scheduler, "num_inference_steps", None), int):
+        scheduler.num_inference_steps = len(kept)
 
 
 class Controlled:

@@ -18,16 +18,17 @@ def latent_preview(pipe, latents: torch.Tensor | None, frames_axis: int = 2) -> 
     Args:
         pipe: Its `vae` may offer `decode_linear`, as TinyWorld's does; other latents are shown in
             false colours, each a third of the channels.
-        latents: `[B, C, T, h, w]`, or `[B, T, C, h, w]`, any device and floating dtype. Packed
+        latents: `[B, C, T, h, w]`, or `[B, T, C, h, w]`, any device and floating dtype; or
+            `[B, C, h, w]`, one frame, as pipelines step that give each its own timestep. Packed
             ones `[B, S, C]` have no picture's shape.
         frames_axis: Which of them T is, 2 or 1.
 
     Returns:
         At most 400 bytes, 32 pixels on the longer edge.
     """
-    if latents is None or latents.ndim != 5:
+    if latents is None or latents.ndim not in (4, 5):
         return None
-    latents = latents.movedim(frames_axis, 2)
+    latents = latents.movedim(frames_axis, 2) if latents.ndim == 5 else latents.unsqueeze(2)
     middle = latents.shape[2] // 2
     frame = latents[:1, :, middle : middle + 1].float()
     vae: Any = getattr(pipe, "vae", None)

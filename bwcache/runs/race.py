@@ -20,6 +20,7 @@ from ..cache.lanes import sharing
 from ..cache.method import Method
 from ..cache.run import Run
 from ..cache.trace import StepRecord, Trace
+from ..cache.transformers_in import transformers_in
 from ..cache.turns import RaceEnded, Runner, Turns
 from ..models import ModelSpec
 from ..models.call import call_arguments, warm_up, with_image
@@ -234,8 +235,7 @@ class _Race:
         asked, made = controlled.steps_to_ask_for(cached.state.trace, steps_of_work)
         self._control_steps = asked
         self.events.put(RunStarted("control", made))
-        parts = [getattr(cached.pipe, name, None) for name in ("transformer", "transformer_2")]
-        self._turns.make_room([part for part in parts if part is not None])
+        self._turns.make_room(transformers_in(cached.pipe))
         control = [run for run in self._runs if run.name == "control"]
         self._start(self._turns, control, self._control_steps)
 

@@ -245,13 +245,14 @@ def _model_facts(spec: ModelSpec, fit: Fit, language: str) -> str:
     if not spec.facts().presets:
         facts.append(say("offer.not_measured"))
     offered = form.offered_methods(spec)
-    skipping = form.need_long_skips(spec)
-    missing = [m.title for m in METHODS.values() if m not in (*offered, *skipping)]
+    unable = form.unable_methods(spec)
+    without = [method for methods in unable.values() for method in methods]
+    missing = [m.title for m in METHODS.values() if m not in (*offered, *without)]
     if missing:
         facts.append(say("offer.method_missing", methods=", ".join(missing)))
-    if skipping:
-        titles = ", ".join(method.title for method in skipping)
-        facts.append(say("offer.method_needs_skips", methods=titles))
+    for lacking, methods in unable.items():
+        titles = ", ".join(method.title for method in methods)
+        facts.append(say(f"offer.method_needs_{lacking}", methods=titles))
     licence = html.escape(say("offer.licence", name=spec.weights.licence))
     if spec.weights.licence_url:
         url = html.escape(spec.weights.licence_url, quote=True)

@@ -18,6 +18,7 @@ from ..cache.methods import METHODS, find_method
 from ..errors import ConfigError
 from ..models import ModelSpec
 from ..models import start_picture as picture
+from ..models.spec import Lacking
 from ..runs.controls import CONTROLS, Control, check_control_on
 from ..runs.request import MAX_SEED, MAX_STEPS, Request
 
@@ -159,13 +160,17 @@ FIELDS: Mapping[str, Field] = {field.name: field for field in _fields()}
 def offered_methods(spec: ModelSpec) -> list[type[Method]]:
     """The methods that can run on a model: not those that would have to be measured on it first,
     nor those that its transformer lacks something for."""
-    measured = [method for method in METHODS.values() if _calibration(spec, method) is not None]
-    return [method for method in measured if method not in need_long_skips(spec)]
+    able = [method for method in METHODS.values() if spec.lacks(method()) is None]
+    return [method for method in able if _calibration(spec, method) is not None]
 
 
-def need_long_skips(spec: ModelSpec) -> list[type[Method]]:
-    """The methods that cannot run on a model as it has no long skips."""
-    return [method for method in METHODS.values() if method().long_skips > spec.long_skips]
+def unable_methods(spec: ModelSpec) -> dict[Lacking, list[type[Method]]]:
+    """The methods that cannot run on a model, by what it has not."""
+    found: dict[Lacking, list[type[Method]]] = {}
+    for method in METHODS.values():
+        if lacking := spec.lacks(method()):
+            found.setdefault(lacking, []).append(method)
+    return found
 
 
 def _calibration(spec: ModelSpec, method: type[Method]) -> dict[str, Any] | None:

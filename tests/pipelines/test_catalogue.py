@@ -12,8 +12,9 @@ from PIL import Image
 from sentencepiece import SentencePieceTrainer
 from transformers import T5Tokenizer
 
-from bwcache import BWCacheConfig, ConfigError, models
+from bwcache import BWCacheConfig, BWCachePlusConfig, ConfigError, models
 from bwcache.bench.narrow import narrowed
+from bwcache.cache.methods.flowcache import FlowCacheConfig
 from bwcache.cli import main
 from bwcache.models import loading, random_weights
 from bwcache.models.call import call_arguments, with_image
@@ -21,6 +22,7 @@ from bwcache.models.catalogue import CATALOGUE
 from bwcache.models.from_folder import assemble
 from bwcache.models.spec import ModelSpec
 from bwcache.runs.compare import compare
+from bwcache.runs.controls import CONTROLS
 from bwcache.runs.events import ComparisonFinished, StepDone
 from bwcache.runs.request import Request
 from tests.pipelines.parts import picture
@@ -90,6 +92,27 @@ def test_an_entry_goes_through_the_loader_and_a_comparison(name, on_disk):
     assert all(0 <= run.frames.min() < run.frames.max() <= 1 for run in last.runs)
     assert all((step.preview is None) == (name in PACKED) for step in steps)
     assert last.trace_file.baseline.branches == (2 if spec.branches == "calls" else 1)
+
+
+def test_a_method_of_chunks_goes_through_a_comparison(on_disk):
+    """Two latent frames, a chunk each: warmed up, then both are reused."""
+    spec = on_disk("skyreels-v2-df-1.3b")
+    config = FlowCacheConfig(1e6, 1, warm_up_steps=2)
+    steps, last = finish(spec.name, config=config)
+    assert "".join(step.record.action[0] for step in steps if step.run == "cached") == "ccrrrr"
+    assert last.summary.compute_share == pytest.approx(2 / 6)
+    assert not last.summary.identical
+
+
+@pytest.mark.parametrize("kind", CONTROLS)
+def test_frames_with_timesteps_of_their_own_have_every_control(kind, on_disk):
+    spec = on_disk("skyreels-v2-df-1.3b")
+    _, last = finish(spec.name, config=BWCachePlusConfig(work_share=0.5), control=kind)
+    computed = [step.timestep for step in last.runs[1].trace.steps if step.action == "compute"]
+    made = [step.timestep for step in last.runs[2].trace.steps]
+    assert len(made) == len(computed) == 3
+    assert (made == computed) is (kind == "same-levels")
+    assert last.summary.as_dict()["control_kind"] == kind
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,12 +12,15 @@ from bwcache import models
 from bwcache.cache.methods import METHODS
 from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.cache.methods.bwcache_plus import BWCachePlusConfig
+from bwcache.cache.methods.fastercache import FasterCacheConfig
 from bwcache.cache.methods.first_block_cache import FirstBlockCacheConfig
+from bwcache.cache.methods.flowcache import FlowCacheConfig
 from bwcache.cache.methods.magcache import MagCacheConfig
 from bwcache.cache.methods.skip_cache import SkipCacheConfig
 from bwcache.cache.methods.teacache import TeaCacheConfig
 from bwcache.errors import ConfigError
 from bwcache.models import find
+from bwcache.models.catalogue import CATALOGUE
 from bwcache.models.machine import Machine
 from bwcache.models.spec import MethodFacts, Preset
 from bwcache.runs.controls import CONTROLS
@@ -216,10 +219,10 @@ WAN = find("wan2.1-t2v-1.3b")
 
 
 def test_a_method_that_has_to_be_measured_first_is_offered_where_it_has_been():
-    assert {*METHODS.values()} - {*form.offered_methods(TINY)} == {SkipCacheConfig}
+    assert {*METHODS.values()} - {*form.offered_methods(TINY)} == {SkipCacheConfig, FlowCacheConfig}
     missing = set(METHODS.values()) - set(form.offered_methods(WAN))
     calibrated = {each for each in METHODS.values() if each.needs_calibration}
-    assert missing == calibrated | {SkipCacheConfig}
+    assert missing == calibrated | {SkipCacheConfig, FlowCacheConfig}
     config = form.read(given(method="magcache", threshold=0.2)).config
     assert config == MagCacheConfig(threshold=0.2, calibration="tinyworld")
     assert not {"ratios", "calibration"} & {knob.name for knob in form.settings(MagCacheConfig)}
@@ -238,11 +241,21 @@ def test_skip_cache_is_offered_where_there_are_long_skips_and_refused_elsewhere_
         form.read(given(method="skip_cache"))
 
 
+def test_a_method_is_on_offer_where_the_model_has_what_it_needs_and_nowhere_else():
+    for spec in CATALOGUE.values():
+        for method in form.offered_methods(spec):
+            spec.check_method(method(**form.usual(spec, method)))
+    assert FlowCacheConfig in form.offered_methods(find("skyreels-v2-df-1.3b"))
+    assert of_model(TINY, FlowCacheConfig, Host())["method"]["value"] == "bwcache"
+    assert form.unable_methods(find("cogvideox-2b"))["branches"] == [FasterCacheConfig]
+
+
 def test_the_note_says_why_a_method_is_not_on_offer():
     assert "it has no long skips from early to late blocks: Skip-Cache." in note(TINY, LAPTOP, [])
     assert "langen Verbindungen von frühen zu späten Blöcken hat: Skip-Cache." in note(
         TINY, LAPTOP, []
     )
+    assert "frames have no timesteps of their own: FlowCache-style." in note(TINY, LAPTOP, [])
     assert "calibrated them" not in note(TINY, LAPTOP, [])
     assert "Skip-Cache" not in note(replace(TINY, long_skips=3), LAPTOP, [])
 

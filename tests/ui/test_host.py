@@ -53,7 +53,7 @@ def test_without_a_gpu_tinyworld_alone_is_offered_and_the_rest_says_why(on):
     html = note(host.specs[0], host.machine, host.refused)
     assert html.count("Needs a CUDA GPU, and this machine has none.") == 1
     assert html.count("Braucht eine CUDA-GPU, und dieser Rechner hat keine.") == 1
-    assert "13 more models do not run on this machine" in html
+    assert f"{len(host.refused)} more models do not run on this machine" in html
     assert all(spec.title in html for spec, _ in host.refused)
 
 

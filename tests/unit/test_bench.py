@@ -297,6 +297,22 @@ def test_the_clock_spans_the_first_call_to_the_last_step(monkeypatch):
     assert not pipe.transformer._forward_pre_hooks
 
 
+def test_a_step_ends_once_however_many_schedulers_step():
+    """Where every frame has a timestep, a copy of the scheduler steps for each."""
+    pipe = ToyPipeline(branches=2)
+
+    def another_frame(step: int, latents: torch.Tensor) -> torch.Tensor:
+        if step:
+            pipe.scheduler.step(latents, pipe.scheduler.timesteps[step - 1], latents)
+        return latents
+
+    pipe.before_step = another_frame
+    with paper_style(pipe) as state, clock.denoising_clock(pipe) as watch:
+        pipe(4)
+    assert state.indicators == [None, 1.0, 0.5, pytest.approx(1 / 3)]
+    assert len(watch.step_seconds()) == 4
+
+
 def test_the_clock_includes_what_caching_does_at_both_ends(monkeypatch):
     order, pipe = [], ToyPipeline()
     monkeypatch.setattr(clock.DenoisingClock, "begin", lambda *_: order.append("begin"))

@@ -15,6 +15,7 @@ from bwcache import BWCacheConfig, ConfigError
 from bwcache.bench.workload import Workload
 from bwcache.cache.block_stacks import STACKS
 from bwcache.cache.methods import METHODS
+from bwcache.cache.methods.flowcache import FlowCacheConfig
 from bwcache.cache.methods.magcache import MagCacheConfig
 from bwcache.cache.methods.skip_cache import SkipCacheConfig
 from bwcache.files import ASSETS
@@ -42,6 +43,7 @@ def test_the_models_that_are_asked_for_are_there():
         *("wan2.2-ti2v-5b", "wan2.2-t2v-a14b", "wan2.2-i2v-a14b"),
         *("cogvideox-2b", "cogvideox-5b", "ltx-video"),
         *("hunyuanvideo", "hunyuanvideo-1.5", "mochi-1", "latte-1", "allegro"),
+        "skyreels-v2-df-1.3b",
     }
     assert next(iter(CATALOGUE)) == "tinyworld"
     embedded = [spec.name for spec in CATALOGUE.values() if not spec.needs_cuda]
@@ -68,6 +70,17 @@ def test_only_a_model_with_long_skips_takes_a_method_that_needs_them():
             with pytest.raises(ConfigError, match="^method: got 'skip_cache'.*tinyworld-skip has$"):
                 other.check_method(SkipCacheConfig())
             other.check_method(SkipCacheConfig(1))  # reuses nothing
+
+
+def test_only_a_model_with_a_timestep_for_each_frame_takes_a_method_of_chunks():
+    having = [name for name, spec in CATALOGUE.items() if spec.timestep_per_frame]
+    assert having == ["skyreels-v2-df-1.3b"]
+    for name, spec in CATALOGUE.items():
+        if name in having:
+            spec.check_method(FlowCacheConfig())
+        else:
+            with pytest.raises(ConfigError, match="^method: got 'flowcache'.*-v2-df-1.3b have$"):
+                spec.check_method(FlowCacheConfig())
 
 
 def test_every_family_is_named_and_an_entry_of_it_is_in_the_catalogue():
@@ -249,6 +262,7 @@ def test_previews_take_the_frames_where_the_entry_has_them():
     shown = latent_preview(None, latents)
     assert shown == latent_preview(None, latents.transpose(1, 2), 1)
     assert shown != latent_preview(None, latents.transpose(1, 2))
+    assert shown == latent_preview(None, latents[:, :, 2])  # stepped alone, by its own timestep
     assert latent_preview(None, torch.zeros(1, 320, 6)) is None
     assert latent_preview(None, None) is None
     first = [spec.name for spec in CATALOGUE.values() if spec.latent_frames_axis == 1]

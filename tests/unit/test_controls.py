@@ -1,5 +1,6 @@
 """Control runs: the very noise levels, a larger shift, and what is refused."""
 
+from copy import deepcopy
 from types import SimpleNamespace
 
 import diffusers
@@ -42,6 +43,19 @@ def test_a_scheduler_leaves_steps_out(scheduler):
         assert torch.equal(scheduler.timesteps, timesteps[[0, 1, 4, 9]])
     scheduler.set_timesteps(10)
     assert len(scheduler.timesteps) == 10
+
+
+def test_a_copy_leaves_out_its_own_steps():
+    """Pipelines whose frames have timesteps of their own copy their scheduler for each."""
+    scheduler = UniPCMultistepScheduler(**UNIPC)
+    some = OnLevels(scheduler)
+    some.steps = [0, 1, 4, 9]
+    with some.inside():
+        scheduler.set_timesteps(10)
+        copied = deepcopy(scheduler)
+        copied.set_timesteps(10)
+        assert len(copied.timesteps) == len(scheduler.timesteps) == 4
+        assert torch.equal(copied.sigmas, scheduler.sigmas)
 
 
 def test_a_larger_shift_is_a_scheduler_of_its_own():

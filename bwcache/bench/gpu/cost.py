@@ -26,7 +26,7 @@ from ...cache.methods.bwcache import BWCacheConfig
 from ...cache.methods.first_block_cache import FirstBlockCacheConfig
 from ...cache.methods.magcache import MagCacheConfig
 from ...cache.trace import Trace
-from ...cache.wrapped_method import then, wrapped_method
+from ...cache.transformers_in import transformers_in
 from ...models import ModelSpec, random_weights
 from ...models.call import call_arguments
 from ...models.loading import free_memory, out_of_memory
@@ -35,6 +35,7 @@ from ..memory import ALLOWANCE, KeptBytes
 from ..narrow import narrowed
 from ..overhead_numbers import Round, overhead_numbers, spread
 from ..paper_indicator import paper_style
+from ..step_ends import at_step_ends
 from ..workload import ALWAYS_MET
 from .worker import Task
 
@@ -139,8 +140,8 @@ class Measuring:
             state = undo.enter_context(arm())
             clock = undo.enter_context(denoising_clock(self.pipe))
             if look is not None:
-                looking = then(lambda: look(clock.step_seconds()))
-                undo.enter_context(wrapped_method(self.pipe.scheduler, "step", looking))
+                looking = at_step_ends(self.pipe, lambda: look(clock.step_seconds()))
+                undo.enter_context(looking)
             if on_cuda:
                 torch.cuda.reset_peak_memory_stats(device)
             latents = self.pipe(**call).frames
@@ -362,9 +363,7 @@ def compile_blocks(pipe) -> None:
     from ...cache.block_gate import in_calling_order
     from ...cache.find_blocks import stack_of
 
-    for name in ("transformer", "transformer_2"):
-        if (transformer := getattr(pipe, name, None)) is None:
-            continue
+    for transformer in transformers_in(pipe):
         if getattr(transformer, "_repeated_blocks", None):
             transformer.compile_repeated_blocks(fullgraph=True)
         else:
@@ -390,9 +389,8 @@ def counted(pipe, config: Method, kept: list[KeptBytes]) -> Iterator[object]:
 @contextmanager
 def built_in(pipe, config) -> Iterator[None]:
     """A cache of diffusers' own."""
-    parts = [getattr(pipe, name, None) for name in ("transformer", "transformer_2")]
     with ExitStack() as undo:
-        for transformer in filter(None, parts):
+        for transformer in transformers_in(pipe):
             transformer.enable_cache(config)
             undo.callback(transformer.disable_cache)
         yield

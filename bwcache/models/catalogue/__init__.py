@@ -10,9 +10,20 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from ..spec import ModelSpec
-from . import allegro, cogvideox, hunyuan, latte, ltx, mochi, revisions, tinyworld, wan
+from . import (
+    allegro,
+    cogvideox,
+    hunyuan,
+    latte,
+    ltx,
+    mochi,
+    revisions,
+    skyreels,
+    tinyworld,
+    wan,
+)
 
-FAMILIES = (tinyworld, wan, ltx, mochi, latte, allegro, cogvideox, hunyuan)
+FAMILIES = (tinyworld, wan, ltx, mochi, latte, allegro, cogvideox, hunyuan, skyreels)
 PINNED = revisions.read()
 
 
