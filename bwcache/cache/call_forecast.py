@@ -34,11 +34,13 @@ NOT_SEEN = 0.5  # how straight a path counts as of which two points are known
 # was chosen on see docs/methods/bwcache_plus.md.
 DOUBT = 2.5
 # While nearly all is noise what a video shows is not decided yet, and what the latents are off by
-# grows before it is made up for: then by half as much again. Chosen with the other.
+# grows before it is made up for: then by the root of what the share of signal has grown by, half as
+# much again at most. Chosen with the other.
 NEARLY_NOISE, GROWN = 0.95, 1.5
 # A call that moves the latents by less than this share of what Euler's step would is not asked to
 # make up for anything: it would have to be altered by too much.
 LEAST_MOVED = 0.25
+TINY = 1e-9  # what a share of signal is divided by at least
 
 
 @dataclass(frozen=True)
@@ -238,7 +240,7 @@ class CallForecast:
         owes = [moves[each] for each in self._given]
         wrong = sum(w * self._goes(each) for w, each in zip(there, self._given, strict=True))
         doubt = DOUBT * wrong / self._levels[step]
-        grown = GROWN if self._levels[step] > NEARLY_NOISE else 1.0
+        grown = _grown(last.level, self._levels[step])
         per_move = self._correction * grown / (moves[step] * (1 + doubt * doubt))
         between = sum(w * each for w, each in zip(there, owes, strict=True))
         values = []
@@ -275,6 +277,13 @@ class CallForecast:
 
     def _begin_again(self) -> None:
         self._points, self._straight, self._given = [], [], []
+
+
+def _grown(before: float, level: float) -> float:
+    """By how much more is made up for at a level while nearly all is noise: see `GROWN`."""
+    if level <= NEARLY_NOISE:
+        return 1.0
+    return math.sqrt(min(GROWN * GROWN, (1 - level) / max(1 - before, TINY)))
 
 
 def _straightness(before: torch.Tensor, last: torch.Tensor, now: torch.Tensor) -> torch.Tensor:

@@ -205,19 +205,22 @@ def test_a_computed_call_makes_up_for_what_was_missed_by_hand(moves, times):
     assert (float(found.ready), float(found.came)) == (pytest.approx(4.1), 3.0)
 
 
-def test_while_nearly_all_is_noise_it_is_half_as_much_again():
-    """Velocity 5 at σ 1, held at 0.98; at 0.97 there comes 4.4: two thirds of 0.6 too much for a
-    hundredth of the noise. The step at 0.97 goes for two hundredths: 0.2 less, and half of that.
+@pytest.mark.parametrize(("first", "times"), [(1.0, 1.5), (0.985, 2**0.5), (0.9829, 1.324532)])
+def test_while_nearly_all_is_noise_it_is_more_by_the_signals_root(first, times):
+    """Velocity 5 first, held at 0.98; at 0.97 there comes 4.4, two thirds of 0.6 and less too much
+    for a hundredth of the noise. The step at 0.97 goes for two hundredths. Half more at most.
     """
-    levels, moves = (1.0, 0.98, 0.97, 0.95), (0.02, 0.01, 0.02, 0.95)
+    levels, moves = (first, 0.98, 0.97, 0.95), (first - 0.98, 0.01, 0.02, 0.95)
     forecast = CallForecast(flow(levels), levels, 1.0, 1.0, moves)
     forecast.compute([NOTHING])
     forecast.leave((one(5.0),), 0)
     forecast.give([NOTHING], 1)
     forecast.compute([NOTHING])
     found = forecast.leave((one(4.4),), 2)
-    doubt = DOUBT * 0.01 * 2 / 3 / 0.97
-    assert float(found.corrected[0]) == pytest.approx(4.4 - 0.3 / (1 + doubt**2))
+    wrong = (first - 0.98) / (first - 0.97) * 0.01
+    doubt = DOUBT * wrong / 0.97
+    owed = 0.6 * wrong / 0.02
+    assert float(found.corrected[0]) == pytest.approx(4.4 - times * owed / (1 + doubt**2))
 
 
 @pytest.mark.parametrize(
