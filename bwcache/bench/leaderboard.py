@@ -86,9 +86,10 @@ def standings(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """For each grid and share of the work, how close each family comes, the closest first.
 
     Each prompt's dB are read off between its own two nearest points; a family that does not reach
-    the share, or not on every prompt, is not in the list. Every list has `lead_db` and
-    `lead_worst_db`: how far the best of BWCache+ is ahead of the best of all others, mean and worst
-    prompt; negative where it is behind, None where one side is missing.
+    the share, or not on every prompt, is not in the list. Every list has `lead_db`,
+    `lead_worst_db` and `lead_four_worst_db`: how far the best of BWCache+ is ahead of the best of
+    all others, in the mean, on the worst prompt and in the mean of the four worst of each; negative
+    where it is behind, None where one side is missing.
     """
     rows = list(rows)
     found = []
@@ -105,6 +106,7 @@ def standings(rows: Iterable[Row]) -> list[dict[str, Any]]:
                     "share": share,
                     "lead_db": _lead(each, "psnr_db"),
                     "lead_worst_db": _lead(each, "psnr_db_worst"),
+                    "lead_four_worst_db": _lead(each, "psnr_db_four_worst"),
                     "families": each,
                 }
             )
@@ -132,6 +134,7 @@ def _at(rows: Sequence[Row], share: float) -> list[dict[str, Any]]:
                 "psnr_db": fmean(values),
                 "psnr_db_median": median(values),
                 "psnr_db_worst": min(values),
+                "psnr_db_four_worst": fmean(sorted(values)[:4]),
                 "psnr_db_spread": pstdev(values),
             }
         )

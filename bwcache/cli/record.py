@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from .. import models
 from .arguments import (
     add_config_arguments,
+    add_control_argument,
     add_json_argument,
     add_model_arguments,
     add_parallel_argument,
@@ -36,9 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="such as assets/runs/1-name")
     parser.add_argument("--title", required=True, help="of its card, a few words")
     parser.add_argument("--caption", help="one sentence; the prompt if left out")
-    parser.add_argument(
-        "--control", action="store_true", help="also run uncached with as many steps as computed"
-    )
+    add_control_argument(parser)
     add_parallel_argument(parser)
     add_config_arguments(parser)
     add_json_argument(parser)
@@ -47,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Record a comparison; its verdict, or with `--json` its summary, on stdout."""
     config = read_config(args)  # a wrong setting is said before torch is loaded
+    from ..runs.controls import check_control_on
     from ..runs.record import check_texts
     from ..runs.request import Request
 
@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
     request = Request(
         args.prompt, args.model, steps, args.seed, config, args.control, args.random_weights
     )
+    check_control_on(spec, request.control_kind)
     caption = f"Prompt: {request.prompt.strip()}." if args.caption is None else args.caption
     check_texts(args.title, caption)
     models.check_prompt(spec, request.prompt)

@@ -1,4 +1,4 @@
-"""Record the page's gallery anew, on an idle machine: four runs of TinyWorld with their controls.
+"""Record the page's gallery anew, on an idle machine: runs of TinyWorld with their controls.
 
 python -m bwcache.cli.record_gallery [FOLDER]      (assets/runs without one)
 """
@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..cache.method import Method
 from ..cache.methods.bwcache import BWCacheConfig
+from ..cache.methods.bwcache_plus import BWCachePlusConfig
 from ..models import find
+from ..runs.controls import Control
 from ..runs.recorded import RUNS
 from . import main as bwcache
 from .arguments import Parser
@@ -23,39 +26,40 @@ TRIANGLE = "a yellow triangle growing on a black background"
 
 @dataclass(frozen=True)
 class Card:
-    """A run of the gallery. `setting`: a preset of TinyWorld by its name, or the run's own.
-
-    The name of the folder, `slug`, gives the card its place.
-    """
+    """A run of the gallery; the name of its folder, `slug`, gives the card its place."""
 
     slug: str
     prompt: str
-    setting: str | BWCacheConfig
+    config: Method
     title: str
     caption: str
-    reuse: str = "forecast"
+    control: Control = "fewer"
+
+
+def preset(name: str, method: type[Method] = BWCacheConfig) -> Method:
+    """TinyWorld's preset of a method by its name."""
+    return find("tinyworld").facts(method.name).presets[name].config
 
 
 GALLERY = (
     Card(
         "1-balanced",
         CIRCLE,
-        "Balanced",
+        preset("Balanced"),
         "Balanced",
         "The Balanced preset, beside a control: just as few steps, none of them cached.",
     ),
     Card(
         "2-paper",
         CIRCLE,
-        "Balanced",
+        replace(preset("Balanced"), reuse="residual"),
         "As in the paper",
         "The same steps are reused, each a plain repetition of the last computed one.",
-        reuse="residual",
     ),
     Card(
         "3-fast",
         SQUARE,
-        "Fast",
+        preset("Fast"),
         "Fast",
         "The Fast preset: two steps are reused after each computed one, from early on.",
     ),
@@ -65,27 +69,34 @@ GALLERY = (
         BWCacheConfig(0.15, 27),
         "Past the cliff",
         "Too much is reused: the control, with as few steps and no cache, stays closer.",
-        reuse="residual",
+    ),
+    Card(
+        "5-bwcache-plus",
+        SQUARE,
+        preset("Fast", BWCachePlusConfig),
+        "BWCache+",
+        "A third of the steps, the others forecast whole, beside uncached ones on the same levels.",
+        control="same-levels",
     ),
 )
 
 
 def record(card: Card, folder: Path) -> int:
     """Record a card's run in a folder of its name; returns the exit status."""
-    preset = card.setting
-    if isinstance(preset, str):
-        preset = find("tinyworld").facts().presets[preset].config
+    config = card.config
+    first, *others = config.knobs()  # without the first a preset's settings would be the usual ones
+    told = [first, *(knob for knob in others if getattr(config, knob.name) != knob.default)]
     options = {
         "prompt": card.prompt,
-        "reuse": card.reuse,
-        "threshold": preset.threshold,
-        "reuse-interval": preset.reuse_interval,
+        "method": config.name,
+        **{knob.name.replace("_", "-"): getattr(config, knob.name) for knob in told},
+        "control": card.control,
         "title": card.title,
         "caption": card.caption,
         "out": folder / card.slug,
     }
     given = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-    return bwcache(["record", "--control", *given])
+    return bwcache(["record", *given])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,7 +14,8 @@ def test_it_records_the_runs_that_are_there(monkeypatch, tmp_path):
     assert {run.out for run in runs} == {tmp_path / path.name for path in RUNS.iterdir()}
     assert all(run.control and find(run.model).name == "tinyworld" for run in runs)
     assert [run.reuse for run in runs].count("forecast") == 2
-    assert read_config(runs[0]) == find("tinyworld").facts().presets["Balanced"].config
+    assert [run.control for run in runs] == ["fewer"] * 4 + ["same-levels"]
+    assert [read_config(run) for run in runs] == [card.config for card in record_gallery.GALLERY]
 
 
 def test_it_stops_where_one_fails(monkeypatch, tmp_path):

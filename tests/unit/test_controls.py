@@ -79,10 +79,11 @@ def test_what_a_scheduler_cannot_do_is_refused():
         Request("a red circle", control="more")
 
 
-def test_the_command_line_refuses_before_a_model_is_loaded(tmp_path, capsys):
+@pytest.mark.parametrize("command", [["compare"], ["record", "--title", "A title"]])
+def test_the_command_line_refuses_before_a_model_is_loaded(command, tmp_path, capsys):
     given = ["--prompt", "a fox", "--model", "latte-1", "--control", "shift"]
     out = tmp_path / "out"
-    assert main(["compare", *given, "--out", str(out)]) == 2
+    assert main([*command, *given, "--out", str(out)]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert "control: got 'shift'; allowed is fewer, since this model's scheduler has no" in line
     assert not out.exists()
