@@ -74,8 +74,8 @@ GALLERY = (
         "5-bwcache-plus",
         SQUARE,
         preset("Fast", BWCachePlusConfig),
-        "BWCache+",
-        "A third of the steps, the others forecast whole, beside uncached ones on the same levels.",
+        "A third of the work",
+        "BWCache+ forecasts two steps of three whole; beside it as many uncached on its levels.",
         control="same-levels",
     ),
 )

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from bwcache.cli import main
+from bwcache.cli.record_gallery import GALLERY
 from bwcache.runs.recorded import RUNS
 from bwcache.ui.freeze import DATA, INDEX, SCRIPT, bundle
 
@@ -14,7 +15,7 @@ def test_it_takes_the_place_of_a_former_one_and_of_nothing_else(tmp_path, capsys
     out = tmp_path / "page"
     for _ in range(2):
         assert main(["freeze", str(out)]) == 0
-        assert capsys.readouterr().out == f"{out / INDEX}: 4 recorded runs\n"
+        assert capsys.readouterr().out == f"{out / INDEX}: {len(GALLERY)} recorded runs\n"
     data = (out / DATA).read_text(encoding="utf-8")
     known = json.loads(data.removeprefix("const bwcacheData = ").removesuffix(";\n"))
     for run in known["runs"]:
