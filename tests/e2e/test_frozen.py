@@ -3,6 +3,7 @@
 import pytest
 
 from bwcache.cli import main
+from bwcache.cli.record_gallery import GALLERY
 from bwcache.runs.recorded import RUNS
 from bwcache.testing import FakeBackend
 from tests.e2e.conftest import WAIT, Visit, serving
@@ -24,7 +25,7 @@ def test_the_frozen_page_works_from_the_disk(browser, tmp_path):
     page.goto((folder / "index.html").as_uri())
     page.wait_for_selector(".bw[data-phase=done]")
     page.wait_for_function(PLAYING)
-    assert page.locator(".bw-run").count() == 4
+    assert page.locator(".bw-run").count() == len(GALLERY)
     assert "gespart" in page.locator(".bw-sentence").inner_text()
     reused = page.locator(".bw-whatif-reused")
     before = reused.inner_text()
@@ -60,4 +61,22 @@ def test_recorded_runs_play_with_the_network_gone(browser):
             page.wait_for_selector(".bw[data-phase=done]")
             page.wait_for_function(PLAYING)
         assert not page.locator(".bw-broken p").count()
+        visit.close()
+
+
+def test_the_chart_explains_the_points_that_a_method_has(browser):
+    """BWCache+ measures nothing; and the cards have a heading, which is no button then."""
+    with serving(FakeBackend(), RUNS) as address:
+        visit = Visit(browser, address)
+        page = visit.page
+        visit.phase("done")
+        for slug, kinds in (("2-paper", 3), ("5-bwcache-plus", 2)):
+            page.locator(f".bw-run[data-slug='{slug}']").click()
+            page.wait_for_function(
+                "kinds => document.querySelectorAll('.bw-chart-key-item').length === kinds",
+                arg=kinds,
+            )
+        heading = page.get_by_role("button", name="Recorded runs")
+        assert heading.is_visible()
+        assert heading.is_disabled()
         visit.close()

@@ -174,6 +174,7 @@ export function createGallery(panel) {
     const isOwn = chosen === null && root.dataset.phase !== "empty";
     box.dataset.shows = chosen ? "recorded" : isOwn ? "own" : "nothing";
     root.toggleAttribute("data-replaying", playing);
+    toggle.disabled = !isOwn; // a heading then: the cards are there in any case
     cards.hidden = isOwn && toggle.getAttribute("aria-expanded") !== "true";
     for (const button of cards.children) {
       button.disabled = isBusy();

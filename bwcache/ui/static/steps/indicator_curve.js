@@ -86,10 +86,14 @@ export function createIndicatorCurve({ root, texts, numbers, runName, plotlyUrl,
       made.append(make("i", `bw-mark-${name}`), text);
       return made;
     };
+    const { rows } = state.runs.cached;
+    // A method that measures nothing has no points to explain, once that is known.
+    const measures = rows.length < state.steps || rows.some((row) => row.v > 0);
+    const cached = item("cached", fill(texts.key_cached, { run: runName("cached") }));
     key.replaceChildren(
       item("baseline", fill(texts.key_uncached, { run: runName("baseline") })),
       item("reused", texts.key_reused),
-      item("cached", fill(texts.key_cached, { run: runName("cached") })),
+      ...(measures ? [cached] : []),
     );
   }
 
