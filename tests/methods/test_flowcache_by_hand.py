@@ -9,7 +9,6 @@ from bwcache import ConfigError, FlowCacheConfig
 from bwcache.cache.chunks import Chunks
 from bwcache.cache.method import CHUNK_CHANGE, CHUNK_MOVES, WHOLE, RunFacts, ask, start
 from bwcache.cli import main
-from bwcache.models import CATALOGUE
 from bwcache.ui import form
 from bwcache.ui.phrases import refused
 from tests.ui.given import given
@@ -138,12 +137,6 @@ def test_causal_blocks_of_frames_are_the_chunks():
     assert chunks.count == 3
     chunks.begin((torch.ones(1, 6, 3),), torch.ones(1, 6), SimpleNamespace(), True)
     assert chunks.count == 2  # of five frames and of one
-
-
-@pytest.mark.parametrize("name", CATALOGUE)
-def test_models_of_the_catalogue_are_refused_in_one_line(name):
-    with pytest.raises(ConfigError, match="^method: got 'flowcache'; allowed is a method of whole"):
-        CATALOGUE[name].check_method(FlowCacheConfig())
 
 
 @pytest.mark.parametrize(
