@@ -16,10 +16,11 @@ from ..files import check_folder, replacing, write_text
 from ..models.loading import result_of
 from .consume import consume
 from .events import ComparisonFinished, Events
-from .panel_rows import PanelRows, Row, begin
+from .panel_rows import PanelRows, begin
 from .recorded import PLAIN_NAME, RUN_FILE, RecordedRun, load
 from .request import Request
 from .result_files import save
+from .row_kinds import Row
 from .video import enlarge
 
 LONGEST_TITLE, LONGEST_CAPTION = 60, 240  # characters

@@ -23,7 +23,7 @@ from ..cache.methods.bwcache import BWCacheConfig
 from ..cache.trace import TraceFile
 from ..errors import RecordedError, TraceError, first_line, plain
 from ..files import ASSETS, finite, parse_json, read_text
-from .panel_rows import RecordedRow
+from .row_kinds import RecordedRow
 
 FORMAT, VERSION = "bwcache-recorded-run", 1
 RUN_FILE = "run.json"

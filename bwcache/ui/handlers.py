@@ -16,8 +16,9 @@ import gradio as gr
 from ..errors import ConfigError, TraceError
 from ..runs.baselines import BaselineStore
 from ..runs.consume import told
-from ..runs.panel_rows import END, MessageRow, message
+from ..runs.panel_rows import message
 from ..runs.request import Request
+from ..runs.row_kinds import END, MessageRow
 from .languages import TITLE, say
 from .line import Place
 from .phrases import refused, translated

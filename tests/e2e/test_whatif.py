@@ -2,11 +2,11 @@
 
 import pytest
 
+from bwcache.cache.letters import LETTERS
 from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.cache.predict import predict, reuse_starts_above
 from bwcache.models import find
 from bwcache.runs.events import ComparisonFinished
-from bwcache.runs.panel_rows import LETTERS
 from bwcache.runs.request import Request
 from bwcache.runs.rounding import Shown
 from bwcache.testing import FakeBackend

@@ -9,9 +9,10 @@ import pytest
 
 from bwcache.cache.methods.bwcache import BWCacheConfig
 from bwcache.models import ModelError
-from bwcache.runs import panel_rows as rows
 from bwcache.runs.baselines import BaselineStore
 from bwcache.runs.request import Request
+from bwcache.runs.rounding import rounded
+from bwcache.runs.row_kinds import END, size
 from bwcache.testing import FakeBackend
 from bwcache.ui.finder import search_job
 from bwcache.ui.handlers import Handlers
@@ -42,13 +43,13 @@ def test_rows_come_one_at_a_time_and_only_grow():
     trials = kinds.count("result")
     each = ["try", *["at"] * 12, "result"]
     assert kinds == ["begin", "uncached", *["at"] * 12, "known", *each * trials, "done"]
-    assert updates[-1][0] == rows.END
+    assert updates[-1][0] == END
 
 
 def test_rows_are_small_and_strict_json():
     for row in shown(find(finder())):
         json.dumps(row, allow_nan=False)
-        assert rows.size(row) <= SMALL
+        assert size(row) <= SMALL
         if row["k"] in ("result", "known"):
             assert base64.b64decode(row["p"])[8:12] == b"WEBP"
 
@@ -58,9 +59,9 @@ def test_a_trial_says_what_it_did():
     for trial in found:
         config = BWCacheConfig(trial["t"], int(trial["r"]))
         *_, again = FakeBackend()(Request(PROMPT, steps=12, config=config), BaselineStore())
-        assert trial["psnr"] == rows.rounded(again.summary.psnr_db)
-        assert trial["x"] == rows.rounded(1 / again.summary.compute_share)
-        assert trial["clock"] == rows.rounded(again.summary.speedup)
+        assert trial["psnr"] == rounded(again.summary.psnr_db)
+        assert trial["x"] == rounded(1 / again.summary.compute_share)
+        assert trial["clock"] == rounded(again.summary.speedup)
         assert trial["w"].count("r") == again.summary.steps_reused
         assert trial["ok"] == (trial["psnr"] >= 40)
 

@@ -12,8 +12,8 @@ from bwcache import models
 from bwcache.errors import ConfigError
 from bwcache.models import ModelError, find
 from bwcache.models.spec import MethodFacts
-from bwcache.runs import panel_rows as rows
 from bwcache.runs.baselines import BaselineStore, remembering
+from bwcache.runs.row_kinds import END
 from bwcache.testing import FakeBackend
 from bwcache.ui import build, form
 from bwcache.ui.advice import Adviser
@@ -60,7 +60,7 @@ def test_rows_come_one_at_a_time_and_only_grow(tmp_path):
     table = ["schedule_table", "thresholds", *["schedules"] * kinds.count("schedules")]
     assert lists[-1][27]["parts"] == len(table) - 1
     assert kinds == ["begin", "start", "start", *steps, *table, *ending]
-    assert updates[-1][0] == rows.END
+    assert updates[-1][0] == END
 
 
 def test_buttons_swap_while_a_run_is_under_way(tmp_path):

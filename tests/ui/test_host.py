@@ -12,10 +12,10 @@ from bwcache.models import fit, timings
 from bwcache.models.catalogue import tinyworld
 from bwcache.models.machine import Machine
 from bwcache.models.progress import Loading
-from bwcache.runs import panel_rows as rows
 from bwcache.runs.baselines import BaselineStore
 from bwcache.runs.compare import learn
 from bwcache.runs.request import Request
+from bwcache.runs.row_kinds import MAX_BYTES, size
 from bwcache.space.host_settings import Settings
 from bwcache.space.quota import Cost
 from bwcache.testing import FakeBackend
@@ -184,7 +184,7 @@ def test_loading_is_shown_and_a_retry_starts_the_clock_anew(tmp_path):
     clocks = [row["s"] for row in first if row["run"] == "baseline"]
     assert clocks[0] == clocks[1]
     assert found[-1]["k"] == "done"
-    assert all(rows.size(row) <= rows.MAX_BYTES for row in found)
+    assert all(size(row) <= MAX_BYTES for row in found)
 
 
 @pytest.mark.parametrize(("zerogpu", "places"), [(False, 1), (True, 8)])

@@ -9,7 +9,7 @@ import pytest
 from bwcache.errors import CacheError
 from bwcache.explore.compare_methods import Point
 from bwcache.explore.families import BEST_KNOWN, find_families
-from bwcache.runs import panel_rows as rows
+from bwcache.runs.row_kinds import size
 from bwcache.testing import FakeBackend
 from bwcache.ui.handlers import Handlers
 from bwcache.ui.host import Host
@@ -35,7 +35,7 @@ def test_rows_are_small_strict_and_tell_all_of_it():
     found = compared()
     for row in found:
         json.dumps(row, allow_nan=False)
-        assert rows.size(row) <= SMALL
+        assert size(row) <= SMALL
     kinds = [row["k"] for row in found]
     each = ["try", *["at"] * 12, "result"]
     assert kinds == ["begin", "uncached", *["at"] * 12, "known", *each * 6, "done"]

@@ -22,6 +22,8 @@ from bwcache.runs import panel_rows as rows
 from bwcache.runs.consume import Clock, Consumer, consume, told
 from bwcache.runs.events import RunFinished, StepDone
 from bwcache.runs.request import Request
+from bwcache.runs.row_kinds import MAX_BYTES, size
+from bwcache.runs.schedule_rows import schedules
 from bwcache.testing import FakeBackend, distances
 from bwcache.ui.languages import LABELS
 
@@ -51,7 +53,7 @@ def test_a_step_keeps_the_indicator_whole_and_spells_its_action_as_a_letter():
 @pytest.mark.parametrize("reason", ["reuse 1 of 3", "why " * 200])
 def test_no_step_is_too_long(blocks, preview, reason):
     row = rows.step(StepDone("baseline", record(blocks, reason), bytes(preview)), 1234.5678)
-    assert rows.size(row) <= rows.MAX_BYTES
+    assert size(row) <= MAX_BYTES
     assert len(row["d"]) == blocks
 
 
@@ -100,7 +102,7 @@ def test_every_row_of_a_comparison_fits(control):
     begin = rows.begin("a1b2c3d4", request, find("tinyworld"))
     assert begin["runs"] == ["baseline", "cached"] + ["control"] * control
     made = [begin, *consume(FakeBackend()(request), panel_rows(request.config))]
-    assert max(map(rows.size, made)) <= rows.MAX_BYTES
+    assert max(map(size, made)) <= MAX_BYTES
     assert made[-1]["verdict"].startswith("Saved")
     assert ("control_steps" in made[-1]) == control
     kinds = [row["k"] for row in made]
@@ -163,7 +165,7 @@ def test_the_numbers_of_frames_come_in_rows_that_fit(count, rows_needed):
     )
     made = rows.frames(summary)
     assert len(made) == rows_needed
-    assert max(map(rows.size, made)) <= rows.MAX_BYTES
+    assert max(map(size, made)) <= MAX_BYTES
     assert [row["at"] for row in made] == list(range(0, count, rows.FRAMES_A_ROW))
     psnr = [value for row in made for value in row["psnr"]]
     assert psnr[:3] == [None, 30.12, 30.12]
@@ -189,8 +191,8 @@ def test_the_table_of_schedules_comes_whole_in_rows_that_fit(steps):
     config = BWCacheConfig(0.06, 3)
     request = Request(REQUEST.prompt, steps=steps, config=config)
     trace = next(event.trace for event in FakeBackend()(request) if isinstance(event, RunFinished))
-    first, *parts = rows.schedules(trace, config)
-    assert max(map(rows.size, [first, *parts])) <= rows.MAX_BYTES
+    first, *parts = schedules(trace, config)
+    assert max(map(size, [first, *parts])) <= MAX_BYTES
     assert first["parts"] == len(parts)
     table = schedule_table(trace, config)
     thresholds = [value for row in parts if row["k"] == "thresholds" for value in row["values"]]
@@ -220,4 +222,4 @@ def test_the_table_of_schedules_comes_whole_in_rows_that_fit(steps):
 
 def test_a_method_that_an_uncached_run_tells_nothing_of_has_no_table():
     *_, finished = FakeBackend()(REQUEST)
-    assert rows.schedules(finished.trace_file.baseline, Method()) == []
+    assert schedules(finished.trace_file.baseline, Method()) == []

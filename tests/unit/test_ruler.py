@@ -17,6 +17,7 @@ from bwcache.models import find
 from bwcache.runs import panel_rows as rows
 from bwcache.runs import perceptual, ruler
 from bwcache.runs.request import MAX_SEED, MAX_STEPS, Request
+from bwcache.runs.row_kinds import MAX_BYTES, size
 from bwcache.runs.ruler import Mark, Ruler
 from bwcache.runs.verdict import TEXTS
 from bwcache.testing import FakeBackend
@@ -197,5 +198,5 @@ def test_the_panel_is_told_where_the_video_lies():
     stored = ruler.ruler_of("tinyworld")
     assert row["place"] == stored.place(finished.summary.psnr_db)
     assert [mark[0] for mark in row["marks"]] == list(ruler.MARKS)
-    assert rows.size(row) <= rows.MAX_BYTES
+    assert size(row) <= MAX_BYTES
     assert not list(rows.ruler(replace(finished.summary, random_weights=True)))
