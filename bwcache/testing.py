@@ -17,7 +17,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from .cache.method import Action, Method
+from .cache.letters import Action
+from .cache.method import Method
 from .cache.predict import Prediction, predict
 from .cache.trace import StepRecord, Trace, TraceFile
 from .models import find

@@ -8,7 +8,8 @@ The stretches between computed steps grow: dense at the start, where the video t
 from dataclasses import dataclass
 
 from bwcache import Method, Plan, cached
-from bwcache.cache.method import WHOLE, Forecast, RunFacts, Seen, knob
+from bwcache.cache.knob import knob
+from bwcache.cache.method import WHOLE, Forecast, RunFacts, Seen
 
 
 @dataclass(frozen=True)

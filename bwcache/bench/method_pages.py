@@ -13,7 +13,8 @@ from collections.abc import Iterator
 
 from ..cache import calibration
 from ..cache.block_stacks import CALLED_PER_BRANCH, CALLED_PER_FRAME, MODULES
-from ..cache.method import Knob, Method, RunFacts
+from ..cache.knob import Knob
+from ..cache.method import Method, RunFacts
 from ..cache.methods import METHODS
 from ..files import ASSETS
 from ..models import CATALOGUE

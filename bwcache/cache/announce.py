@@ -12,6 +12,7 @@ import torch
 from ..errors import CacheError
 from .block_gate import ModuleGate, in_calling_order
 from .block_stacks import BlockStack
+from .call_answers import refuse_unguided
 from .call_gate import CallGate
 from .chunk_gates import check_call
 from .lanes import Switch
@@ -122,7 +123,7 @@ def announced(place: Place, whole_calls: bool) -> Iterator[None]:
         if controller.idle:  # once a run: it looks at every module
             check_no_other_cache(module)
             if lane.stepping.unguided:
-                controller.refuse_unguided()
+                refuse_unguided(controller.methods)
         check_lists()
         lane.stepping.follow()
         context = lane.contexts[-1][0] if lane.contexts else None

@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
+from .ask import NOT_CACHED
 from .call_output import OutputForm, kinds_of, output_tensors
 from .in_place import Held
-from .method import NOT_CACHED
 
 RADIUS = 5  # low frequencies lie within this part of the shorter side, as published
 UNLIKE = "its guidance branches do not give tensors of one shape"

@@ -22,9 +22,9 @@ from typing import Any
 
 import torch
 
+from .ask import NOT_CACHED
 from .call_output import OutputForm, kinds_of, output_tensors
 from .in_place import Held
-from .method import NOT_CACHED
 from .prediction import Prediction
 
 HALF = (torch.float16, torch.bfloat16)

@@ -18,28 +18,19 @@ from typing import Any
 
 import torch
 
-from ..errors import CacheError
-from .branch import FORECAST, GUIDANCE, Branch, CallLayout
-from .branch_difference import UNLIKE
-from .call_forecast import CallForecast
+from . import call_answers
+from .ask import ask, start
+from .branch import Branch, CallLayout
 from .chunks import Chunks, Part
 from .in_place import Tensors
-from .method import (
-    FEATURES,
-    Method,
-    Plan,
-    RunFacts,
-    Site,
-    action_of,
-    ask,
-    start,
-)
+from .method import Method, Plan, RunFacts, Site
 from .probes import Shares
 from .readings import Measured, decisive
 from .run_state import Call, Expert, RunPlan, RunState, model_of
 from .sampling import Parts
+from .step_records import record_of, remembered
 from .stopwatch import Stopwatch, synchronise
-from .trace import ExpertRecord, StepRecord, Trace
+from .trace import StepRecord, Trace
 
 StepCallback = Callable[[StepRecord, torch.Tensor | None], None]
 RUN, PASS, GIVE = 0, 1, 2  # what a block does in the running call
@@ -127,15 +118,9 @@ class Controller:
         self.doing = [RUN] * call.num_blocks
 
     @property
-    def may_answer_calls(self) -> bool:
-        """Whether one of its methods answers whole calls: forecasts them, or estimates branches."""
-        return any(each.site == "call" or each.guidance != "unused" for each in self.methods)
-
-    @property
     def answers_calls(self) -> bool:
         """Whether the running call is of a method that answers whole calls."""
-        branch = self._branch
-        return branch is not None and (branch.call is not None or branch.difference is not None)
+        return self._branch is not None and call_answers.answers(self._branch)
 
     def answer_call(self, given: Sequence[torch.Tensor]) -> Any | None:
         """What the running call is answered with instead of being made; None where it is made.
@@ -143,48 +128,19 @@ class Controller:
         Args:
             given: The tensors that it is given, the latents first.
         """
-        if self._turn.call is not None:
-            return self._forecast(self._turn.call, given)
-        run, difference = self._running, self._turn.difference
-        weights = run.decision.estimate
-        if weights is None or run.first_call or difference is None:
-            return None
-        refusal = difference.refusal(run.first_branch)
-        if refusal is not None:
-            run.refusal = refusal
-            return None
-        self._pass_call()
-        return difference.give(run.first_branch, *weights)
+        run, adds_noise = self._running, self.traces[-1].adds_noise
+        answer = call_answers.answer(run, self._turn, given, adds_noise)
+        if answer is not None:  # none of its blocks runs
+            self.doing, run.reached = [PASS] * len(self.doing), True
+        return answer
 
     def call_returned(self, output: Any) -> Any | None:
         """The running call was made, and returned this; what it is to return instead, or None."""
-        run, call, difference = self._running, self._turn.call, self._turn.difference
-        if call is not None:
-            found = call.leave(output, run.step)
-            self._note_miss(FORECAST, None if found is None else (found.ready, found.came))
-            return None if found is None else found.corrected
-        if difference is not None:
-            computed = all(doing == RUN for doing in self.doing)
-            if run.first_call:
-                run.first_branch.leave(output, computed)
-            elif computed and run.first_branch.computed:
-                self._note_miss(GUIDANCE, difference.leave(run.first_branch, output))
-        return None
-
-    def refuse_unguided(self, why: str = "this run calls its transformer once a step") -> None:
-        """No guidance branch can be estimated: raise where a method does nothing else.
-
-        Raises:
-            CacheError: It does nothing else.
-        """
-        for method in self.methods:
-            if method.guidance == "needed":
-                raise CacheError(
-                    f"method: {method.title} estimates one guidance branch from the other, but "
-                    f"{why}; give it a guidance scale above 1 where the model takes one, or use "
-                    "another method",
-                    "other-methods",
-                )
+        all_ran = all(doing == RUN for doing in self.doing)
+        found = call_answers.returned(self._running, self._turn, output, all_ran)
+        if found.miss is not None:
+            self._measure_miss(found.probe, found.miss)
+        return found.instead
 
     def weigh(self, index: int, operations: float) -> None:
         """How much work a module is; see `weighing`."""
@@ -336,7 +292,7 @@ class Controller:
         if not run.step and isinstance(latents, torch.Tensor) and latents.ndim:
             run.videos = latents.shape[0]
         if not run.step:
-            self._check_branches()
+            call_answers.check_branches(self.methods, self.branches.values())
         run.indicator_time.start()
         self._end_call()
         run.first_branch.begin_step()
@@ -344,31 +300,14 @@ class Controller:
         run.indicator_time.stop()
         synchronise(run.plan.device)
         now = time.perf_counter()
-        blocks = "".join("C" if ran else "r" for ran in run.ran)
-        distances = numbers.pop(FEATURES, None)
-        expert = run.expert
-        record = StepRecord(
-            run.step,
-            action_of(blocks, run.evaluated == run.evaluations),
-            run.refusal or run.decision.reason,
-            sum(distances) / len(distances) if distances else None,
-            distances,
-            now - run.started,
-            run.block_time.read(),
-            run.indicator_time.read(),
-            timestep,
-            blocks,
-            run.evaluated / run.evaluations if run.evaluations else 1.0,
-            {**run.read_early, **numbers},
-            run.current.expert,
-        )
-        expert.numbers = {**numbers, **({FEATURES: distances} if distances else {})}
+        expert, record = run.turn, record_of(run, now - run.started, timestep, numbers)
+        expert.numbers = {name: each for name, each in numbers.items() if each}
         branches = max(self.traces[-1].branches or 0, sum(run.calls.values()))
         run.step, run.calls, run.read_early = run.step + 1, Counter(), {}
         run.evaluations = run.evaluated = 0
         trace = self.traces[-1]
         self.traces[-1] = replace(
-            trace, steps=(*trace.steps, record), branches=branches, **self._states()
+            trace, steps=(*trace.steps, record), branches=branches, **remembered(run)
         )
         if self._on_step is not None:
             self._on_step(record, latents)
@@ -432,48 +371,17 @@ class Controller:
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _forecast(self, call: CallForecast, given: Sequence[torch.Tensor]) -> Any | None:
-        """The forecast of the running call, where the plan has one and there is one."""
-        run, whole = self._running, (0, len(self.doing))
-        if self.traces[-1].adds_noise:
-            call.forecast_clean_video()
-        if run.spans.get(0) == whole:
-            run.refusal = call.refusal(given, run.step)
-            if run.refusal is None:
-                self._pass_call()
-                if call.note and call.note not in run.decision.reason:
-                    reason = f"{run.decision.reason}; {call.note}".lstrip("; ")
-                    run.decision = replace(run.decision, reason=reason)
-                return call.give(given, run.step)
-            run.spans = {}
-        call.compute(given)
-        return None
-
-    def _check_branches(self) -> None:
-        """The first step is over: refuse a run none of whose branches can be estimated."""
-        later = [x.difference for x in self.branches.values() if x.difference is not None][1:]
-        if not later:
-            self.refuse_unguided()
-        elif all(each.why_none == UNLIKE for each in later):
-            self.refuse_unguided(UNLIKE)
-
-    def _pass_call(self) -> None:
-        """The running call is answered: none of its blocks runs."""
-        self.doing, self._running.reached = [PASS] * len(self.doing), True
-
-    def _note_miss(self, of: str, found: tuple[torch.Tensor, torch.Tensor] | None) -> None:
+    def _measure_miss(self, of: str, miss: tuple[torch.Tensor, torch.Tensor]) -> None:
         """What stood ready for a call and what came instead, for the probes that want it."""
-        if found is None:
-            return
         run = self._running
         for place, probe in enumerate(run.layout.probes):
             if probe.of == of and (run.first_call or not probe.first_branch):
-                for each in found:
+                for each in miss:
                     self._measure(place, each)
 
     def _begin_run(self, call: Call, plan: RunPlan) -> None:
         self._run = RunState(plan, Stopwatch(plan.device), Stopwatch(plan.device), len(plan.levels))
-        method = self._method_of(call)
+        method = self.method_of(call.expert)
         self.traces.append(
             Trace(
                 len(plan.levels),
@@ -484,9 +392,6 @@ class Controller:
             )
         )
 
-    def _method_of(self, call: Call) -> Method:
-        return self.method_of(call.expert)
-
     def method_of(self, expert: int) -> Method:
         """Which method decides for one of the pipeline's transformers."""
         return self.methods[min(expert, len(self.methods) - 1)]
@@ -496,7 +401,7 @@ class Controller:
         run = self._running
         self.branches, self._branch = {}, None
         if call.expert not in run.experts:
-            levels, method = tuple(run.plan.levels), self._method_of(call)
+            levels, method = tuple(run.plan.levels), self.method_of(call.expert)
             model, noise = model_of(call.owner), run.plan.prediction.shares
             facts = RunFacts(
                 len(levels), call.num_blocks, levels, run.step, model, call.parts, noise
@@ -508,26 +413,6 @@ class Controller:
         self.weighing = not all(run.expert.work)
         self.entered, self.left = list(run.layout.entered), run.layout.left
         self.site = _gated_site(run.expert.method)
-
-    def _states(self) -> dict[str, Any]:
-        """What the methods remember, as the trace tells it."""
-        if len(self._run.experts) == 1:
-            expert = self._run.expert
-            return {"state": expert.method.facts(expert.asked.state), "experts": ()}
-        found = [
-            ExpertRecord(
-                number,
-                expert.layout.facts.first_step,
-                expert.layout.facts.num_blocks,
-                expert.method.name,
-                expert.method.as_dict(),
-                expert.method.facts(expert.asked.state),
-            )
-            for number, expert in self._running.experts.items()
-        ]
-        triggered = [each for each in found if each.state.get("trigger_step") is not None]
-        state = (triggered or found)[0].state
-        return {"state": state, "experts": tuple(found)}
 
     def _shares(self, call: Call) -> Shares | None:
         """Whose the call's rows are; None where one video and one process are all there is."""

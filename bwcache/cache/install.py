@@ -21,6 +21,7 @@ from ..errors import CacheError, ConfigError
 from .announce import Hook, Place, announced
 from .block_gate import ModuleGate, gates_of, gates_of_modules, parts_of
 from .block_stacks import BlockStack
+from .call_answers import answers_any
 from .chunk_gates import check_chunks, gates_of_chunks
 from .controller import Controller, StepCallback
 from .find_blocks import stack_of
@@ -194,7 +195,9 @@ def put_gates(
             undo.callback(gate.remove)
             gate.put()
         place = Place(transformer, stack, expert, ranks, gates, switch, parts)
-        whole_calls = any(controller.may_answer_calls for controller in controllers)
+        whole_calls = any(
+            answers_any(each) for controller in controllers for each in controller.methods
+        )
         undo.enter_context(announced(place, whole_calls))
 
 

@@ -4,39 +4,30 @@
     decide  → (state, what was seen) → (the plan of a step, the next state)
 
 A method holds formulas, thresholds and triggers. It holds no tensor, no clock and no trace: the
-controller keeps those, asks the method through `ask`, and guards every method alike. Standard
+controller keeps those, and asks through `ask.py`, which guards every method alike. Standard
 library only, so that a schedule can be predicted where there is no torch.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
-from types import MappingProxyType
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Literal, TypeVar
 
-from ..errors import ConfigError, is_number
+from ..errors import ConfigError
+from .knob import Knob, knob
 
-Action = Literal["compute", "reuse", "partial"]
 Forecast = Literal["exact", "estimate", "none"]
 Against = Literal["computed", "measured", "neighbour"]
 Metric = Literal["relative_l1", "change", "size", "cosine", "cosine_ahead"]
 Site = Literal["blocks", "modules", "call", "chunks"]
 Guidance = Literal["unused", "used", "needed"]
-KnobKind = Literal[
-    "number", "whole", "steps", "count", "choice", "numbers", "start", "mask", "name"
-]
 M = TypeVar("M", bound="Method")
 
 FEATURES = "features"  # the probe that the trace shows as distances and indicator
 # of each chunk of frames (`Method.site`): by how much its tokens differ from the step before, as
 # ‖now − before‖₁ / ‖before‖₁, and how many steps of its own it has begun, the first one not counted
 CHUNK_CHANGE, CHUNK_MOVES = "chunk_change", "chunk_moves"
-NOT_FINITE = "the last measurement is not a finite number"
-NOT_CACHED = "nothing is cached for this call yet"
-MASK_COMPUTE, MASK_REUSE, MASK_METHOD = "C", "R", "?"
-ROUNDING = 1e-9  # forgives binary fractions: 0.1 of 30 steps is 3, 0.29 of 100 is 29
 
 
 @dataclass(frozen=True)
@@ -177,139 +168,6 @@ class Plan:
     def reuses(self) -> bool:
         """Whether anything is replayed or estimated."""
         return bool(self.reused or self.chunks) or self.estimate is not None
-
-
-@dataclass(frozen=True)
-class Knob:
-    """One setting of a method, described once: what forms, options, links and docs are made of.
-
-    Args:
-        name: The config's field.
-        kind: "number" (finite float), "whole", "steps" (an int counts steps, a float in (0, 1) is
-            a share of all), "count" (a whole number from 1, or None for all), "choice", "numbers"
-            (a tuple of finite floats).
-        default: Its default.
-        title: A few words.
-        everybody: One line for everybody.
-        expert: One line for experts, with symbol and source.
-        low, high: Bounds of numbers, both allowed.
-        choices: Value and title of each choice.
-        basic: Whether it stands in sight; the others are for experts.
-    """
-
-    name: str
-    kind: KnobKind
-    default: Any
-    title: str
-    everybody: str
-    expert: str
-    low: float = 0
-    high: float = math.inf
-    choices: tuple[tuple[str, str], ...] = ()
-    basic: bool = False
-
-    @property
-    def allowed(self) -> str:
-        """What may be given, in words."""
-        if self.kind == "choice":
-            return " or ".join(repr(value) for value, _ in self.choices)
-        if self.kind == "steps":
-            return "a whole number of steps from 1, or a share of the steps between 0 and 1"
-        if self.kind == "start":
-            return "a whole number of steps from 0, or a share of the steps from 0 to below 1"
-        if self.kind == "mask":
-            return "a letter a step: C computes it, R reuses it, ? leaves it to the method"
-        if self.kind == "count":
-            return "a whole number from 1, or None for all"
-        if self.kind == "numbers":
-            return "a list of finite numbers"
-        if self.kind == "name":
-            return "a model's name in the catalogue, or a JSON file"
-        what = "a whole number" if self.kind == "whole" else "a number"
-        if self.high < math.inf:
-            return f"{what} from {self.low:g} to {self.high:g}"
-        if self.kind == "whole":
-            return f"{what} from {self.low:g}"
-        return f"a finite number of at least {self.low:g}"
-
-    def check(self, value: object) -> None:
-        """Refuse a value that is not allowed.
-
-        Raises:
-            ConfigError: Naming the field, what was given and what is allowed.
-        """
-        if not self._allows(value):
-            raise ConfigError(self.name, value, self.allowed)
-
-    def _allows(self, value: Any) -> bool:
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        match self.kind:
-            case "choice":
-                return isinstance(value, str) and value in dict(self.choices)
-            case "steps":
-                return (whole and value >= 1) or (isinstance(value, float) and 0 < value < 1)
-            case "start":
-                return (whole and value >= 0) or (isinstance(value, float) and 0 <= value < 1)
-            case "mask":
-                return isinstance(value, str) and not set(value) - set("CR?")
-            case "count":
-                return value is None or (whole and value >= 1)
-            case "name":
-                return isinstance(value, str)
-            case "numbers":
-                return isinstance(value, tuple) and all(
-                    is_number(each) and math.isfinite(each) for each in value
-                )
-            case "whole":
-                return whole and self.low <= value <= self.high
-        return is_number(value) and math.isfinite(value) and self.low <= value <= self.high
-
-    def read(self, text: str) -> Any:
-        """The value that a text stands for, checked: "3", "0.1", "all", "1.0,1.02".
-
-        Raises:
-            ConfigError: It stands for none that is allowed.
-        """
-        value: object = text
-        try:
-            match self.kind:
-                case "number":
-                    value = float(text)
-                case "whole":
-                    value = int(text)
-                case "steps" | "start":
-                    value = int(text) if text.strip().lstrip("+-").isdigit() else float(text)
-                case "mask":
-                    value = text.strip().upper()
-                case "count":
-                    value = None if text.strip() == "all" else int(text)
-                case "numbers":
-                    value = tuple(float(part) for part in text.split(","))
-        except ValueError:
-            raise ConfigError(self.name, text, self.allowed) from None
-        self.check(value)
-        return value
-
-
-def knob(
-    default: Any,
-    kind: KnobKind,
-    title: str,
-    everybody: str,
-    expert: str,
-    *,
-    low: float = 0,
-    high: float = math.inf,
-    choices: Sequence[tuple[str, str]] = (),
-    basic: bool = False,
-    by_name: bool = False,
-) -> Any:
-    """A dataclass field that carries its description; see `Knob` for the arguments.
-
-    `by_name` makes it one that is given by its name only, behind a method's own in every list.
-    """
-    about = Knob("", kind, default, title, everybody, expert, low, high, tuple(choices), basic)
-    return field(default=default, metadata={"knob": about}, kw_only=by_name)
 
 
 @dataclass(frozen=True)
@@ -521,118 +379,3 @@ class Method:
     def facts(self, state: Any) -> dict[str, Any]:
         """What the trace tells of the state, such as BWCache's trigger step; ready for JSON."""
         return {}
-
-
-def steps_of(setting: int | float, num_steps: int) -> int:
-    """A number of steps as a setting gives it: counted, or as a share of all, rounded down."""
-    if isinstance(setting, int):
-        return setting
-    return math.floor(setting * num_steps + ROUNDING)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A method in the course of a run.
-
-    Args:
-        method: The config.
-        run: What is known of the run.
-        state: The method's own, as the last question left it.
-        healthy: Whether its last numbers could be used.
-        step: The step of the last question.
-        reusing: Whether that step reuses anything.
-        stretch: How many steps before that one, without a gap, have reused anything.
-    """
-
-    method: Method
-    run: RunFacts
-    state: Any
-    healthy: bool = True
-    step: int = -1
-    reusing: bool = False
-    stretch: int = 0
-
-
-def start(method: Method, run: RunFacts) -> Asked:
-    """A method before the first step of a run, or of one of its transformers."""
-    return Asked(method, run, method.begin(run))
-
-
-def ask(
-    asked: Asked, step: int, block: int | None, numbers: Mapping[str, Sequence[float]]
-) -> tuple[Plan, Asked]:
-    """Ask a method for a plan: the one way to, live and in predictions, so that all are guarded.
-
-    What holds for every method: numbers that are not finite never start or continue reuse (they
-    are kept from the method, and everything is computed until finite ones have been measured); a
-    transformer's first step is computed; so are the steps of `warm_up_steps`, in which the method
-    is not asked at all, those that `step_mask` names, and the one after `max_consecutive`.
-
-    Args:
-        asked: The method as the last question left it.
-        step, block: See `Seen`.
-        numbers: What was measured since, not finite ones included.
-    """
-    method, run = asked.method, asked.run
-    bad = {n for n, values in numbers.items() if not all(map(math.isfinite, values))}
-    healthy = (asked.healthy or bool(numbers)) and not bad
-    stretch = asked.stretch
-    if step != asked.step:
-        stretch = stretch + 1 if asked.reusing and step == asked.step + 1 else 0
-    warm_up = steps_of(method.warm_up_steps, run.num_steps)
-    if step < warm_up:
-        plan, state = Plan(reason=f"one of the first {warm_up} steps"), asked.state
-    else:
-        why = _why_computed(method, run, step, healthy, stretch)
-        good = {name: tuple(values) for name, values in numbers.items() if name not in bad}
-        seen = Seen(step, block, good, why is not None)
-        plan, state = method.decide(asked.state, seen)
-        if why is not None:
-            plan = Plan((), plan.until, why if plan.reuses or not healthy else plan.reason or why)
-        elif _masked(method, step) == MASK_REUSE:
-            plan = replace(method.all_reused(run), reason="the step mask says so")
-    reusing = plan.reuses or (step == asked.step and asked.reusing)
-    return plan, Asked(method, run, state, healthy, step, reusing, stretch)
-
-
-def _masked(method: Method, step: int) -> str:
-    return method.step_mask[step] if step < len(method.step_mask) else MASK_METHOD
-
-
-def _why_computed(
-    method: Method, run: RunFacts, step: int, healthy: bool, stretch: int
-) -> str | None:
-    """Why a step is computed whatever the method says; None where it may decide."""
-    if not healthy:
-        return NOT_FINITE
-    if step == run.first_step:
-        return NOT_CACHED
-    if _masked(method, step) == MASK_COMPUTE:
-        return "the step mask says so"
-    if method.max_consecutive is not None and stretch >= method.max_consecutive:
-        return f"{stretch} steps in a row were reused, the most allowed"
-    return None
-
-
-def letters(plan: Plan, num_blocks: int) -> str:
-    """The blocks of a step in calling order: "C" for one that runs, "r" for one replayed."""
-    reused = {i for span in plan.reused for i in range(*span.of(num_blocks))}
-    return "".join("r" if i in reused else "C" for i in range(num_blocks))
-
-
-# of a whole step, wherever a schedule is shown or sent
-LETTERS: Mapping[Action, Literal["C", "r", "p"]] = MappingProxyType(
-    {"compute": "C", "reuse": "r", "partial": "p"}
-)
-
-
-def action_of(blocks: str, in_every_branch: bool = True) -> Action:
-    """What a step does.
-
-    Args:
-        blocks: Its blocks' letters.
-        in_every_branch: Whether those that ran did so in every guidance branch.
-    """
-    if "r" not in blocks:
-        return "compute" if in_every_branch else "partial"
-    return "partial" if "C" in blocks else "reuse"

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import TraceError
+from .ask import MASK_REUSE, ask, start
 from .calibration import is_known
-from .method import FEATURES, MASK_REUSE, Action, Method, RunFacts, action_of, ask, letters, start
+from .letters import Action, action_of, letters
+from .method import FEATURES, Method, RunFacts
 from .methods.bwcache import BWCacheConfig
 from .trace import Trace, TraceFile
 

@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 import torch
 
+from .ask import NOT_CACHED
 from .in_place import Held, Tensors
-from .method import NOT_CACHED
 from .ranks import Ranks
 
 # A forecast is `residual + reach · (1 − share) · change`: the reach in gaps between the two steps

@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
+from .ask import Asked
 from .branch import CallLayout
 from .branch_difference import FirstBranch
-from .method import Asked, Method, Plan
+from .method import Method, Plan
 from .prediction import UNKNOWN, Prediction
 from .ranks import Ranks
 from .rehearsal import Rehearsal

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import get_args
 
-from .method import LETTERS, Method
+from .letters import LETTERS
+from .method import Method
 from .methods.bwcache import BWCacheConfig, Gate
 from .predict import Prediction, predict
 from .trace import Trace

@@ -14,7 +14,7 @@ from typing import get_args
 
 from ..errors import TraceError, is_number
 from ..files import finite, parse_json, read_text
-from .method import Action, action_of
+from .letters import Action, action_of
 
 FORMAT, VERSION = "bwcache-trace", 2
 READABLE = (1, 2)

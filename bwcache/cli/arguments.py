@@ -10,7 +10,8 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from ..cache.calibration import is_known
-from ..cache.method import Knob, Method
+from ..cache.knob import Knob
+from ..cache.method import Method
 from ..cache.methods import METHODS
 from ..cache.methods.bwcache import BWCacheConfig, parse_interval
 from ..errors import ConfigError

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..bench.gpu.pieces import PARTS, chosen
-from ..cache.method import LETTERS
+from ..cache.letters import LETTERS
 from ..cache.methods.bwcache import parse_interval
 from ..errors import ConfigError, is_number
 from ..files import ASSETS, check_file, check_folder, parse_json, read_text, write

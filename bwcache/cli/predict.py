@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from functools import partial
 
-from ..cache.method import LETTERS
+from ..cache.letters import LETTERS
 from ..cache.methods import METHODS
 from ..cache.predict import predict, settings_of_cached_run
 from ..cache.trace import TraceFile

@@ -13,7 +13,8 @@ from types import MappingProxyType
 from typing import Any
 
 from ..cache.calibration import is_known
-from ..cache.method import Knob, Method
+from ..cache.knob import Knob
+from ..cache.method import Method
 from ..cache.methods import METHODS
 from ..cache.methods.bwcache import BWCacheConfig
 from ..cache.methods.bwcache_plus import BWCachePlusConfig

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypedDict
 import gradio as gr
 
 from .. import models
-from ..cache.method import Knob
+from ..cache.knob import Knob
 from ..cache.methods import METHODS, find_method
 from ..cache.predict import predict, settings_of_cached_run
 from ..cache.trace import TraceFile

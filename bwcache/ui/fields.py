@@ -10,7 +10,8 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from ..cache.calibration import find
-from ..cache.method import Knob, Method
+from ..cache.knob import Knob
+from ..cache.method import Method
 from ..cache.methods import METHODS
 from ..models import ModelSpec
 from . import form, languages

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from .. import models
 from ..cache.calibration import is_known
-from ..cache.method import Knob, Method
+from ..cache.knob import Knob
+from ..cache.method import Method
 from ..cache.methods import METHODS, find_method
 from ..errors import ConfigError
 from ..models import ModelSpec

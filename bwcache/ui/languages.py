@@ -13,7 +13,7 @@ from pathlib import Path
 import gradio as gr
 from gradio.i18n import I18nData
 
-from ..cache.method import Knob
+from ..cache.knob import Knob
 from ..cache.methods import METHODS
 from ..runs import verdict
 from ..runs.verdict import Say

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from bwcache import BWCacheConfig, BWCachePlusConfig, CacheError, ConfigError, cached, predict
-from bwcache.cache.method import RunFacts, ask, start
+from bwcache.cache.ask import ask, start
+from bwcache.cache.method import RunFacts
 from bwcache.cache.methods.bwcache_plus import MISS, START, computed_steps
 from bwcache.cache.trace import Trace
 from tests.conftest import build_wan, run_wan

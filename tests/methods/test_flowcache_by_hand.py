@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from bwcache import ConfigError, FlowCacheConfig
+from bwcache.cache.ask import ask, start
 from bwcache.cache.chunks import Chunks
-from bwcache.cache.method import CHUNK_CHANGE, CHUNK_MOVES, WHOLE, RunFacts, ask, start
+from bwcache.cache.method import CHUNK_CHANGE, CHUNK_MOVES, WHOLE, RunFacts
 from bwcache.cli import main
 from bwcache.ui import form
 from bwcache.ui.phrases import refused

@@ -9,7 +9,10 @@ import pytest
 import torch
 
 from bwcache import CacheError, ConfigError, Method, Plan, Probe, Span, cached
-from bwcache.cache.method import FEATURES, Knob, RunFacts, ask, letters, start
+from bwcache.cache.ask import ask, start
+from bwcache.cache.knob import Knob
+from bwcache.cache.letters import letters
+from bwcache.cache.method import FEATURES, RunFacts
 from bwcache.cache.methods import METHODS, find_method, from_dict
 from tests.methods.fixed import Fixed, all_but_first, every_block, odd_blocks, singly
 from tests.toy import ToyPipeline, ToyTransformer

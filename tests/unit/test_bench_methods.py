@@ -12,7 +12,7 @@ from bwcache.bench.methods_plan import CHOOSE, REPORT, Grid, Plan, plan_of, prom
 from bwcache.bench.methods_runs import Runs
 from bwcache.bench.oracle import Batch, search
 from bwcache.bench.workload import Workload
-from bwcache.cache.method import Knob
+from bwcache.cache.knob import Knob
 from bwcache.cli import main
 from bwcache.explore.families import (
     SHARES,

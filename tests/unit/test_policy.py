@@ -6,7 +6,8 @@ from itertools import product
 import pytest
 
 from bwcache import BWCacheConfig
-from bwcache.cache.method import FEATURES, RunFacts, ask, start
+from bwcache.cache.ask import ask, start
+from bwcache.cache.method import FEATURES, RunFacts
 
 NAN = math.nan
 LOW, HIGH = 0.1, 0.9  # either side of the threshold used here

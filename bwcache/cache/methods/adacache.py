@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..method import WHOLE, Method, Plan, Probe, RunFacts, Seen, knob
+from ..knob import knob
+from ..method import WHOLE, Method, Plan, Probe, RunFacts, Seen
 
 CHANGE, MOTION, SIZE = "change", "motion", "prediction_size"
 # below which change per step → how many steps ahead the next computed one lies

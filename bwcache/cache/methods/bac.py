@@ -16,7 +16,8 @@ from functools import lru_cache
 from itertools import pairwise
 
 from ..calibration import resampled
-from ..method import RunFacts, Span, knob, steps_of
+from ..knob import knob, steps_of
+from ..method import RunFacts, Span
 from .schedule import Calibrated, Fixed, FixedSchedule, best_path, calibration_knob, lagged, whole
 
 Table = tuple[tuple[float, ...], ...]  # similarity by step and lag

@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..calibration import resampled
-from ..method import RunFacts, Span, knob
+from ..knob import knob
+from ..method import RunFacts, Span
 from .schedule import Calibrated, Fixed, FixedSchedule, calibration_knob
 
 

@@ -16,20 +16,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ...errors import ConfigError
-from ..method import (
-    FEATURES,
-    ROUNDING,
-    WHOLE,
-    Forecast,
-    Method,
-    Plan,
-    Probe,
-    RunFacts,
-    Seen,
-    Span,
-    knob,
-    steps_of,
-)
+from ..knob import ROUNDING, knob, steps_of
+from ..method import FEATURES, WHOLE, Forecast, Method, Plan, Probe, RunFacts, Seen, Span
 
 REUSE_NAMES: dict[str, str] = {
     "residual": "BWCache (paper)",

@@ -23,20 +23,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from ..method import (
-    MASK_COMPUTE,
-    MASK_METHOD,
-    WHOLE,
-    Forecast,
-    Method,
-    Plan,
-    Probe,
-    RunFacts,
-    Seen,
-    Site,
-    knob,
-    steps_of,
-)
+from ..ask import MASK_COMPUTE, MASK_METHOD
+from ..knob import knob, steps_of
+from ..method import WHOLE, Forecast, Method, Plan, Probe, RunFacts, Seen, Site
 
 MISS = "miss"  # the probe: how far the forecast of a computed call was off
 SCHEDULES = {"budget": "Budget: a fixed share", "tolerance": "Tolerance: a closed loop"}

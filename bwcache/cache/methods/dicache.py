@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..method import Method, Plan, Probe, RunFacts, Seen, Span, knob
+from ..knob import knob
+from ..method import Method, Plan, Probe, RunFacts, Seen, Span
 from .schedule import warm_up_knob
 
 REST = Span(1)  # all blocks but the probe

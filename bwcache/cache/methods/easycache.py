@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..method import WHOLE, Method, Plan, Probe, RunFacts, Seen, knob
+from ..knob import knob
+from ..method import WHOLE, Method, Plan, Probe, RunFacts, Seen
 from .schedule import warm_up_knob
 
 INPUT_CHANGE, INPUT_SINCE = "input_change", "input_since_computed"

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..method import Forecast, Guidance, Method, Plan, RunFacts, Seen, knob, steps_of
+from ..knob import knob, steps_of
+from ..method import Forecast, Guidance, Method, Plan, RunFacts, Seen
 from .schedule import whole
 
 

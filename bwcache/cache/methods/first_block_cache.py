@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..method import Method, Plan, Probe, RunFacts, Seen, Span, knob
+from ..knob import knob
+from ..method import Method, Plan, Probe, RunFacts, Seen, Span
 
 REST = Span(1)  # all blocks but the first
 HEAD = "first_block"

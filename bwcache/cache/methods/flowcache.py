@@ -13,19 +13,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..method import (
-    CHUNK_CHANGE,
-    CHUNK_MOVES,
-    WHOLE,
-    Method,
-    Plan,
-    Probe,
-    RunFacts,
-    Seen,
-    Site,
-    knob,
-    steps_of,
-)
+from ..knob import knob, steps_of
+from ..method import CHUNK_CHANGE, CHUNK_MOVES, WHOLE, Method, Plan, Probe, RunFacts, Seen, Site
 from .schedule import warm_up_knob, whole
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..calibration import resampled
-from ..method import RunFacts, knob, steps_of
+from ..knob import knob, steps_of
+from ..method import RunFacts
 from .schedule import Calibrated, Fixed, FixedSchedule, best_path, calibration_knob, lagged
 
 

@@ -11,7 +11,8 @@ from array import array
 from dataclasses import dataclass, replace
 
 from ..calibration import resampled
-from ..method import WHOLE, Forecast, Method, Plan, RunFacts, Seen, knob
+from ..knob import knob
+from ..method import WHOLE, Forecast, Method, Plan, RunFacts, Seen
 from .schedule import Calibrated, calibration_knob
 
 

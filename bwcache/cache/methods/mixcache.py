@@ -22,7 +22,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ...errors import ConfigError
-from ..method import ROUNDING, Guidance, Method, Plan, Probe, RunFacts, Seen, Span, knob
+from ..knob import ROUNDING, knob
+from ..method import Guidance, Method, Plan, Probe, RunFacts, Seen, Span
 from .schedule import warm_up_knob, whole
 
 CHANGE, MISS, BLOCKS = "change", "guidance_miss", "residual_change"

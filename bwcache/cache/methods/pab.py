@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..method import Forecast, RunFacts, Site, Span, knob, steps_of
+from ..knob import knob, steps_of
+from ..method import Forecast, RunFacts, Site, Span
 from .schedule import Fixed, FixedSchedule, whole
 
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..method import Method, Plan, Probe, RunFacts, Seen, Span, knob
+from ..knob import knob
+from ..method import Method, Plan, Probe, RunFacts, Seen, Span
 
 CHANGE, NEIGHBOURS, MOTION, SIZE = "change", "neighbours", "motion", "prediction_size"
 STRETCHES = ((0.5, 4), (1.0, 2))  # below this share of the threshold → steps ahead

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from ..calibration import Calibration, find, needed
-from ..method import WHOLE, Forecast, Method, Plan, RunFacts, Seen, Site, Span, knob
+from ..knob import knob
+from ..method import WHOLE, Forecast, Method, Plan, RunFacts, Seen, Site, Span
 
 MORE_THAN_ANY = float("inf")
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from ...errors import ConfigError
 from ..calibration import resampled
-from ..method import Forecast, RunFacts, Span, knob
+from ..knob import knob
+from ..method import Forecast, RunFacts, Span
 from .schedule import (
     ByGranularity,
     Calibrated,

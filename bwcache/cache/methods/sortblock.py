@@ -13,7 +13,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from ..method import ROUNDING, Method, Plan, Probe, RunFacts, Seen, Span, knob, steps_of
+from ..knob import ROUNDING, knob, steps_of
+from ..method import Method, Plan, Probe, RunFacts, Seen, Span
 from .schedule import period_knob, warm_up_knob
 
 AHEAD = "cosine_ahead"

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..calibration import resampled
-from ..method import RunFacts, knob
+from ..knob import knob
+from ..method import RunFacts
 from .schedule import Fixed, FixedSchedule
 
 # steps computed and then replayed, in turns

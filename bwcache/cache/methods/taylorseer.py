@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..method import RunFacts, steps_of
+from ..knob import steps_of
+from ..method import RunFacts
 from .schedule import ByGranularity, Fixed, granularity_knob, period_knob, warm_up_knob, whole
 
 

@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..method import WHOLE, Method, Plan, Probe, RunFacts, Seen, knob
+from ..knob import knob
+from ..method import WHOLE, Method, Plan, Probe, RunFacts, Seen
 from .schedule import MaybeCalibrated, calibration_knob
 
 SIGNAL, EMBEDDING = "signal", "temb"
