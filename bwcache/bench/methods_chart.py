@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import ConfigError
 from ..explore.sweep.report import COLOURS, MARKS, plotly_library
-from .frontier import frontier
+from .frontier import decibels_at, frontier
 
+USUAL_SPEED = 2.0  # at which the legend is ordered
 OURS, UNCACHED = "#0f766e", "#64748b"
 PAGE = """<!doctype html>
 <html lang="en">
@@ -67,7 +69,12 @@ def figure(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     families: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         families.setdefault(row["family"], []).append(row)
-    data = [_trace(number, members) for number, members in enumerate(families.values()) if members]
+    drawn: Counter[int] = Counter()  # so that marks differ where colours do not
+    data = []
+    for members in sorted(families.values(), key=_place):
+        group = _group(members[0])
+        data.append(_trace(drawn[group], members))
+        drawn[group] += 1
     first = rows[0]
     shift = "the model's own flow shift" if first["shift"] is None else f"shift {first['shift']:g}"
     devices = " and ".join(sorted({row["device"] for row in rows}))
@@ -96,11 +103,25 @@ def figure(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"data": data, "layout": layout}
 
 
+def _group(row: Mapping[str, Any]) -> int:
+    """What is drawn alike: ours, uncached runs, all others."""
+    if row["ours"]:
+        return 0
+    return 1 if row["family"].startswith("uncached/") else 2
+
+
+def _place(members: Sequence[Mapping[str, Any]]) -> tuple[int, float, float]:
+    """Where a family stands in the legend: in its group, the closer, the higher."""
+    points = [(row["speedup"], row["psnr_db"]) for row in members]
+    at_usual = decibels_at(points, USUAL_SPEED)
+    return _group(members[0]), -(at_usual or 0.0), -max(decibels for _, decibels in points)
+
+
 def _trace(number: int, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     first = members[0]
     by_gain = {(row["speedup"], row["psnr_db"]): row for row in members}
     line = [by_gain[point] for point in frontier(by_gain)]
-    is_uncached = first["family"].startswith("uncached/")
+    is_uncached = _group(first) == 1
     mark = MARKS[(number + number // len(MARKS)) % len(MARKS)]  # with its colour once in 64
     colour = COLOURS[number % len(COLOURS)]
     colour = OURS if first["ours"] else UNCACHED if is_uncached else colour

@@ -61,14 +61,19 @@ def test_how_far_the_uncached_run_itself_is_off_is_told():
 def test_its_chart_has_every_frontier_and_asks_nobody():
     found = leaderboard(ROWS)
     drawn = figure(found["rows_of_all"])
-    names = ["bwcache_plus/budget", "fora", "uncached/fewer", "rare"]
-    assert [trace["name"] for trace in drawn["data"]] == names
+    names = ["bwcache_plus/budget", "uncached/fewer", "fora", "rare"]
+    assert [
+        trace["name"] for trace in drawn["data"]
+    ] == names  # ours, uncached, others by closeness
     assert "1 prompts" in drawn["layout"]["title"]["text"]
     assert drawn["data"][0]["y"] == [50.0]
-    assert drawn["data"][2]["line"]["dash"] == "dot"
-    many = [{**found["rows_of_all"][1], "family": str(at)} for at in range(30)]
-    looks = {(one["marker"]["color"], one["marker"]["symbol"]) for one in figure(many)["data"]}
-    assert len(looks) == 30  # each is told from the others
+    assert drawn["data"][1]["line"]["dash"] == "dot"
+    of = {row["family"]: row for row in found["rows_of_all"]}
+    for kind, count in (("", 30), ("bwcache_plus/", 8), ("uncached/", 8)):
+        alike = of["bwcache_plus/budget"] if kind == "bwcache_plus/" else of["fora"]
+        many = [{**alike, "family": f"{kind}{at}"} for at in range(count)]
+        looks = {(one["marker"]["color"], one["marker"]["symbol"]) for one in figure(many)["data"]}
+        assert len(looks) == count  # each is told from the others
     page = chart_page(found)
     assert "Plotly.newPlot" in page
     assert ' src="' not in page.split("<script>")[0]
