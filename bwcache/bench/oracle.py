@@ -15,23 +15,17 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
-from torchmetrics.functional.image import peak_signal_noise_ratio
 from tqdm import tqdm
 
-from ..cache.install import cached
-from ..cache.lanes import sharing
 from ..cache.methods.bwcache_plus import BWCachePlusConfig, computed_steps
-from ..cache.noise_levels import noise_levels
 from ..explore.families import SHARES
 from ..files import ASSETS, check_file, finite, write
-from ..models.call import call_arguments
-from ..runs.controls import with_shift
 from ..runs.metrics import PSNR_CONVENTION
-from .frontier import IDENTICAL_DB
+from .batch import Batch
 from .methods import date_and_commit
 from .methods_plan import Grid, reported_prompts
 from .program import run_program
@@ -40,51 +34,6 @@ from .workload import Workload
 RESULTS = ASSETS / "results" / "oracle.json"
 MOST_MOVED = 3  # computed steps that one try moves
 FARTHEST = 2  # steps that one of them moves
-
-
-class Batch:
-    """Prompts that are made together, on one grid, with chosen steps computed.
-
-    Args:
-        pipe: A text-to-video pipeline.
-        workload: Its model, size and seed, which all prompts have.
-        grid: Steps and flow shift.
-        prompts: What the videos show.
-    """
-
-    def __init__(self, pipe: Any, workload: Workload, grid: Grid, prompts: Sequence[str]):
-        self._pipe, self._workload, self._grid = sharing(pipe), workload, grid
-        if grid.shift is not None:
-            self._pipe.scheduler = with_shift(self._pipe.scheduler, grid.shift)
-        self._prompts = list(prompts)
-        self._known: dict[tuple, list[float]] = {}
-        self._reference = self._videos(workload.measuring())
-        self.noise = tuple(noise_levels(self._pipe.scheduler, grid.steps))
-
-    def decibels(self, computed: Sequence[int]) -> list[float]:
-        """PSNR to the uncached run of each prompt, where these steps are computed."""
-        key = tuple(computed)
-        if key not in self._known:
-            steps = range(self._grid.steps)
-            mask = "".join("C" if step in computed else "R" for step in steps)
-            made = self._videos(BWCachePlusConfig(step_mask=mask))
-            found = peak_signal_noise_ratio(
-                made, self._reference, data_range=1.0, reduction="none", dim=(1, 2, 3, 4)
-            )
-            self._known[key] = [min(each, IDENTICAL_DB) for each in found.tolist()]
-        return self._known[key]
-
-    def _videos(self, config: Any) -> torch.Tensor:
-        """Frames `[prompts, frames, channels, height, width]` in 0-1."""
-        workload, count = self._workload, len(self._prompts)
-        arguments = call_arguments(workload.spec, "", workload.seed, self._grid.steps)
-        arguments |= {
-            "prompt": self._prompts,
-            "generator": [torch.Generator("cpu").manual_seed(workload.seed) for _ in range(count)],
-            "output_type": "pt",
-        }
-        with cached(self._pipe, config):
-            return self._pipe(**arguments).frames.float()
 
 
 def search(batch: Batch, count: int, tries: int, seed: int) -> dict[str, Any]:
@@ -101,12 +50,18 @@ def search(batch: Batch, count: int, tries: int, seed: int) -> dict[str, Any]:
         prompt the most that any of the tried ones gave.
     """
     moves = random.Random(seed)
+
+    @cache
+    def decibels_of(computed: tuple[int, ...]) -> list[float]:
+        mask = "".join("C" if step in computed else "R" for step in range(len(batch.noise)))
+        return batch.decibels(BWCachePlusConfig(step_mask=mask))
+
     start = computed_steps(batch.noise, count)
-    steps, decibels = start, batch.decibels(start)
+    steps, decibels = start, decibels_of(start)
     best = of_each = decibels
     for _ in range(tries):
         tried = _moved(steps, len(batch.noise), moves)
-        found = batch.decibels(tried)
+        found = decibels_of(tried)
         of_each = [max(pair) for pair in zip(of_each, found, strict=True)]
         if sum(found) > sum(best):
             steps, best = tried, found

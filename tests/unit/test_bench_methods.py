@@ -10,7 +10,6 @@ from bwcache.bench.leaderboard import add_to, log_file, points_of, standings
 from bwcache.bench.methods import methods
 from bwcache.bench.methods_plan import CHOOSE, REPORT, Grid, Plan, plan_of, prompts_of
 from bwcache.bench.methods_runs import Runs
-from bwcache.bench.oracle import Batch, search
 from bwcache.bench.workload import Workload
 from bwcache.cache.knob import Knob
 from bwcache.cli import main
@@ -215,33 +214,6 @@ def test_two_commands_on_one_log_do_not_double_the_work(tmp_path, capsys):
 def test_processes_that_are_none(processes):
     with pytest.raises(ConfigError, match="^processes: "):
         methods(Workload(device="cpu"), plan_of(["fora"]), processes=processes)
-
-
-def test_a_search_moves_steps_and_keeps_their_number():
-    """The closer, the nearer the computed steps are to 0 3 6: found from 0 1 2 or wherever."""
-
-    class Batch:
-        noise = tuple(1 - i / 9 for i in range(9))
-
-        def decibels(self, computed):
-            return [50.0 - abs(sum(computed) - 9), 30.0 - abs(computed[1] - 3)]
-
-    found = search(Batch(), 3, 60, seed=0)
-    assert len(found["shared"]["steps"]) == 3
-    assert found["shared"]["steps"][0] == 0
-    assert found["shared"]["psnr_db"] == 40.0
-    assert found["of_each_prompt"]["psnr_db_of_each"] == [50.0, 30.0]
-    assert found["rule"]["psnr_db"] <= found["shared"]["psnr_db"]
-
-
-@pytest.mark.usefixtures("small_model")
-def test_a_batch_is_as_close_as_its_prompts_alone():
-    workload, grid = Workload(device="cpu", steps=6), Grid(6)
-    pipe = workload.pipe()
-    steps = (0, 2, 4)
-    together = Batch(pipe, workload, grid, [PROMPT, OTHER]).decibels(steps)
-    alone = [Batch(pipe, workload, grid, [each]).decibels(steps)[0] for each in (PROMPT, OTHER)]
-    assert together == pytest.approx(alone, abs=0.01)
 
 
 def test_the_command_refuses_a_prompt(capsys):
