@@ -2,7 +2,7 @@
 
 Knows no method: no formula, threshold or trigger stands here. What holds for every method does:
 one plan a step for all guidance branches, all videos of a batch and all processes that share it;
-what `method.ask` guards; a span that was not kept or that has another shape is computed, with the
+what `ask.py` guards; a span that was not kept or that has another shape is computed, with the
 reason; a step beyond the plan of the run is computed; each expert decides for itself, by its own
 steps; whatever another expert or an earlier run kept is gone.
 """
