@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,10 +15,11 @@ from ..cache.lanes import sharing
 from ..cache.method import Method
 from ..cache.noise_levels import noise_levels
 from ..errors import ConfigError
+from ..files import check_file
 from ..models.call import call_arguments
 from ..runs.controls import with_shift
 from .frontier import IDENTICAL_DB
-from .methods_plan import Grid
+from .methods_plan import Grid, reported_prompts
 from .workload import Workload
 
 Alter = Callable[[torch.Tensor], torch.Tensor]
@@ -78,3 +81,33 @@ def _starting_from(pipe: Any, alter: Alter) -> Any:
         raise ConfigError("model", type(pipe).__name__, "one that draws noise by prepare_latents")
     own.prepare_latents = lambda *args, **kwargs: alter(draw(*args, **kwargs))
     return own
+
+
+# -- programs that make batches ------------------------------------------------------------------
+
+
+def parser_of(about: str, out: Path) -> argparse.ArgumentParser:
+    """The options that such programs share.
+
+    Args:
+        about: What the program does.
+        out: Where its result lies by default.
+    """
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--model", default="tinyworld")
+    parser.add_argument("--device", choices=("cpu", "cuda"))
+    parser.add_argument("--grids", default="30,30@5", help="steps, or steps@shift: 30,30@5")
+    parser.add_argument("--prompts", type=int, help="so many of those that are reported")
+    parser.add_argument("--out", type=Path, default=out)
+    return parser
+
+
+def asked(args: argparse.Namespace) -> tuple[Workload, list[Grid], list[str]]:
+    """The model, the grids and the prompts that the options ask for.
+
+    Raises:
+        ConfigError: One of them is none, or nothing could be written to `--out`.
+    """
+    check_file(args.out)
+    grids = [Grid.read(each) for each in args.grids.split(",")]
+    return Workload(args.model, args.device), grids, reported_prompts(args.prompts)

@@ -10,26 +10,23 @@ very prompts that it reports: a bound, and nothing to compare a method with as i
 
 from __future__ import annotations
 
-import argparse
 import random
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from ..cache.methods.bwcache_plus import BWCachePlusConfig, computed_steps
 from ..explore.families import SHARES
-from ..files import ASSETS, check_file, finite, write
+from ..files import ASSETS, finite, write
 from ..runs.metrics import PSNR_CONVENTION
-from .batch import Batch
+from .batch import Batch, asked, parser_of
 from .methods import date_and_commit
-from .methods_plan import Grid, reported_prompts
+from .methods_plan import Grid
 from .program import run_program
-from .workload import Workload
 
 RESULTS = ASSETS / "results" / "oracle.json"
 MOST_MOVED = 3  # computed steps that one try moves
@@ -96,18 +93,10 @@ def _told(decibels: Sequence[float]) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="tinyworld")
-    parser.add_argument("--device", choices=("cpu", "cuda"))
-    parser.add_argument("--grids", default="30,30@5", help="steps, or steps@shift: 30,30@5")
-    parser.add_argument("--prompts", type=int, help="so many of those that are reported")
+    parser = parser_of(__doc__.splitlines()[0], RESULTS)
     parser.add_argument("--tries", type=int, default=60, help="a share and grid (%(default)s)")
-    parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
-    check_file(args.out)
-    grids = [Grid.read(each) for each in args.grids.split(",")]
-    workload = Workload(args.model, args.device)
-    prompts = reported_prompts(args.prompts)
+    workload, grids, prompts = asked(args)
     pipe, found, began = workload.pipe(), [], time.monotonic()
     cells = [(grid, share) for grid in grids for share in SHARES]
     batches: dict[Grid, Batch] = {}

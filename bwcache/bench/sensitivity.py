@@ -9,23 +9,19 @@ mixed in, such that the whole stays as strong.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from ..errors import ConfigError
-from ..files import ASSETS, check_file, finite, write
+from ..files import ASSETS, finite, write
 from ..runs.metrics import PSNR_CONVENTION
-from .batch import Batch
+from .batch import Batch, asked, parser_of
 from .methods import date_and_commit
-from .methods_plan import Grid, reported_prompts
 from .program import run_program
-from .workload import Workload
 
 RESULTS = ASSETS / "results" / "sensitivity.json"
 
@@ -50,23 +46,15 @@ def moved(batch: Batch, change: float, draws: int, seed: int) -> list[float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="tinyworld")
-    parser.add_argument("--device", choices=("cpu", "cuda"))
-    parser.add_argument("--grids", default="30,30@5", help="steps, or steps@shift: 30,30@5")
-    parser.add_argument("--prompts", type=int, help="so many of those that are reported")
+    parser = parser_of(__doc__.splitlines()[0], RESULTS)
     parser.add_argument("--change", type=float, default=0.01, help="of the noise (%(default)s)")
     parser.add_argument("--draws", type=int, default=3, help="other noises (%(default)s)")
-    parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
-    check_file(args.out)
     if not 0 < args.change <= 1:
         raise ConfigError("change", args.change, "a share of the noise, above 0 and at most 1")
     if not 1 <= args.draws <= 100:
         raise ConfigError("draws", args.draws, "a whole number from 1 to 100")
-    grids = [Grid.read(each) for each in args.grids.split(",")]
-    workload = Workload(args.model, args.device)
-    prompts = reported_prompts(args.prompts)
+    workload, grids, prompts = asked(args)
     pipe, found = workload.pipe(), []
     for grid in tqdm(grids, desc="sensitivity", unit="grid"):
         batch = Batch(pipe, workload, grid, prompts)
