@@ -14,11 +14,11 @@ from pathlib import Path
 import playwright
 import pytest
 
+from bwcache.cache.letters import LETTERS
 from bwcache.cache.methods.bwcache import BWCacheConfig, parse_interval
 from bwcache.cache.predict import predict
-from bwcache.cache.schedule_table import LETTERS
 from bwcache.cache.trace import StepRecord, Trace
-from bwcache.runs.schedule_rows import schedules
+from bwcache.runs import schedule_rows
 from bwcache.ui.panel import STATIC
 
 HERE = Path(__file__).parent
@@ -72,7 +72,9 @@ def asked(trace: Trace) -> list[dict[str, object]]:
 
 def test_what_is_looked_up_is_what_is_predicted():
     config, traces = BWCacheConfig(0.1, 0.1), [uncached(seed) for seed in range(6)]
-    cases = [{"rows": schedules(trace, config), "asked": asked(trace)} for trace in traces]
+    cases = [
+        {"rows": schedule_rows.schedules(trace, config), "asked": asked(trace)} for trace in traces
+    ]
     done = node(HERE / "lookup.js", given=json.dumps(cases, allow_nan=False))
     assert done.returncode == 0, done.stderr
     found, schedules = json.loads(done.stdout), set()

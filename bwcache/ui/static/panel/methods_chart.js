@@ -2,24 +2,17 @@
 
 import { fill } from "../lib/texts.js";
 import { createJobChart, marks } from "./job_chart.js";
-
-// A symbol each tells them apart without colours, too. Ours and uncached ones have their own hues.
-const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "hexagon"];
-const HUES = ["#4269d0", "#e08c1a", "#d6604d", "#8c6bb1", "#3a9dc4", "#b0703c", "#97733a"];
+import { looksOf } from "./method_looks.js";
 
 // `titleOf(name)`: what a family is called; the rest as of `createJobChart`.
 export function createMethodsChart({ texts, numbers, titleOf, ...more }) {
-  function lookOf(family, at, colour) {
-    const isUncached = family.n.startsWith("uncached/");
-    const hue = HUES[at % HUES.length];
-    const own = family.ours ? colour("--cached") : hue;
+  function drawnAs({ kind, symbol, hue }, colour) {
+    const isOurs = kind === "ours", isUncached = kind === "uncached";
+    const own = isOurs ? colour("--cached") : hue;
     const drawn = isUncached ? colour("--uncached") : own;
     return {
-      marker: {
-        color: drawn, size: family.ours ? 12 : 9,
-        symbol: SYMBOLS[at % SYMBOLS.length] + (isUncached ? "-open" : ""),
-      },
-      line: { color: drawn, width: family.ours ? 3 : 1.5, dash: isUncached ? "dot" : "solid" },
+      marker: { color: drawn, size: isOurs ? 12 : 9, symbol },
+      line: { color: drawn, width: isOurs ? 3 : 1.5, dash: isUncached ? "dot" : "solid" },
     };
   }
 
@@ -28,11 +21,12 @@ export function createMethodsChart({ texts, numbers, titleOf, ...more }) {
       method: titleOf(point.f), x: numbers.fixed(point.x, 2),
       psnr: numbers.decibels(point.psnr), p: numbers.fixed(100 * point.c, 0),
     });
+    const looks = looksOf(state.f);
     const traces = state.f.map((family, at) => {
       const points = state.results.filter(({ f }) => f === family.n)
         .sort((one, other) => one.x - other.x);
       return {
-        name: titleOf(family.n), mode: "lines+markers", ...lookOf(family, at, colour),
+        name: titleOf(family.n), mode: "lines+markers", ...drawnAs(looks[at], colour),
         ...marks(points, top, textOf),
       };
     }).filter(({ x }) => x.length);
