@@ -6,7 +6,9 @@ import { looksOf } from "../../bwcache/ui/static/panel/method_looks.js";
 const some = (count, name, ours = false) => (
   Array.from({ length: count }, (_, at) => ({ n: `${name}${at}`, ours }))
 );
-const different = (looks) => new Set(looks.map(({ kind, symbol, hue }) => `${kind} ${symbol} ${hue}`)).size;
+const different = (looks) => (
+  new Set(looks.map(({ kind, symbol, hue }) => `${kind} ${symbol} ${hue}`)).size
+);
 
 test("no two lines look alike, however the kinds are mixed", () => {
   const families = [
