@@ -23,17 +23,22 @@ def _bounds(found: Mapping[str, Any]) -> str:
     """What closeness can mean here, and whether two devices say the same."""
     lines = []
     first = found["standings_of_all"][0]
-    grid = (first["steps"], first["shift"])
-    here = {
-        row["family"]: row
+    bounds = {
+        (row["steps"], row["shift"]): row
         for row in found["rows"]
-        if (row["steps"], row["shift"]) == grid and row.get("converged_psnr_db") is not None
+        if row["family"] == "uncached" and row.get("converged_psnr_db") is not None
     }
-    if (itself := here.get("uncached")) is not None:
+    if (itself := bounds.pop((first["steps"], first["shift"]), None)) is not None:
+        others = "; ".join(
+            f"{_grid_name(row)}: {row['converged_psnr_db']:.1f} "
+            f"({row['converged_psnr_db_worst']:.1f})"
+            for row in bounds.values()
+        )
         lines.append(
             f"The uncached run itself is {itself['converged_psnr_db']:.1f} dB (worst prompt "
             f"{itself['converged_psnr_db_worst']:.1f}) from the converged one, "
             f"{CONVERGED_STEPS} steps of the same noise: that bounds what closeness can mean."
+            + (f" With other steps and flow shifts: {others}." if others else "")
         )
     if agreement := found.get("agreement"):
         lines.append(
@@ -85,6 +90,10 @@ def _cell(one: Mapping[str, Any] | None) -> str:
     return "–" if one is None else f"{one['psnr_db']:.1f} / {one['psnr_db_worst']:.1f}"
 
 
+def _grid_name(of: Mapping[str, Any]) -> str:
+    return f"{of['steps']}, {'own' if of['shift'] is None else format(of['shift'], 'g')}"
+
+
 def _leads(standings: Sequence[Mapping[str, Any]]) -> str:
     lines = [
         "How far the best of BWCache+ is ahead of the best of all others, uncached runs included, "
@@ -100,10 +109,9 @@ def _leads(standings: Sequence[Mapping[str, Any]]) -> str:
         all_of_it, among = leads(families), leads(caches)
         if all_of_it is None or among is None:
             continue
-        shift = "own" if each["shift"] is None else f"{each['shift']:g}"
         worst = max(one["psnr_db_worst"] for one in families if one["ours"])
         lines.append(
-            f"| {each['steps']}, {shift} | {families[0]['prompts']} | {each['share']:.0%} | "
+            f"| {_grid_name(each)} | {families[0]['prompts']} | {each['share']:.0%} | "
             f"{' / '.join(f'{lead:+.1f}' for lead in all_of_it)} dB | "
             f"{' / '.join(f'{lead:+.1f}' for lead in among)} dB | {worst:.1f} dB |"
         )

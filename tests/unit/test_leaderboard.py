@@ -56,6 +56,11 @@ def test_how_far_the_uncached_run_itself_is_off_is_told():
     rows = [*ROWS, row("uncached", "a", 1.0, 99.0, converged_psnr_db=58.25)]
     said = on_the_same_work(leaderboard(rows), "x.json")
     assert "The uncached run itself is 58.2 dB (worst prompt 58.2) from the converged one" in said
+    assert "With other steps" not in said
+    more = {"converged_psnr_db": 61.0, "steps": 20, "shift": 5.0}
+    rows.append(row("uncached", "a", 1.0, 99.0, **more))
+    said = on_the_same_work(leaderboard(rows), "x.json")
+    assert "With other steps and flow shifts: 20, 5: 61.0 (61.0)." in said
 
 
 def test_its_chart_has_every_frontier_and_asks_nobody():
