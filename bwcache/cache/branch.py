@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
@@ -170,6 +171,26 @@ class Branch:
         """A call of the transformer begins; see `Shares`."""
         for samples in self.samples:
             samples.begin(shares)
+
+    def added(
+        self, index: int, output: torch.Tensor, feature: int, ranks: Ranks | None
+    ) -> torch.Tensor:
+        """What a block added to its input; not a number where it altered the input itself.
+
+        Args:
+            index: The block, whose input was kept in `entering`.
+            output: Its measured stream, behind it.
+            feature: Which of the streams that is.
+            ranks: The processes that share the call.
+        """
+        entered = self.entering[index]
+        if entered.altered((output,)):
+            return output * math.nan
+        before = entered.tensors[feature] if entered.tensors else None
+        if ranks is not None and before is not None:
+            before = ranks.part(before, output)
+        assert before is not None
+        return output - before
 
     def settle(self, places: Sequence[int], probes: Sequence[Probe], replayed: Set[int]) -> None:
         """A call is over: read what has not been read, and keep what later calls compare with.

@@ -1,4 +1,4 @@
-"""One pipeline's caching state: asks the method, guards it, measures, replays, and records.
+"""One pipeline's caching state: asks the method, measures, replays and records, in order.
 
 Knows no method: no formula, threshold or trigger stands here. What holds for every method does:
 one plan a step for all guidance branches, all videos of a batch and all processes that share it;
@@ -9,10 +9,9 @@ steps; whatever another expert or an earlier run kept is gone.
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -23,9 +22,9 @@ from .ask import ask, start
 from .branch import Branch, CallLayout
 from .chunks import Chunks, Part
 from .in_place import Tensors
+from .measuring import places_of, read_early, read_step, settle_blocks, settle_elsewhere, take
 from .method import Method, Plan, RunFacts, Site
 from .probes import Shares
-from .readings import Measured, decisive
 from .run_state import Call, Expert, RunPlan, RunState, model_of
 from .sampling import Parts
 from .step_records import record_of, remembered
@@ -137,9 +136,12 @@ class Controller:
     def call_returned(self, output: Any) -> Any | None:
         """The running call was made, and returned this; what it is to return instead, or None."""
         all_ran = all(doing == RUN for doing in self.doing)
-        found = call_answers.returned(self._running, self._turn, output, all_ran)
+        run, branch = self._running, self._turn
+        found = call_answers.returned(run, branch, output, all_ran)
         if found.miss is not None:
-            self._measure_miss(found.probe, found.miss)
+            for place in places_of(run, found.probe):
+                for each in found.miss:
+                    take(run, branch, place, each)
         return found.instead
 
     def weigh(self, index: int, operations: float) -> None:
@@ -162,9 +164,8 @@ class Controller:
         run = self._running
         if self._branch is None:
             return
-        for place, probe in enumerate(run.layout.probes):
-            if probe.of == of and (run.first_call or not probe.first_branch):
-                self._measure(place, features)
+        for place in places_of(run, of):
+            take(run, self._turn, place, features)
 
     def passes_stack(self, inputs: Tensors) -> bool:
         """Whether the whole stack is replayed in this call; asked before any block of it."""
@@ -196,7 +197,7 @@ class Controller:
             if run.first_call or not probe.first_branch:
                 # what the first block is given is not split yet
                 part = probe.of == run.current.feature and index > 0
-                self._measure(place, argument(probe.of), part)
+                take(run, self._turn, place, argument(probe.of), part)
         seen: dict[str, tuple[float, ...]] = {}
         if not index and (chunks := self.chunks) is not None:
             run.indicator_time.start()
@@ -204,7 +205,8 @@ class Controller:
             run.indicator_time.stop()
             run.read_early.update(seen)
         if run.first_call and run.decision.until == index:
-            self._ask(index, {**seen, **self._read_early()})
+            all_ran = all(doing == RUN for doing in self.doing)
+            self._ask(index, {**seen, **read_early(run, self._turn, all_ran)})
         if self.doing[index] != RUN:
             return
         if (span := run.spans.get(index)) is not None:
@@ -230,8 +232,9 @@ class Controller:
 
         Most blocks of a measured step come here: what is done for each costs a small model time.
         """
-        (place,) = self._running.layout.behind[index]
-        self._measure(place, features, part=True)
+        run = self._running
+        (place,) = run.layout.behind[index]
+        take(run, self._turn, place, features, part=True)
 
     @torch.no_grad()
     def after(
@@ -259,10 +262,10 @@ class Controller:
             if run.first_call or not probe.first_branch:
                 features = streams[feature]
                 if probe.of == "residual":
-                    features = self._added(index, features, feature)
+                    features = self._turn.added(index, features, feature, run.current.ranks)
                     for span in layout.starting[index + 1] if index + 1 < len(self.doing) else ():
                         self._turn.replays[span].follow_lead(features)
-                self._measure(place, features, part=True)
+                take(run, self._turn, place, features, part=True)
         if layout.adding[index]:
             self._turn.entering[index].drop()
         for span in layout.ending[index]:
@@ -271,14 +274,14 @@ class Controller:
             else:
                 self._turn.replays[span].leave(streams, run.level, lent)
         if index == len(self.doing) - 1:
-            self._end_stack()
+            settle_blocks(self._running, self._turn, self._replayed())
 
     def replay(self, index: int, passed_by: Tensors) -> Tensors:
         """What a span would give, were it not passed by; asked at its last block."""
         span = self._running.giving[index]
         given = self._turn.replays[span].give(passed_by, self._running.level)
         if index == len(self.doing) - 1 and self._running.block_time.running:
-            self._end_stack()
+            settle_blocks(self._running, self._turn, self._replayed())
         return given
 
     def end_step(self, timestep: float | None, latents: torch.Tensor | None) -> None:
@@ -296,7 +299,7 @@ class Controller:
         run.indicator_time.start()
         self._end_call()
         run.first_branch.begin_step()
-        numbers = self._read_numbers()
+        numbers = read_step(run, self.branches.values())
         run.indicator_time.stop()
         synchronise(run.plan.device)
         now = time.perf_counter()
@@ -371,14 +374,6 @@ class Controller:
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _measure_miss(self, of: str, miss: tuple[torch.Tensor, torch.Tensor]) -> None:
-        """What stood ready for a call and what came instead, for the probes that want it."""
-        run = self._running
-        for place, probe in enumerate(run.layout.probes):
-            if probe.of == of and (run.first_call or not probe.first_branch):
-                for each in miss:
-                    self._measure(place, each)
-
     def _begin_run(self, call: Call, plan: RunPlan) -> None:
         self._run = RunState(plan, Stopwatch(plan.device), Stopwatch(plan.device), len(plan.levels))
         method = self.method_of(call.expert)
@@ -437,14 +432,6 @@ class Controller:
             run.current.check()
             run.reached = True
 
-    def _added(self, index: int, output: torch.Tensor, feature: int) -> torch.Tensor:
-        """What a block added to its input; not a number where it altered the input itself."""
-        entered = self._turn.entering[index]
-        if entered.altered((output,)):
-            return output * math.nan
-        before, ranks = entered.tensors[feature], self._running.current.ranks
-        return output - (before if ranks is None else ranks.part(before, output))
-
     def _ask(self, block: int | None, numbers: Mapping[str, Sequence[float]]) -> None:
         """Ask the method for the step's plan, or for what follows from a block on."""
         run = self._running
@@ -476,29 +463,10 @@ class Controller:
         self.doing[stop - 1] = GIVE
         run.giving[stop - 1] = span
 
-    def _measure(self, place: int, features: torch.Tensor, part: bool = False) -> None:
-        """Take a sample, see `Samples.take`; the time that it takes is not the blocks'."""
-        run = self._running
-        if run.block_time.running:
-            run.block_time.hand_over(run.indicator_time)
-            self._turn.samples[place].take(features, part)
-            run.indicator_time.hand_over(run.block_time)
-        else:
-            run.indicator_time.start()
-            self._turn.samples[place].take(features, part)
-            run.indicator_time.stop()
-
-    def _end_stack(self) -> None:
-        """The last block has run, or has been passed by after others ran."""
-        run = self._running
-        run.block_time.hand_over(run.indicator_time)
-        self._settle(run.layout.behind_blocks)
-        run.indicator_time.stop()
-
-    def _settle(self, places: tuple[int, ...]) -> None:
+    def _replayed(self) -> Set[int]:
+        """The blocks that do not run in this call."""
         doing = self.doing
-        replayed = {i for i, each in enumerate(doing) if each != RUN} if any(doing) else frozenset()
-        self._turn.settle(places, self._running.layout.probes, replayed)
+        return {i for i, each in enumerate(doing) if each != RUN} if any(doing) else frozenset()
 
     def _end_call(self) -> None:
         """Account for the call that is over, if one is."""
@@ -507,10 +475,8 @@ class Controller:
             return
         run.in_call = False
         run.block_time.stop()  # where the last block never ran
-        if run.layout.elsewhere and self._branch is not None:
-            run.indicator_time.start()
-            self._settle(run.layout.elsewhere)
-            run.indicator_time.stop()
+        if self._branch is not None:
+            settle_elsewhere(run, self._branch, self._replayed())
         if self.doing:
             work = run.turn.work
             self.weighing = not all(work)
@@ -522,33 +488,6 @@ class Controller:
             run.ran = [r or d == RUN for r, d in zip(run.ran, self.doing, strict=True)]
         else:
             run.ran = [True] * len(run.ran)
-
-    def _read_early(self) -> dict[str, tuple[float, ...]]:
-        """What this call has measured so far; waits for the device."""
-        run = self._running
-        ran = all(doing == RUN for doing in self.doing)
-        pairs = zip(run.layout.probes, self._turn.samples, strict=True)
-        measured = [
-            [samples.read() if ran or probe.against == "neighbour" else None]
-            for probe, samples in pairs
-        ]
-        read = self._decisive(measured)
-        run.read_early.update(read)
-        return read
-
-    def _read_numbers(self) -> dict[str, tuple[float, ...]]:
-        """Per probe and block, the mean over branches; the step's one wait for the device."""
-        places = range(len(self._running.layout.probes))
-        branches = self.branches.values()
-        measured = [[branch.numbers[place] for branch in branches] for place in places]
-        for branch in branches:
-            branch.numbers = [None for _ in branch.numbers]
-        return self._decisive(measured)
-
-    def _decisive(self, measured: Sequence[Measured]) -> dict[str, tuple[float, ...]]:
-        run = self._running
-        probes, device = run.layout.probes, run.plan.device
-        return decisive(measured, probes, run.videos, run.current.ranks, device)
 
 
 def _gated_site(method: Method) -> Site:

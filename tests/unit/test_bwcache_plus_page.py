@@ -1,0 +1,67 @@
+"""What BWCache+'s page says was measured is what the files say."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from bwcache.bench.methods_text import leads
+from bwcache.files import ASSETS
+
+PAGE = Path(__file__).parents[2] / "docs" / "methods" / "bwcache_plus.md"
+SAID = re.sub(r"\s+", " ", PAGE.read_text(encoding="utf-8"))
+
+
+def result(name):
+    return json.loads((ASSETS / "results" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def between(numbers, sign=""):
+    low, high = f"{min(numbers):{sign}.1f}", f"{max(numbers):{sign}.1f}"
+    return f"{low} to {high}".replace("-", "−")
+
+
+@pytest.fixture(scope="module")
+def standings():
+    return result("leaderboard")["standings"]
+
+
+def ahead(standings, shift, which, caches_only=False):
+    return [
+        leads(
+            [
+                one
+                for one in each["families"]
+                if not (caches_only and one["family"].startswith("uncached/"))
+            ]
+        )[which]
+        for each in standings
+        if each["shift"] == shift
+    ]
+
+
+def test_how_far_it_is_ahead(standings):
+    own, large = ([ahead(standings, shift, of) for of in range(3)] for shift in (None, 5.0))
+    assert len(own[0]) == len(large[0]) == 9
+    assert f"by {between(own[0])} dB on the model's own grid and by {between(large[0])} at" in SAID
+    assert f"worst prompts of each by {between(own[1])} and {between(large[1])}" in SAID
+    assert f"by {between(own[2], '+')} dB on the own grid, {between(large[2], '+')} at" in SAID
+    behind = sum(lead < 0 for lead in own[2] + large[2])
+    assert behind == 8
+    assert "behind in eight of the 18" in SAID
+    among = [x for shift in (None, 5.0) for x in ahead(standings, shift, 2, caches_only=True)]
+    lost = sorted(-lead for lead in among if lead < 0)
+    assert f"behind in two, by {' and '.join(f'{each:.1f}' for each in lost)} dB" in SAID
+
+
+def test_every_other_method_ran_on_every_prompt():
+    assert "All other methods were run on all 24 prompts with each of these six grids" in SAID
+    prompts = {}
+    for row in result("leaderboard")["rows"]:
+        if not row["ours"] and row["family"] != "uncached":
+            prompts.setdefault((row["steps"], row["shift"]), {})[row["family"]] = row["prompts"]
+    families = [set(each) for each in prompts.values()]
+    assert len(prompts) == 6
+    assert all(each == families[0] for each in families)
+    assert {count for each in prompts.values() for count in each.values()} == {24}
