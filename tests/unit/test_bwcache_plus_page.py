@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
+from statistics import median
 
 import pytest
 from diffusers import UniPCMultistepScheduler
@@ -15,6 +17,10 @@ from bwcache.files import ASSETS
 from bwcache.runs.controls import with_shift
 
 PAGE = Path(__file__).parents[2] / "docs" / "methods" / "bwcache_plus.md"
+ROWS = [
+    json.loads(line)
+    for line in (ASSETS / "results" / "methods-rows.jsonl").read_text("utf-8").splitlines()
+]
 SAID = re.sub(r"\s+", " ", PAGE.read_text(encoding="utf-8"))
 
 
@@ -98,3 +104,28 @@ def test_how_far_the_best_choice_of_steps_is():
     assert f"{between(closer('shared', 'psnr_db_worst'))} on the worst one" in SAID
     alone = between(closer("of_each_prompt", "psnr_db"))
     assert f"for each prompt alone is {alone} dB closer" in SAID
+
+
+def test_its_worst_prompts_and_how_they_answer_to_a_little_noise():
+    worst = Counter()
+    for each in result("leaderboard")["standings"]:
+        grid = (each["steps"], each["shift"])
+        at = {
+            row["prompt"]: row["psnr_db"]
+            for row in ROWS
+            if (row["family"], row["set"]) == ("bwcache_plus/budget", "report")
+            and (row["steps"], row["shift"]) == grid
+            and row["value"] == each["share"]
+        }
+        worst[min(at, key=at.__getitem__)] += 1
+    (thread, _), (other, _) = worst.most_common(2)
+    assert f"In {worst[thread] + worst[other]} of the 18" in SAID
+    found = result("sensitivity")
+    assert (found["change"], found["draws"]) == (0.01, 3)
+    own = next(grid for grid in found["grids"] if grid["shift"] is None)
+    of = dict(zip(found["prompts"], own["psnr_db_of_each"], strict=True))
+    assert min(of, key=of.__getitem__) == thread
+    assert f"{thread[1:]}” hangs by a thread" in SAID
+    assert f"to {of[thread]:.1f} dB from itself, farthest of the 24, whose median is" in SAID
+    assert f"median is {median(of.values()):.1f}" in SAID
+    assert f"{other[1:]}” does not ({of[other]:.1f})" in SAID
