@@ -2,6 +2,7 @@
 
 import pytest
 
+from bwcache.explore.families import BEST_KNOWN
 from bwcache.testing import FakeBackend
 from tests.e2e.conftest import Visit, serving, visiting
 
@@ -97,3 +98,21 @@ def test_it_fits_the_window_and_is_whole_in_german(browser, address, width):
         page.set_viewport_size({"width": min(width, 360), "height": 900})
         assert visit.overhang(".bw-methods .bwf-table") <= 0
         assert "weniger Schritte ohne Cache" in page.locator(f"{ROWS} th").all_inner_texts()
+
+
+def test_every_method_is_named_below_a_phones_chart(browser, monkeypatch):
+    """None behind a scrollbar, nor under the axis's title."""
+    monkeypatch.setattr("bwcache.ui.methods_compared.BEST_KNOWN", BEST_KNOWN)  # not the few
+    with (
+        serving(FakeBackend(pause=0.001)) as address,
+        visiting(Visit(browser, f"{address}?steps=8", viewport={"width": 390, "height": 844})) as v,
+    ):
+        v.unfold("Compare the methods", "Compare").button("Compare").click()
+        v.page.wait_for_selector(".bw-methods[data-state=met]", timeout=120_000)
+        names = v.page.locator(".bw-methods .legendtext")
+        first, last = (names.nth(at).bounding_box() for at in (0, len(BEST_KNOWN) - 1))
+        assert names.count() == len(BEST_KNOWN)
+        title = v.page.locator(".bw-methods .xtitle").bounding_box()
+        legend = v.page.locator(".bw-methods .legend .bg").bounding_box()
+        assert title["y"] + title["height"] <= first["y"]
+        assert last["y"] + last["height"] <= legend["y"] + legend["height"]

@@ -17,9 +17,9 @@ export function marks(results, top, textOf) {
   };
 }
 
-// `lookAt(result)` shows one; the section's `figure(state, top, colour)` gives `traces` and what is
-// its own of the `layout`; `least` (dB): what the y axis reaches at least; `goalsOf(state)`: what
-// else it has to reach.
+// `lookAt(result)` shows one; the section's `figure(state, top, colour, width)` gives `traces` and
+// what is its own of the `layout`, for a chart of so many pixels; `least` (dB): what the y axis
+// reaches at least; `goalsOf(state)`: what else it has to reach.
 export function createJobChart(
   { root, texts, numbers, plotlyUrl, lookAt, figure, least, goalsOf = () => [] },
 ) {
@@ -35,7 +35,7 @@ export function createJobChart(
     const heights = [...known, ...goalsOf(state)];
     const top = Math.max(...heights, least) + 4;
     const axis = { gridcolor: colour("--line"), zeroline: false };
-    const { traces, layout: { xaxis, ...own } } = figure(state, top, colour);
+    const { traces, layout: { xaxis, ...own } } = figure(state, top, colour, chart.clientWidth);
     const layout = {
       ...themed(colour, numbers),
       uirevision: state.id,
