@@ -5,6 +5,8 @@ The toy's first branch gives 4 (t + 1) at step t, its second ten times that (see
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from diffusers import FasterCacheConfig as DiffusersFasterCache
@@ -12,6 +14,7 @@ from diffusers import apply_faster_cache
 
 from bwcache import CacheError, ConfigError, FasterCacheConfig, MixCacheConfig, cached, predict
 from bwcache.cache.branch_difference import BranchDifference, FirstBranch, low_frequencies
+from bwcache.cache.call_answers import returned
 from bwcache.cache.method import RunFacts, Seen
 from bwcache.cache.methods.mixcache import BLOCKS, CHANGE, MISS
 from bwcache.models import CATALOGUE, find
@@ -74,6 +77,16 @@ def test_what_cannot_be_estimated_is_refused_with_the_reason():
     assert kept.refusal(first) == "what the first guidance branch gave was altered in place"
     first.leave((torch.zeros(1, 1, 8, 4),), True)
     assert "changed shape" in kept.refusal(first)
+
+
+@pytest.mark.parametrize(("computed", "ran", "known"), [(1, 1, 1), (0, 1, 0), (1, 0, 0)])
+def test_only_two_whole_calls_tell_how_branches_differ(computed, ran, known):
+    run = SimpleNamespace(first_call=True, first_branch=FirstBranch())
+    branch = SimpleNamespace(call=None, difference=BranchDifference())
+    returned(run, branch, torch.zeros(1, 1, 4, 4), bool(computed))
+    run.first_call = False
+    returned(run, branch, torch.ones(1, 1, 4, 4), bool(ran))
+    assert len(branch.difference.tensors) == known
 
 
 # -- FasterCache -----------------------------------------------------------------------------------

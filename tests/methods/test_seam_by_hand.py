@@ -199,6 +199,37 @@ def test_residuals_and_arguments_and_the_call_itself():
     }
 
 
+@pytest.mark.parametrize(("first_branch", "expected"), [(True, 16.0), (False, 88.0)])
+def test_a_call_is_measured_in_the_first_branch_or_in_all(first_branch, expected):
+    """Four blocks give 16 more each step, of the second branch 160 more."""
+    probe = Probe("x", "call_output", (0,), "measured", "change", None, first_branch)
+    pipe = toy(branches=2)
+    with cached(pipe, Asking(probes=(probe,))) as run:
+        pipe(3)
+    assert run.trace.steps[1].numbers == {"x": (expected,)}
+
+
+def test_what_a_replayed_block_would_have_said_is_missing_within_the_step():
+    """Asked at block 1, block 1 alone is replayed: at block 3 nothing of this call is compared."""
+
+    class Midway(Asking):
+        def kept(self, run):
+            return (Span(1, 2),)
+
+        def decide(self, state, seen):
+            plan, state = super().decide(state, seen)
+            spans = (Span(1, 2),) if seen.step == 2 and seen.block == 1 else ()
+            return Plan(spans, plan.until, "asked"), state
+
+    method, pipe = Midway(1, 3, probes=(Probe("change", "output", (2,), tokens=None),)), toy()
+    with cached(pipe, method) as run:
+        pipe(3)
+    assert [step.blocks for step in run.trace.steps] == ["CCCC", "CCCC", "CrCC"]
+    said = {(step, block): set(numbers) for step, block, numbers in method.told}
+    assert "change" in said[1, 3]
+    assert "change" not in said[2, 3]
+
+
 def test_an_argument_that_the_blocks_do_not_have_is_refused():
     probe = Probe("x", "temb", (0,))
     pipe = toy()
